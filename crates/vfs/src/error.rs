@@ -1,6 +1,7 @@
 //! Failures of the disk, with the path and the call that failed.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// A call to the operating system that failed.
 #[derive(Debug, thiserror::Error)]
@@ -11,8 +12,26 @@ pub struct VfsError {
     /// On which file or folder.
     pub path: PathBuf,
     /// What the system answered.
-    pub source: std::io::Error,
+    pub source: io::Error,
 }
 
 /// The result of a call to the disk.
 pub type Result<T> = std::result::Result<T, VfsError>;
+
+impl VfsError {
+    /// Whether the file or folder does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+}
+
+/// Turns the system's answer into a failure of `call` on `path`.
+pub(crate) fn failed(call: &'static str, path: &Path) -> impl FnOnce(io::Error) -> VfsError {
+    let path = path.to_path_buf();
+    move |source| VfsError { call, path, source }
+}
+
+/// A failure of `call` on `path` with an error number of the system.
+pub(crate) fn refused(call: &'static str, path: &Path, errno: rustix::io::Errno) -> VfsError {
+    failed(call, path)(errno.into())
+}
