@@ -42,7 +42,7 @@ pub use id::{CollectionName, Ordinal, PointId, RequestId, SegmentId, ShardId};
 pub use layout::RowLayout;
 pub use metric::Metric;
 pub use operation::Operation;
-pub use path::KeyPath;
+pub use path::{KeyPath, KeyPathError, PathStep};
 pub use scorer::{RowScorer, Scored, Scorer};
 pub use selection::{AllRows, Cardinality, Selection};
 pub use sequence::{Epoch, SequenceNumber};

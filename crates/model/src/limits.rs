@@ -26,7 +26,4 @@ pub const M_MAX: u32 = 256;
 pub const SEGMENT_ROWS_MAX: usize = u32::MAX as usize - 1;
 
 const _: () = assert!(LIMIT_MAX <= WINDOW_MAX, "a full page must fit the window");
-const _: () = assert!(
-    PAYLOAD_BYTES_MAX as u64 <= OPERATION_BYTES_MAX,
-    "a payload must fit"
-);
+const _: () = assert!(PAYLOAD_BYTES_MAX as u64 <= OPERATION_BYTES_MAX, "a payload must fit");

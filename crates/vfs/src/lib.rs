@@ -9,18 +9,23 @@
 //! - [`Directory`], [`File`]: the seam; [`OsDirectory`] is the real one, [`DirectoryLock`] keeps
 //!   other processes out, [`SequentialWriter`] writes big files
 //! - [`Mapping`], [`AnonymousRegion`]: memory from the kernel, the only unsafe code here
+//! - [`process_memory`], [`machine_memory`], [`cgroup_memory`], [`open_file_limit`]: readings
 
+mod cgroup;
 mod error;
 mod lock;
 mod mapping;
 mod name;
 mod os;
+mod process;
 mod traits;
 mod writer;
 
+pub use cgroup::{CgroupLimit, CgroupMemory, CgroupVersion, cgroup_memory};
 pub use error::{Result, VfsError};
 pub use lock::{DirectoryLock, LOCK_FILE, LockHeld};
 pub use mapping::{AnonymousRegion, Mapping};
 pub use os::OsDirectory;
+pub use process::{MachineMemory, ProcessMemory, machine_memory, open_file_limit, process_memory};
 pub use traits::{Access, Directory, Entry, EntryKind, File, Space};
 pub use writer::SequentialWriter;

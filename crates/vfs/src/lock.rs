@@ -29,10 +29,7 @@ pub struct LockHeld {
 }
 
 fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(
-        || "another process".to_owned(),
-        |pid| format!("process {pid}"),
-    )
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }
 
 impl DirectoryLock {
@@ -54,9 +51,7 @@ impl DirectoryLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let held = LockHeld {
-                    pid: read_pid(&mut file),
-                };
+                let held = LockHeld { pid: read_pid(&mut file) };
                 let source = io::Error::new(io::ErrorKind::WouldBlock, held);
                 return Err(failed("lock", folder)(source));
             }
@@ -64,10 +59,7 @@ impl DirectoryLock {
         }
         file.set_len(0).map_err(failed("truncate", &path))?;
         writeln!(file, "{}", std::process::id()).map_err(failed("write", &path))?;
-        Ok(Self {
-            folder: folder.to_path_buf(),
-            _file: file,
-        })
+        Ok(Self { folder: folder.to_path_buf(), _file: file })
     }
 
     /// The locked folder.
@@ -94,14 +86,8 @@ mod tests {
         let refusal = DirectoryLock::acquire(folder.path()).unwrap_err();
         assert_eq!(refusal.source.kind(), io::ErrorKind::WouldBlock);
         let text = refusal.to_string();
-        assert!(
-            text.contains(&folder.path().display().to_string()),
-            "{text}"
-        );
-        assert!(
-            text.contains(&format!("process {}", std::process::id())),
-            "{text}"
-        );
+        assert!(text.contains(&folder.path().display().to_string()), "{text}");
+        assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
         drop(lock);
         DirectoryLock::acquire(folder.path()).unwrap();
     }

@@ -1,8 +1,5 @@
 //! Memory from the kernel: immutable files mapped for reading, and reservations for page frames.
-#![expect(
-    unsafe_code,
-    reason = "mapping memory and advising on it are unsafe calls"
-)]
+#![expect(unsafe_code, reason = "mapping memory and advising on it are unsafe calls")]
 //!
 //! Facts relied on:
 //! - An address that `mmap` returned is page-aligned, is ours until `munmap`, and `munmap` is
@@ -49,10 +46,7 @@ impl Drop for Addresses {
 }
 
 impl Addresses {
-    const EMPTY: Self = Self {
-        start: NonNull::dangling(),
-        len: 0,
-    };
+    const EMPTY: Self = Self { start: NonNull::dangling(), len: 0 };
 
     /// The pages that hold `range`, or, if `inner`, the pages that `range` covers wholly.
     fn pages(&self, range: &Range<usize>, inner: bool) -> Range<usize> {
@@ -84,31 +78,18 @@ impl Mapping {
     pub unsafe fn new(file: &File, len: u64) -> Result<Self> {
         let bytes = usize::try_from(len)
             .map_err(|_too_long| refused("mmap", &path_of(file), rustix::io::Errno::OVERFLOW))?;
-        let actual = file
-            .metadata()
-            .map_err(|error| failed("stat", &path_of(file))(error))?
-            .len();
+        let actual = file.metadata().map_err(|error| failed("stat", &path_of(file))(error))?.len();
         if actual < len {
             let reason = format!("{actual} bytes where {len} were expected");
             let source = io::Error::new(io::ErrorKind::UnexpectedEof, reason);
             return Err(failed("mmap", &path_of(file))(source));
         }
         if bytes == 0 {
-            return Ok(Self {
-                addresses: Addresses::EMPTY,
-            });
+            return Ok(Self { addresses: Addresses::EMPTY });
         }
         // SAFETY: no address is asked for, so no other mapping is replaced.
-        let start = unsafe {
-            mmap(
-                ptr::null_mut(),
-                bytes,
-                ProtFlags::READ,
-                MapFlags::SHARED,
-                file,
-                0,
-            )
-        };
+        let start =
+            unsafe { mmap(ptr::null_mut(), bytes, ProtFlags::READ, MapFlags::SHARED, file, 0) };
         let start = start.map_err(|errno| refused("mmap", &path_of(file), errno))?;
         let addresses = own(start.cast(), bytes, &path_of(file))?;
         Ok(Self { addresses })
@@ -182,18 +163,13 @@ impl AnonymousRegion {
     /// # Panics
     /// If `len` is 0 or not a multiple of 4096.
     pub fn reserve(len: usize) -> Result<Self> {
-        assert!(
-            len > 0 && len.is_multiple_of(PAGE_BYTES),
-            "a reservation is whole pages"
-        );
+        assert!(len > 0 && len.is_multiple_of(PAGE_BYTES), "a reservation is whole pages");
         let access = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: no address is asked for, so no other mapping is replaced.
         let start = unsafe { mmap_anonymous(ptr::null_mut(), len, access, flags) };
         let start = start.map_err(|errno| refused("mmap", Path::new("anonymous"), errno))?;
-        Ok(Self {
-            addresses: own(start.cast(), len, Path::new("anonymous"))?,
-        })
+        Ok(Self { addresses: own(start.cast(), len, Path::new("anonymous"))? })
     }
 
     /// The first byte; valid for reads and writes of [`Self::len`] bytes while `self` lives.
@@ -227,10 +203,7 @@ impl AnonymousRegion {
     pub unsafe fn release(&self, range: Range<usize>) -> Result<()> {
         let whole = range.start.is_multiple_of(PAGE_BYTES) && range.end.is_multiple_of(PAGE_BYTES);
         let within = range.start <= range.end && range.end <= self.addresses.len;
-        assert!(
-            whole && within,
-            "released ranges are whole pages of the region"
-        );
+        assert!(whole && within, "released ranges are whole pages of the region");
         let pages = self.addresses.pages(&range, true);
         if pages.is_empty() {
             return Ok(());

@@ -42,10 +42,7 @@ impl OsDirectory {
 
 /// Creates the folder below its nearest existing ancestor and syncs each folder that changed.
 fn create_durably(path: &Path) -> Result<()> {
-    let missing: Vec<&Path> = path
-        .ancestors()
-        .take_while(|folder| !folder.is_dir())
-        .collect();
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.is_dir()).collect();
     for folder in missing.into_iter().rev() {
         make_folder(folder)?;
         if let Some(parent) = folder.parent() {
@@ -141,22 +138,14 @@ impl Directory for OsDirectory {
 
 fn open_plain(path: &Path, write: bool) -> Result<fs::File> {
     let mut options = fs::OpenOptions::new();
-    options
-        .read(true)
-        .write(write)
-        .open(path)
-        .map_err(failed("open", path))
+    options.read(true).write(write).open(path).map_err(failed("open", path))
 }
 
 /// Opens past the page cache, or through it where the file system refuses.
 fn open_direct(path: PathBuf) -> Result<OsFile> {
     use std::os::unix::fs::OpenOptionsExt;
     let flags = i32::try_from(OFlags::DIRECT.bits()).unwrap_or(0);
-    match fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(&path)
-    {
+    match fs::OpenOptions::new().read(true).custom_flags(flags).open(&path) {
         Ok(file) => Ok(OsFile::direct(file, path)),
         Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
             Ok(OsFile::around_cache(open_plain(&path, false)?, path))
@@ -173,10 +162,6 @@ fn entry(member: &fs::DirEntry) -> Result<Entry> {
     })?;
     let kind = member.file_type().map_err(failed("list", &path))?;
     let folder = kind.is_dir() || (kind.is_symlink() && path.is_dir());
-    let kind = if folder {
-        EntryKind::Directory
-    } else {
-        EntryKind::File
-    };
+    let kind = if folder { EntryKind::Directory } else { EntryKind::File };
     Ok(Entry { name, kind })
 }

@@ -45,13 +45,7 @@ impl SequentialWriter {
     /// Writes from `offset` on; what lies before is left alone.
     pub fn resume(file: Arc<dyn File>, offset: u64) -> Self {
         let buffer = Vec::with_capacity(BUFFER_BYTES);
-        Self {
-            file,
-            buffer,
-            written: offset,
-            synced: offset,
-            failure: None,
-        }
+        Self { file, buffer, written: offset, synced: offset, failure: None }
     }
 
     /// The offset that the next byte gets.
@@ -119,11 +113,7 @@ impl SequentialWriter {
         let Some((path, kind)) = &self.failure else {
             return Ok(());
         };
-        Err(VfsError {
-            call: "write after a failure",
-            path: path.clone(),
-            source: (*kind).into(),
-        })
+        Err(VfsError { call: "write after a failure", path: path.clone(), source: (*kind).into() })
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -147,8 +137,7 @@ impl SequentialWriter {
     fn sync_and_drop(&mut self) -> Result<()> {
         let answer = self.file.sync();
         self.note(answer)?;
-        self.file
-            .drop_cache(self.synced, self.written - self.synced);
+        self.file.drop_cache(self.synced, self.written - self.synced);
         self.synced = self.written;
         Ok(())
     }

@@ -33,40 +33,24 @@ pub(super) struct OsFile {
 
 impl OsFile {
     pub(super) fn new(file: fs::File, path: PathBuf) -> Self {
-        Self {
-            file,
-            path,
-            route: AtomicU8::new(CACHED),
-        }
+        Self { file, path, route: AtomicU8::new(CACHED) }
     }
 
     /// A file opened with `O_DIRECT`.
     pub(super) fn direct(file: fs::File, path: PathBuf) -> Self {
-        Self {
-            file,
-            path,
-            route: AtomicU8::new(DIRECT),
-        }
+        Self { file, path, route: AtomicU8::new(DIRECT) }
     }
 
     /// A file that refuses `O_DIRECT`.
     pub(super) fn around_cache(file: fs::File, path: PathBuf) -> Self {
         fadvise(&file, 0, None, Advice::Random).ok();
-        Self {
-            file,
-            path,
-            route: AtomicU8::new(AROUND),
-        }
+        Self { file, path, route: AtomicU8::new(AROUND) }
     }
 
     /// The system opens folders for reading; this is not a file then.
     pub(super) fn refuse_folder(&self) -> Result<()> {
         let metadata = self.file.metadata().map_err(failed("stat", &self.path))?;
-        if metadata.is_dir() {
-            Err(refused("open", &self.path, Errno::ISDIR))
-        } else {
-            Ok(())
-        }
+        if metadata.is_dir() { Err(refused("open", &self.path, Errno::ISDIR)) } else { Ok(()) }
     }
 
     /// Reads until the buffer is full or the file ends; says how many bytes.
@@ -144,21 +128,15 @@ impl File for OsFile {
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
-        self.file
-            .write_all_at(bytes, offset)
-            .map_err(failed("write", &self.path))
+        self.file.write_all_at(bytes, offset).map_err(failed("write", &self.path))
     }
 
     fn sync(&self) -> Result<()> {
-        self.file
-            .sync_data()
-            .map_err(failed("fdatasync", &self.path))
+        self.file.sync_data().map_err(failed("fdatasync", &self.path))
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
-        self.file
-            .set_len(len)
-            .map_err(failed("truncate", &self.path))
+        self.file.set_len(len).map_err(failed("truncate", &self.path))
     }
 
     fn drop_cache(&self, offset: u64, len: u64) {

@@ -1,0 +1,150 @@
+//! One node's counter: charged by compare-and-swap against its limit.
+
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+/// Bytes held, the most there ever were, and the bound.
+///
+/// Sequentially consistent throughout: a lowered limit and a concurrent charge must agree on
+/// which came first (see [`Account::try_charge`]).
+#[derive(Debug)]
+pub(crate) struct Account {
+    used: AtomicU64,
+    peak: AtomicU64,
+    limit: AtomicU64,
+}
+
+/// Why a charge did not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The bound in force.
+    pub(crate) limit: u64,
+    /// Bytes that would have fitted.
+    pub(crate) available: u64,
+}
+
+impl Account {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self { used: AtomicU64::new(0), peak: AtomicU64::new(0), limit: AtomicU64::new(limit) }
+    }
+
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(SeqCst)
+    }
+
+    pub(crate) fn peak(&self) -> u64 {
+        self.peak.load(SeqCst)
+    }
+
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit.load(SeqCst)
+    }
+
+    /// Publishes a limit. The caller then reads [`Account::used`] and takes the limit back if
+    /// more is held: whoever charges later sees the new limit.
+    pub(crate) fn set_limit(&self, limit: u64) {
+        self.limit.store(limit, SeqCst);
+    }
+
+    /// Adds `bytes` if they fit beside `unreserved` bytes that nobody reserved.
+    ///
+    /// The limit is read again after the swap. So either the charge sees a limit lowered
+    /// meanwhile and takes itself back, or whoever lowered it sees the charge.
+    pub(crate) fn try_charge(
+        &self,
+        bytes: u64,
+        unreserved: impl Fn() -> u64,
+    ) -> Result<(), Refusal> {
+        let mut current = self.used.load(SeqCst);
+        loop {
+            let limit = self.limit();
+            let room = limit.saturating_sub(unreserved());
+            let next = current.checked_add(bytes).filter(|next| *next <= room);
+            let Some(next) = next else {
+                let available = room.saturating_sub(current);
+                return Err(Refusal { limit, available });
+            };
+            match self.used.compare_exchange(current, next, SeqCst, SeqCst) {
+                Ok(_) if self.limit() >= limit => {
+                    self.peak.fetch_max(next, SeqCst);
+                    return Ok(());
+                }
+                Ok(_) => {
+                    self.release(bytes);
+                    current = self.used.load(SeqCst);
+                }
+                Err(seen) => current = seen,
+            }
+        }
+    }
+
+    /// [`Account::try_charge`] without anything beside it.
+    pub(crate) fn try_charge_plain(&self, bytes: u64) -> Result<(), Refusal> {
+        self.try_charge(bytes, || 0)
+    }
+
+    /// Takes `bytes` off. Releasing more than is held is a bug of ours.
+    pub(crate) fn release(&self, bytes: u64) {
+        subtract(&self.used, bytes);
+    }
+}
+
+/// Adds to a counter that has no bound of its own.
+pub(crate) fn add(counter: &AtomicU64, bytes: u64) {
+    let mut current = counter.load(SeqCst);
+    loop {
+        let next = current.checked_add(bytes);
+        debug_assert!(next.is_some(), "{current} + {bytes} bytes overflow");
+        let next = next.unwrap_or(u64::MAX);
+        match counter.compare_exchange_weak(current, next, SeqCst, SeqCst) {
+            Ok(_) => return,
+            Err(seen) => current = seen,
+        }
+    }
+}
+
+/// Takes off a counter; below zero is a bug, loud in debug builds and zero in others.
+pub(crate) fn subtract(counter: &AtomicU64, bytes: u64) {
+    let mut current = counter.load(SeqCst);
+    loop {
+        let next = current.checked_sub(bytes);
+        debug_assert!(next.is_some(), "{bytes} bytes released, {current} held");
+        let next = next.unwrap_or(0);
+        match counter.compare_exchange_weak(current, next, SeqCst, SeqCst) {
+            Ok(_) => return,
+            Err(seen) => current = seen,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_charge_counts_what_nobody_reserved() {
+        let account = Account::new(90);
+        assert_eq!(account.try_charge(40, || 20), Ok(()));
+        let refusal = Refusal { limit: 90, available: 30 };
+        assert_eq!(account.try_charge(31, || 20), Err(refusal));
+        assert_eq!(account.try_charge(30, || 20), Ok(()));
+        assert_eq!((account.used(), account.peak()), (70, 70));
+        account.release(70);
+        assert_eq!((account.used(), account.peak()), (0, 70));
+    }
+
+    #[test]
+    fn sums_do_not_wrap() {
+        let account = Account::new(u64::MAX);
+        assert!(account.try_charge_plain(u64::MAX).is_ok());
+        assert!(account.try_charge_plain(1).is_err());
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "2 bytes released, 1 held")]
+    fn underflow_is_loud() {
+        let account = Account::new(10);
+        account.try_charge_plain(1).unwrap();
+        account.release(2);
+    }
+}

@@ -1,0 +1,150 @@
+//! Refusals, with who holds the bytes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use vectorizer_model::bytes::ByteCount;
+
+use crate::Class;
+
+/// The result of asking for memory.
+pub type Result<T> = std::result::Result<T, MemoryError>;
+
+/// The node of the tree whose bound was met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// The whole process.
+    Root,
+    /// One class.
+    Class(Class),
+    /// One tenant, by name.
+    Tenant(Arc<str>),
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => f.write_str("the process"),
+            Self::Class(class) => write!(f, "class {class}"),
+            Self::Tenant(name) => write!(f, "tenant {name}"),
+        }
+    }
+}
+
+impl Scope {
+    /// What an operator can change so that more fits.
+    fn mend(&self) -> &'static str {
+        match self {
+            Self::Root => "raise memory.limit",
+            Self::Class(_) => "raise the limit of the class",
+            Self::Tenant(_) => "raise the limit of the tenant",
+        }
+    }
+}
+
+/// Bytes that one tenant holds for one class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// What for.
+    pub class: Class,
+    /// The tenant's name.
+    pub tenant: Arc<str>,
+    /// How many.
+    pub bytes: u64,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { class, tenant, bytes } = self;
+        write!(f, "{class} of {tenant} {}", ByteCount(*bytes))
+    }
+}
+
+/// A refusal. Nothing was charged or changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// More than could ever fit: a retry cannot help, a smaller request can.
+    #[error(
+        "{} requested for {class} of {tenant}, {scope} may hold {}; ask for less or {}",
+        ByteCount(*requested), ByteCount(*limit), scope.mend()
+    )]
+    AllocationTooLarge {
+        /// Bytes asked for.
+        requested: u64,
+        /// Most bytes that the scope can hold.
+        limit: u64,
+        /// Whose bound it is.
+        scope: Scope,
+        /// The class that asked.
+        class: Class,
+        /// The tenant that asked.
+        tenant: Arc<str>,
+    },
+    /// Too much is held now: a retry helps once holders gave back.
+    #[error(
+        "{} requested for {class} of {tenant}, {} available in {scope}, held by {}; \
+         retry after they gave back or {}",
+        ByteCount(*requested), ByteCount(*available), Listed(holders), scope.mend()
+    )]
+    InsufficientMemory {
+        /// Bytes asked for.
+        requested: u64,
+        /// Bytes that would have been granted.
+        available: u64,
+        /// Whose bound it is.
+        scope: Scope,
+        /// The class that asked.
+        class: Class,
+        /// The tenant that asked.
+        tenant: Arc<str>,
+        /// Who holds most within the scope, at most five, largest first.
+        holders: Vec<Holder>,
+    },
+    /// A new limit below what is held: a retry helps once holders gave back.
+    #[error(
+        "limit {} of {scope} is below the {} held by {}; free them first or choose a higher limit",
+        ByteCount(*limit), ByteCount(*held), Listed(holders)
+    )]
+    LimitBelowHeld {
+        /// The limit asked for.
+        limit: u64,
+        /// Bytes held, the base included for the root.
+        held: u64,
+        /// Whose bound it is.
+        scope: Scope,
+        /// Who holds most within the scope, at most five, largest first.
+        holders: Vec<Holder>,
+    },
+    /// Two reservations of different governors were to be one: a bug of the caller.
+    #[error("reservations of different governors cannot be merged")]
+    ForeignReservation,
+}
+
+impl MemoryError {
+    /// The stable name of the kind.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AllocationTooLarge { .. } => "allocation_too_large",
+            Self::InsufficientMemory { .. } => "insufficient_memory",
+            Self::LimitBelowHeld { .. } => "limit_below_held",
+            Self::ForeignReservation => "foreign_reservation",
+        }
+    }
+}
+
+/// Holders one after another.
+struct Listed<'a>(&'a [Holder]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("nobody");
+        }
+        for (at, holder) in self.0.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}{holder}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! The way in: reservations, limits, drift, and the report.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use crate::books::Books;
+use crate::error::Result;
+use crate::{Class, Limits, Reservation, Tenant, TenantUsage, Usage};
+
+/// Decides who may hold how many bytes; one per process.
+#[derive(Debug)]
+pub struct Governor {
+    books: Arc<Books>,
+}
+
+impl Governor {
+    /// A governor of nothing reserved.
+    pub fn new(limits: Limits) -> Arc<Self> {
+        let books = Arc::new(Books::new(&limits));
+        Arc::new(Self { books })
+    }
+
+    /// The tenant of that name; the same for the same name. `system` is [`Tenant::system`].
+    pub fn tenant(&self, name: &str) -> Tenant {
+        self.books.tenant(name)
+    }
+
+    /// Takes `bytes` for a class and a tenant of this governor, all or nothing. Zero bytes are
+    /// always granted, to grow from.
+    ///
+    /// # Errors
+    /// [`MemoryError::AllocationTooLarge`](crate::MemoryError::AllocationTooLarge) if it could
+    /// never fit, [`MemoryError::InsufficientMemory`](crate::MemoryError::InsufficientMemory) if
+    /// it does not fit now; nothing is charged.
+    pub fn reserve(&self, class: Class, tenant: &Tenant, bytes: u64) -> Result<Reservation> {
+        Reservation::take(Arc::clone(&self.books), class, tenant.clone(), bytes)
+    }
+
+    /// Says how many bytes were measured beyond base and reservations. They count as held from
+    /// now on; what is reserved stays.
+    pub fn set_drift(&self, bytes: u64) {
+        self.books.drift.store(bytes, SeqCst);
+    }
+
+    /// Bytes reserved in all.
+    pub fn reserved(&self) -> u64 {
+        self.books.root.used()
+    }
+
+    /// Bytes that the root could still grant.
+    pub fn available(&self) -> u64 {
+        let books = &self.books;
+        let room = books.root.limit();
+        let room = room.saturating_sub(books.drift.load(SeqCst));
+        room.saturating_sub(books.root.used())
+    }
+
+    /// The most that were ever reserved.
+    pub fn peak(&self) -> u64 {
+        self.books.root.peak()
+    }
+
+    /// The bounds in force.
+    pub fn limits(&self) -> Limits {
+        self.books.limits_now()
+    }
+
+    /// Replaces the bounds of root and classes, all or none. While a change that ends in a
+    /// refusal is under way, requests may meet the tighter bounds.
+    ///
+    /// # Errors
+    /// [`MemoryError::LimitBelowHeld`](crate::MemoryError::LimitBelowHeld); the old bounds stand.
+    pub fn set_limits(&self, limits: Limits) -> Result<()> {
+        self.books.set_limits(&limits)
+    }
+
+    /// Bounds what a tenant may hold; `None` leaves only the bounds of root and classes.
+    ///
+    /// # Errors
+    /// [`MemoryError::LimitBelowHeld`](crate::MemoryError::LimitBelowHeld); the old bound stands.
+    pub fn set_tenant_limit(&self, tenant: &Tenant, limit: Option<u64>) -> Result<()> {
+        self.books.set_tenant_limit(tenant, limit.unwrap_or(u64::MAX))
+    }
+
+    /// Who holds what.
+    pub fn usage(&self) -> Usage {
+        let books = &self.books;
+        let limits = self.limits();
+        let mut tenants: Vec<TenantUsage> = books
+            .accounts()
+            .into_iter()
+            .map(|account| TenantUsage {
+                name: Arc::clone(&account.name),
+                bytes: account.total.used(),
+                peak: account.total.peak(),
+                limit: account.total.limit(),
+            })
+            .filter(|tenant| tenant.bytes > 0)
+            .collect();
+        tenants.sort_by(|a, b| (b.bytes, &a.name).cmp(&(a.bytes, &b.name)));
+        Usage {
+            root: self.reserved(),
+            limit: limits.root,
+            base: limits.base,
+            drift: books.drift.load(SeqCst),
+            available: self.available(),
+            peak: self.peak(),
+            classes: Class::ALL.map(|class| (class, books.classes[class.index()].used())).to_vec(),
+            tenants,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Tenants: whose bytes they are.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use crate::Class;
+use crate::account::Account;
+
+/// A handle of a tenant of one governor; a clone costs a count.
+#[derive(Clone)]
+pub struct Tenant(pub(crate) Option<Arc<TenantAccount>>);
+
+/// The name of the tenant that owns what no other does.
+pub(crate) const SYSTEM: &str = "system";
+
+/// A tenant's name and its bytes, in all and by class.
+#[derive(Debug)]
+pub(crate) struct TenantAccount {
+    pub(crate) name: Arc<str>,
+    pub(crate) total: Account,
+    pub(crate) by_class: [AtomicU64; Class::COUNT],
+}
+
+impl TenantAccount {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            total: Account::new(u64::MAX),
+            by_class: [const { AtomicU64::new(0) }; Class::COUNT],
+        }
+    }
+}
+
+impl Tenant {
+    /// The tenant of every governor that owns what no other does.
+    pub const fn system() -> Self {
+        Self(None)
+    }
+
+    /// The name that it was asked for under.
+    pub fn name(&self) -> &str {
+        self.0.as_ref().map_or(SYSTEM, |account| &account.name)
+    }
+}
+
+impl PartialEq for Tenant {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Tenant {}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tenant").field(&self.name()).finish()
+    }
+}
+
+impl fmt::Display for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,39 @@
+//! The report of who holds what.
+
+use std::sync::Arc;
+
+use crate::Class;
+
+/// Bytes held at about one moment; each number is read by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes reserved in all.
+    pub root: u64,
+    /// The root's limit.
+    pub limit: u64,
+    /// Bytes held before any reservation.
+    pub base: u64,
+    /// Bytes measured beyond those reserved.
+    pub drift: u64,
+    /// Bytes that a request could still get.
+    pub available: u64,
+    /// The most that were ever reserved.
+    pub peak: u64,
+    /// Bytes of every class, in the order of [`Class::ALL`].
+    pub classes: Vec<(Class, u64)>,
+    /// Every tenant that holds bytes, largest first, then by name.
+    pub tenants: Vec<TenantUsage>,
+}
+
+/// Bytes that one tenant holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantUsage {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Bytes reserved in all.
+    pub bytes: u64,
+    /// The most that were ever reserved.
+    pub peak: u64,
+    /// Its limit; `u64::MAX` if it has none of its own.
+    pub limit: u64,
+}
