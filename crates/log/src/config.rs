@@ -28,10 +28,6 @@ pub struct LogConfig {
 impl LogConfig {
     /// The defaults, for this node.
     pub fn new(node: u128) -> Self {
-        Self {
-            file_bytes: 64 * MIB,
-            durability: Durability::default(),
-            node,
-        }
+        Self { file_bytes: 64 * MIB, durability: Durability::default(), node }
     }
 }

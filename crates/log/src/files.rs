@@ -35,11 +35,7 @@ pub(crate) struct LiveFiles {
 impl LiveFiles {
     /// A new last file.
     pub(crate) fn push(&mut self, number: u64, bytes: u64) {
-        self.files.push_back(LiveFile {
-            number,
-            bytes,
-            pins: BTreeMap::new(),
-        });
+        self.files.push_back(LiveFile { number, bytes, pins: BTreeMap::new() });
     }
 
     /// The last file's length.
@@ -86,10 +82,7 @@ impl LiveFiles {
     pub(crate) fn oldest_free(&self) -> Option<(u64, u64)> {
         let closed = self.files.len() > 1;
         let oldest = self.files.front().filter(|_| closed)?;
-        oldest
-            .pins
-            .is_empty()
-            .then_some((oldest.number, oldest.bytes))
+        oldest.pins.is_empty().then_some((oldest.number, oldest.bytes))
     }
 
     /// The oldest file is gone.
@@ -101,9 +94,7 @@ impl LiveFiles {
     pub(crate) fn oldest_pin(&self) -> Option<(ShardId, SequenceNumber)> {
         let closed = self.files.len().saturating_sub(1);
         let pins = self.files.iter().take(closed).map(|file| &file.pins);
-        pins.flatten()
-            .next()
-            .map(|(&shard, &highest)| (shard, highest))
+        pins.flatten().next().map(|(&shard, &highest)| (shard, highest))
     }
 
     /// Every shard that pins a file, with its highest seq.

@@ -16,10 +16,8 @@ pub(crate) const FRAME_ALIGNMENT: usize = 8;
 /// The first bytes of every frame: "VZFR".
 pub(crate) const FRAME_MAGIC: u32 = u32::from_le_bytes(*b"VZFR");
 
-const _: () = assert!(
-    limits::OPERATION_BYTES_MAX < u32::MAX as u64,
-    "a payload's length must fit its field"
-);
+const _: () =
+    assert!(limits::OPERATION_BYTES_MAX < u32::MAX as u64, "a payload's length must fit its field");
 const _: () = assert!(FRAME_HEADER_BYTES.is_multiple_of(FRAME_ALIGNMENT));
 
 /// What a frame is for.
@@ -80,11 +78,8 @@ pub(crate) struct FrameHeader {
 impl FrameHeader {
     /// A mark.
     pub(crate) fn mark(synced: u64) -> Self {
-        Self {
-            synced,
-            ..Self::truncation(ShardId::CATALOGUE, SequenceNumber::ZERO)
-        }
-        .of_kind(FrameKind::Mark)
+        Self { synced, ..Self::truncation(ShardId::CATALOGUE, SequenceNumber::ZERO) }
+            .of_kind(FrameKind::Mark)
     }
 
     /// A truncation record.
@@ -130,20 +125,15 @@ impl FrameHeader {
     ) -> Result<Self, Fault> {
         let magic = u32_at(bytes, 0);
         if magic != FRAME_MAGIC {
-            return Err(Fault::Magic {
-                expected: FRAME_MAGIC,
-                found: magic,
-            });
+            return Err(Fault::Magic { expected: FRAME_MAGIC, found: magic });
         }
         let (expected, found) = (checksum(bytes, seed, offset), u32_at(bytes, 4));
         if expected != found {
             return Err(Fault::HeaderChecksum { expected, found });
         }
         let code = u32_at(bytes, 8);
-        let kind = FrameKind::from_code(code).ok_or(Fault::Field {
-            field: "kind",
-            found: u64::from(code),
-        })?;
+        let kind = FrameKind::from_code(code)
+            .ok_or(Fault::Field { field: "kind", found: u64::from(code) })?;
         let header = Self {
             kind,
             payload_bytes: u32_at(bytes, 12),
@@ -162,16 +152,10 @@ impl FrameHeader {
     fn check(&self, offset: u64) -> Result<(), Fault> {
         let payload_bytes = u64::from(self.payload_bytes);
         if payload_bytes > limits::OPERATION_BYTES_MAX {
-            return Err(Fault::Field {
-                field: "payload length",
-                found: payload_bytes,
-            });
+            return Err(Fault::Field { field: "payload length", found: payload_bytes });
         }
         if self.synced > offset || self.synced < FILE_HEADER_BYTES as u64 {
-            return Err(Fault::Field {
-                field: "durable offset",
-                found: self.synced,
-            });
+            return Err(Fault::Field { field: "durable offset", found: self.synced });
         }
         Ok(())
     }
@@ -241,7 +225,7 @@ mod tests {
         let hex = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         assert_eq!(
             hex,
-            "565a4652GOLDEN00010000000500000004030201070000000800000000000000\
+            "565a465262c7a894010000000500000004030201070000000800000000000000\
              09000000000000000a0000000000000000000000000000000010000000000000"
         );
     }
@@ -250,11 +234,9 @@ mod tests {
     fn a_header_is_valid_at_its_own_place_only() {
         let bytes = header().encode(Seed::new(1, 1), 4160);
         assert_eq!(FrameHeader::decode(&bytes, Seed::new(1, 1), 4160), Ok(header()));
-        for (seed, offset) in [
-            (Seed::new(1, 1), 4168),
-            (Seed::new(1, 2), 4160),
-            (Seed::new(2, 1), 4160),
-        ] {
+        for (seed, offset) in
+            [(Seed::new(1, 1), 4168), (Seed::new(1, 2), 4160), (Seed::new(2, 1), 4160)]
+        {
             let decoded = FrameHeader::decode(&bytes, seed, offset);
             assert!(matches!(decoded, Err(Fault::HeaderChecksum { .. })), "{decoded:?}");
         }

@@ -44,10 +44,7 @@ impl FileHeader {
             return Err(Fault::Cut { missing });
         }
         if bytes[0..8] != *MAGIC {
-            return Err(Fault::Magic {
-                expected: u32_at(MAGIC, 0),
-                found: u32_at(bytes, 0),
-            });
+            return Err(Fault::Magic { expected: u32_at(MAGIC, 0), found: u32_at(bytes, 0) });
         }
         let (expected, found) = (checksum(bytes), u32_at(bytes, 12));
         if expected != found {
@@ -58,21 +55,11 @@ impl FileHeader {
 
     /// Reads the header of the file with this number in its name.
     pub(crate) fn decode(bytes: &[u8], number: u64, node: u128) -> Result<Self, LogError> {
-        let damaged = |fault| LogError::Damaged {
-            at: Location {
-                file: number,
-                offset: 0,
-            },
-            fault,
-        };
+        let damaged = |fault| LogError::Damaged { at: Location { file: number, offset: 0 }, fault };
         Self::check(bytes).map_err(damaged)?;
         let version = u32_at(bytes, 8);
         if version != FORMAT_VERSION {
-            return Err(LogError::UnknownVersion {
-                number,
-                known: FORMAT_VERSION,
-                found: version,
-            });
+            return Err(LogError::UnknownVersion { number, known: FORMAT_VERSION, found: version });
         }
         let header = Self {
             number: u64_at(bytes, 16),
@@ -81,17 +68,10 @@ impl FileHeader {
             previous_truncations: u64_at(bytes, 48),
         };
         if header.node != node {
-            return Err(LogError::ForeignNode {
-                number,
-                expected: node,
-                found: header.node,
-            });
+            return Err(LogError::ForeignNode { number, expected: node, found: header.node });
         }
         if header.number != number {
-            return Err(damaged(Fault::Field {
-                field: "file number",
-                found: header.number,
-            }));
+            return Err(damaged(Fault::Field { field: "file number", found: header.number }));
         }
         Ok(header)
     }

@@ -66,10 +66,7 @@ impl<C: Send> Log<C> {
     /// [`LogError::EntryTooLarge`], [`LogError::Poisoned`]; the entry comes back.
     pub fn append(&self, entry: Entry<C>) -> Result<Position, Refused<C>> {
         let bytes = entry.payload.len() as u64;
-        let refused = |cause, entry| Refused {
-            cause,
-            entries: vec![entry],
-        };
+        let refused = |cause, entry| Refused { cause, entries: vec![entry] };
         if bytes > limits::OPERATION_BYTES_MAX {
             let limit = limits::OPERATION_BYTES_MAX;
             return Err(refused(LogError::EntryTooLarge { bytes, limit }, entry));
@@ -217,6 +214,7 @@ impl<C: Send> Log<C> {
         if writer.is_full_for(batch.bytes, self.config.file_bytes) {
             writer.rotate(&*self.dir)?;
             self.files().push(writer.number, writer.end);
+            self.settle(writer);
         }
         writer.append(&batch.items)?;
         if self.config.durability == Durability::Fsync {

@@ -63,9 +63,7 @@ impl<C> Queue<C> {
     /// The error of every call after the first failure.
     pub(crate) fn check(&self) -> Result<(), LogError> {
         match &self.poison {
-            Some(cause) => Err(LogError::Poisoned {
-                cause: Arc::clone(cause),
-            }),
+            Some(cause) => Err(LogError::Poisoned { cause: Arc::clone(cause) }),
             None => Ok(()),
         }
     }
@@ -88,9 +86,7 @@ impl<C> Queue<C> {
     /// Stops the log for good; the first cause stays.
     pub(crate) fn stop(&mut self, cause: VfsError) -> LogError {
         let cause = self.poison.get_or_insert_with(|| Arc::new(cause));
-        LogError::Poisoned {
-            cause: Arc::clone(cause),
-        }
+        LogError::Poisoned { cause: Arc::clone(cause) }
     }
 
     pub(crate) fn bytes(&self) -> u64 {

@@ -12,11 +12,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// What stands next in a file.
 pub(crate) enum Step<'a> {
     /// An intact frame.
-    Frame {
-        at: u64,
-        header: FrameHeader,
-        payload: &'a [u8],
-    },
+    Frame { at: u64, header: FrameHeader, payload: &'a [u8] },
     /// Nothing: the file ends between two frames.
     End,
     /// Something else.
@@ -36,14 +32,7 @@ pub(crate) struct FrameReader<'f> {
 
 impl<'f> FrameReader<'f> {
     pub(crate) fn new(file: &'f dyn File, seed: Seed, limit: u64) -> Self {
-        Self {
-            file,
-            seed,
-            limit,
-            offset: FILE_HEADER_BYTES as u64,
-            buffer: Vec::new(),
-            start: 0,
-        }
+        Self { file, seed, limit, offset: FILE_HEADER_BYTES as u64, buffer: Vec::new(), start: 0 }
     }
 
     /// The next frame. After [`Step::End`] or [`Step::Broken`] it answers the same again.
@@ -55,9 +44,7 @@ impl<'f> FrameReader<'f> {
         }
         let broken = |fault| Ok(Step::Broken { at, fault });
         if remaining < FRAME_HEADER_BYTES as u64 {
-            return broken(Fault::Cut {
-                missing: FRAME_HEADER_BYTES as u64 - remaining,
-            });
+            return broken(Fault::Cut { missing: FRAME_HEADER_BYTES as u64 - remaining });
         }
         self.fill(FRAME_HEADER_BYTES)?;
         let mut head = [0; FRAME_HEADER_BYTES];
@@ -68,9 +55,7 @@ impl<'f> FrameReader<'f> {
         };
         let total = header.frame_bytes();
         if remaining < total {
-            return broken(Fault::Cut {
-                missing: total - remaining,
-            });
+            return broken(Fault::Cut { missing: total - remaining });
         }
         let total_bytes = header.payload_bytes as usize + FRAME_HEADER_BYTES;
         let total_bytes = total_bytes.next_multiple_of(FRAME_ALIGNMENT);
@@ -79,21 +64,14 @@ impl<'f> FrameReader<'f> {
         let (payload, padding) = body.split_at(header.payload_bytes as usize);
         let found = crc32c::crc32c(payload);
         if found != header.payload_crc {
-            return broken(Fault::PayloadChecksum {
-                expected: header.payload_crc,
-                found,
-            });
+            return broken(Fault::PayloadChecksum { expected: header.payload_crc, found });
         }
         if padding.iter().any(|&byte| byte != 0) {
             return broken(Fault::Padding);
         }
         self.start += total_bytes;
         self.offset += total;
-        Ok(Step::Frame {
-            at,
-            header,
-            payload,
-        })
+        Ok(Step::Frame { at, header, payload })
     }
 
     /// Makes at least `bytes` bytes stand in the buffer; the caller knows that the file has them.
@@ -110,8 +88,7 @@ impl<'f> FrameReader<'f> {
         let remaining = usize::try_from(self.limit - self.offset).unwrap_or(usize::MAX);
         self.buffer.resize(bytes.max(CHUNK_BYTES).min(remaining), 0);
         let read_at = self.offset + buffered as u64;
-        self.file
-            .read_exact_at(&mut self.buffer[buffered..], read_at)
+        self.file.read_exact_at(&mut self.buffer[buffered..], read_at)
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn open(
         if let [file, next] = pair
             && next.header.previous_truncations > 0
         {
-            file.each_frame(&mut |at, header, _| {
+            file.each_frame(|at, header, _| {
                 voids.note(file.location(at), header);
                 ControlFlow::Continue(())
             })?;
@@ -73,12 +73,8 @@ fn found(
     dir: &dyn Directory,
     config: &LogConfig,
 ) -> Result<(Writer, LiveFiles, Recovery), LogError> {
-    let header = FileHeader {
-        number: 1,
-        node: config.node,
-        previous_bytes: 0,
-        previous_truncations: 0,
-    };
+    let header =
+        FileHeader { number: 1, node: config.node, previous_bytes: 0, previous_truncations: 0 };
     let writer = Writer::create(dir, header).map_err(|failure| match failure {
         Failure::Restored(error) | Failure::Lost(error) => LogError::Disk(error),
     })?;
@@ -128,21 +124,14 @@ fn open_sources(dir: &dyn Directory, config: &LogConfig) -> Result<Sources, LogE
     let last_was_closed = remove_unborn(dir, &mut numbers)?;
     let mut files: Vec<Source> = Vec::with_capacity(numbers.len());
     for (index, &number) in numbers.iter().enumerate() {
-        let access = if index + 1 == numbers.len() {
-            Access::Write
-        } else {
-            Access::Read
-        };
+        let access = if index + 1 == numbers.len() { Access::Write } else { Access::Read };
         let source = Source::open(dir, number, access, config.node)?;
         if let Some(previous) = files.last() {
             previous.check_length(source.header.previous_bytes)?;
         }
         files.push(source);
     }
-    Ok(Sources {
-        files,
-        last_was_closed,
-    })
+    Ok(Sources { files, last_was_closed })
 }
 
 /// Removes the last file if its creation was cut short: it got no frames, because frames follow a
@@ -185,26 +174,15 @@ impl Source {
         // After a failed sync the page cache may hold what the disk does not.
         file.drop_cache(0, bytes);
         let header = FileHeader::decode(&first_page(&*file)?, number, node)?;
-        Ok(Self {
-            header,
-            file,
-            bytes,
-            seed: Seed::new(node, number),
-        })
+        Ok(Self { header, file, bytes, seed: Seed::new(node, number) })
     }
 
     fn location(&self, offset: u64) -> Location {
-        Location {
-            file: self.header.number,
-            offset,
-        }
+        Location { file: self.header.number, offset }
     }
 
     fn damaged(&self, offset: u64, fault: Fault) -> LogError {
-        LogError::Damaged {
-            at: self.location(offset),
-            fault,
-        }
+        LogError::Damaged { at: self.location(offset), fault }
     }
 
     fn check_length(&self, expected: u64) -> Result<(), LogError> {
@@ -219,18 +197,14 @@ impl Source {
     /// Reads a file that must be whole.
     fn each_frame(
         &self,
-        each: &mut dyn FnMut(u64, &FrameHeader, &[u8]) -> ControlFlow<()>,
+        mut each: impl FnMut(u64, &FrameHeader, &[u8]) -> ControlFlow<()>,
     ) -> Result<(), LogError> {
         let mut reader = FrameReader::new(&*self.file, self.seed, self.bytes);
         loop {
             match reader.step()? {
                 Step::End => return Ok(()),
                 Step::Broken { at, fault } => return Err(self.damaged(at, fault)),
-                Step::Frame {
-                    at,
-                    header,
-                    payload,
-                } => {
+                Step::Frame { at, header, payload } => {
                     if each(at, &header, payload).is_break() {
                         let at = self.location(at);
                         return Err(LogError::Stopped { at });
@@ -248,7 +222,7 @@ impl Source {
         recovery: &mut Recovery,
         visit: &mut Visit<'_>,
     ) -> Result<(), LogError> {
-        self.each_frame(&mut |at, header, payload| {
+        self.each_frame(|at, header, payload| {
             if header.kind != FrameKind::Entry {
                 return ControlFlow::Continue(());
             }
@@ -298,11 +272,7 @@ struct Survey {
 
 /// Finds the end of the last file, and tells a torn tail from damage.
 fn survey(last: &Source, closed: bool, voids: &mut Voids) -> Result<Survey, LogError> {
-    let mut survey = Survey {
-        end: FILE_HEADER_BYTES as u64,
-        truncations: 0,
-        marked: true,
-    };
+    let mut survey = Survey { end: FILE_HEADER_BYTES as u64, truncations: 0, marked: true };
     let mut reader = FrameReader::new(&*last.file, last.seed, last.bytes);
     loop {
         match reader.step()? {
@@ -330,10 +300,7 @@ fn survey(last: &Source, closed: bool, voids: &mut Voids) -> Result<Survey, LogE
 fn cut(last: &mut Source, end: u64) -> Result<Option<Torn>, LogError> {
     let mut torn = None;
     if end < last.bytes {
-        torn = Some(Torn {
-            at: last.location(end),
-            bytes: last.bytes - end,
-        });
+        torn = Some(Torn { at: last.location(end), bytes: last.bytes - end });
         last.file.set_len(end)?;
         last.bytes = end;
     }
@@ -373,8 +340,6 @@ impl Voids {
             return false;
         };
         let behind = records.partition_point(|&(place, _)| place <= at);
-        records
-            .get(behind)
-            .is_some_and(|&(_, lowest)| lowest < header.seq)
+        records.get(behind).is_some_and(|&(_, lowest)| lowest < header.seq)
     }
 }

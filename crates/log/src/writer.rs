@@ -52,9 +52,7 @@ impl Writer {
         let name = file_name(header.number);
         let file = dir.create(&name).map_err(Failure::Restored)?;
         if let Err(error) = file.write_all_at(&header.encode(), 0) {
-            let removed = is_full(&error)
-                && dir.remove(&name).is_ok()
-                && dir.sync().is_ok();
+            let removed = is_full(&error) && dir.remove(&name).is_ok() && dir.sync().is_ok();
             return Err(Failure::of(removed, error));
         }
         file.sync().map_err(Failure::Lost)?;
@@ -75,10 +73,7 @@ impl Writer {
     }
 
     pub(crate) fn location(&self) -> Location {
-        Location {
-            file: self.number,
-            offset: self.end,
-        }
+        Location { file: self.number, offset: self.end }
     }
 
     /// Whether `bytes` more belong into the next file.
@@ -97,11 +92,7 @@ impl Writer {
         };
         let next = Self::create(dir, next)?;
         self.file.drop_cache(self.dropped, self.end - self.dropped);
-        *self = Self {
-            written: self.written,
-            buffer: std::mem::take(&mut self.buffer),
-            ..next
-        };
+        *self = Self { written: self.written, buffer: std::mem::take(&mut self.buffer), ..next };
         Ok(())
     }
 
@@ -150,8 +141,7 @@ impl Writer {
         self.synced = self.end;
         let whole_pages = self.synced - self.synced % PAGE_BYTES;
         if whole_pages >= self.dropped + CHUNK_BYTES as u64 {
-            self.file
-                .drop_cache(self.dropped, whole_pages - self.dropped);
+            self.file.drop_cache(self.dropped, whole_pages - self.dropped);
             self.dropped = whole_pages;
         }
         Ok(())
@@ -180,10 +170,8 @@ impl Writer {
                 (header, entry.payload.as_slice())
             }
             Queued::Truncation { shard, seq } => {
-                let header = FrameHeader {
-                    synced: self.synced,
-                    ..FrameHeader::truncation(*shard, *seq)
-                };
+                let header =
+                    FrameHeader { synced: self.synced, ..FrameHeader::truncation(*shard, *seq) };
                 (header, [].as_slice())
             }
         };
@@ -214,9 +202,8 @@ impl Writer {
 
     /// After a failed write behind `end`: cuts what may stand there, if the disk was merely full.
     fn take_back(&mut self, error: VfsError) -> Failure {
-        let restored = is_full(&error)
-            && self.file.set_len(self.end).is_ok()
-            && self.file.sync().is_ok();
+        let restored =
+            is_full(&error) && self.file.set_len(self.end).is_ok() && self.file.sync().is_ok();
         if restored {
             self.synced = self.end;
         }
@@ -226,11 +213,7 @@ impl Writer {
 
 impl Failure {
     fn of(restored: bool, error: VfsError) -> Self {
-        if restored {
-            Self::Restored(error)
-        } else {
-            Self::Lost(error)
-        }
+        if restored { Self::Restored(error) } else { Self::Lost(error) }
     }
 }
 
