@@ -83,7 +83,12 @@ fn main() {
     };
     let executor = Threads(number("--workers", 2) as usize);
     let inserted = AtomicUsize::new(0);
-    let host = Host { executor: &executor, cancelled: &|| false, inserted: &inserted, hint: codes::prefetch_links };
+    let host = Host {
+        executor: &executor,
+        cancelled: &|| false,
+        inserted: &inserted,
+        hint: codes::prefetch_links,
+    };
     let start = Instant::now();
     let graph = build(&codes, &params, host, &mut Unbounded::default()).expect("a graph");
     println!("build: {:.2} s, {} rows, {params:?}", start.elapsed().as_secs_f32(), rows);
