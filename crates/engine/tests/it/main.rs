@@ -3,3 +3,6 @@
 mod support;
 
 mod basics;
+mod crashes;
+mod history;
+mod properties;

@@ -17,13 +17,13 @@ use vectorizer_model::{
 use vectorizer_vfs::Directory;
 
 pub(crate) fn governor() -> Arc<Governor> {
-    Governor::new(Limits::new(2 << 30))
+    Governor::new(Limits::of_root(2 << 30))
 }
 
 /// Small bounds, and no threads: every step happens when the test asks for it.
 pub(crate) fn options() -> EngineOptions {
     EngineOptions {
-        residency: Residency::Governed,
+        residency: Residency::Mapped,
         search_threads: 1,
         build_threads: 1,
         graph_rows_min: 20,
