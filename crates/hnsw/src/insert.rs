@@ -9,10 +9,10 @@ use vectorizer_model::{Ordinal, RowScorer, Scored, Scorer};
 
 use crate::growing::Growing;
 use crate::level::level;
-use crate::search::{Layer, descend, score_one, widen};
-use crate::select::Chosen;
 use crate::pool::pack;
 use crate::search::Visits;
+use crate::search::{Layer, descend, score_one, widen};
+use crate::select::Chosen;
 use crate::{Links, Params, Scratch, SearchError};
 
 type Never = SearchError<Infallible, Infallible, Infallible>;
@@ -169,10 +169,10 @@ impl Inserter {
         let listed = self.list.iter().zip(&self.distances);
         self.candidates.clear();
         self.candidates.push(back);
-        self.candidates
-            .extend(listed.map(|(&ordinal, &distance)| Scored { distance, ordinal }));
+        self.candidates.extend(listed.map(|(&ordinal, &distance)| Scored { distance, ordinal }));
         let salt = salt(of);
-        self.candidates.sort_unstable_by_key(|row| pack(row.distance, Ordinal(row.ordinal.0 ^ salt)));
+        self.candidates
+            .sort_unstable_by_key(|row| pack(row.distance, Ordinal(row.ordinal.0 ^ salt)));
         self.chosen.choose(site.scorer, self.candidates.iter().copied(), stride);
         locked.write(self.chosen.rows().iter().map(|link| link.ordinal));
     }

@@ -26,11 +26,7 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self {
-            m: 16,
-            ef_construct: 100,
-            seed: 0,
-        }
+        Self { m: 16, ef_construct: 100, seed: 0 }
     }
 }
 
@@ -54,12 +50,7 @@ fn check_field(field: &'static str, value: u32, min: u32, max: u32) -> Result<()
     if (min..=max).contains(&value) {
         return Ok(());
     }
-    Err(HnswError::Params {
-        field,
-        value,
-        min,
-        max,
-    })
+    Err(HnswError::Params { field, value, min, max })
 }
 
 /// Where layer 0's link blocks lie: `m0` little-endian ordinals each, none across a page.

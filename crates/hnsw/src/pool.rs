@@ -66,11 +66,7 @@ impl Pool {
     /// A candidate must order before this to be taken.
     #[inline]
     pub(crate) fn bound(&self) -> u64 {
-        if self.is_full() {
-            self.keys.last().copied().unwrap_or(0)
-        } else {
-            u64::MAX
-        }
+        if self.is_full() { self.keys.last().copied().unwrap_or(0) } else { u64::MAX }
     }
 
     /// Takes a candidate unless it is too far or already here. Returns its place.

@@ -29,11 +29,7 @@ fn slots_for(ef: usize) -> usize {
 
 impl Visited {
     pub(crate) fn bytes_needed(rows: usize, ef: usize) -> u64 {
-        if rows <= STAMPED_ROWS_MAX {
-            rows as u64
-        } else {
-            4 * slots_for(ef) as u64
-        }
+        if rows <= STAMPED_ROWS_MAX { rows as u64 } else { 4 * slots_for(ef) as u64 }
     }
 
     /// For nothing yet; [`Visited::begin`] sizes it.
@@ -48,7 +44,9 @@ impl Visited {
             return;
         }
         match self {
-            Self::Stamps { stamps, generation } if stamps.len() >= rows && *generation < u8::MAX => {
+            Self::Stamps { stamps, generation }
+                if stamps.len() >= rows && *generation < u8::MAX =>
+            {
                 *generation += 1;
             }
             Self::Stamps { stamps, generation } => {

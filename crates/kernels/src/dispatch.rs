@@ -71,6 +71,12 @@ impl MetricKernel<'_> {
         if self.negated { -sum } else { sum }
     }
 
+    /// The distance of two vectors `[dim]`; for the kernels of `f32` rows only.
+    #[inline]
+    pub fn pair_f32(&self, query: &[f32], row: &[f32]) -> f32 {
+        self.pair(query, f32_bytes(row))
+    }
+
     /// The distances of rows in any order.
     ///
     /// Shapes: `query` is `[dim]`, `ordinals` and `out` are `[n]`.

@@ -9,6 +9,7 @@
 //! # Layout
 //! - [`evaluate`]: filter and payload to true or false; [`extract`]: the values a path selects
 //! - [`mutate`]: what operations do to payloads
+//! - [`project`]: parts of payloads, for answers
 //! - [`field_index`]: the immutable index of one field in one segment; bytes in
 //!   `docs/format/field-index.md`
 //! - [`plan`]: filter and indexes to rows; [`sample`]: how many rows, where no index knows
@@ -23,6 +24,7 @@ pub mod field_index;
 pub mod mutate;
 mod numbers;
 pub mod plan;
+pub mod project;
 pub mod sample;
 pub mod selection;
 
@@ -32,5 +34,6 @@ pub use extract::{is_empty_at, values_at};
 pub use field_index::{Answer, FieldIndex, FieldIndexBuilder, FieldIndexes};
 pub use mutate::{delete_keys, set_at};
 pub use plan::{IdLookup, Leaf, Selected, WantedIndex, select, wanted_indexes};
+pub use project::include_keys;
 pub use sample::{estimate, sample_candidates, sample_rows};
 pub use selection::{BitmapSelection, Verified, Without};

@@ -60,6 +60,21 @@ impl BitmapSelection {
         sparse.into_iter().flatten().chain(dense).map(Ordinal)
     }
 
+    /// The first admitted row at or after `from`.
+    pub fn first_from(&self, from: Ordinal) -> Option<Ordinal> {
+        let words = match &self.rows {
+            RowBits::Sparse(bitmap) => return bitmap.range(from.0..).next().map(Ordinal),
+            RowBits::Dense(words) => words,
+        };
+        let first = from.index() / 64;
+        let masked = words.get(first)? & (u64::MAX << (from.0 % 64));
+        let rest = words.iter().copied().enumerate().skip(first + 1);
+        std::iter::once((first, masked))
+            .chain(rest)
+            .find(|(_, word)| *word != 0)
+            .map(|(at, word)| Ordinal::from_index(at * 64 + word.trailing_zeros() as usize))
+    }
+
     /// Whether the row may be returned.
     #[inline]
     pub fn contains(&self, ordinal: Ordinal) -> bool {
@@ -82,6 +97,10 @@ impl Selection for BitmapSelection {
 
     fn cardinality(&self) -> Cardinality {
         Cardinality::Exact(self.admitted)
+    }
+
+    fn next(&mut self, from: Ordinal, end: Ordinal) -> Result<Option<Ordinal>, Infallible> {
+        Ok(self.first_from(from).filter(|row| *row < end))
     }
 }
 

@@ -71,7 +71,7 @@ impl Disk {
             state.inodes.push(bytes.clone());
         }
         state.first_names = state.names.clone();
-        state.first_inodes = state.inodes.clone();
+        state.first_inodes.clone_from(&state.inodes);
         Self(Arc::new(Mutex::new(state)))
     }
 

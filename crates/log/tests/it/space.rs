@@ -22,15 +22,15 @@ fn five_files(disk: &Disk) -> Log<u128> {
     log
 }
 
-fn pin(shard: u32, seq: u64) -> Option<(ShardId, SequenceNumber)> {
-    Some((ShardId(shard), SequenceNumber(seq)))
+fn pin(shard: u32, seq: u64) -> (ShardId, SequenceNumber) {
+    (ShardId(shard), SequenceNumber(seq))
 }
 
 fn check_release(disk: &Disk, log: &Log<u128>) {
     assert_eq!(log.collect().unwrap(), 0);
-    assert_eq!(log.oldest_pin(), pin(1, 1));
+    assert_eq!(log.oldest_pin(), Some(pin(1, 1)));
     log.release(ShardId(1), SequenceNumber(1));
-    assert_eq!(log.oldest_pin(), pin(1, 2));
+    assert_eq!(log.oldest_pin(), Some(pin(1, 2)));
     assert_eq!(log.collect().unwrap(), 4096 + 80);
     assert_eq!(numbers(disk), [2, 3, 4, 5]);
     // A file behind a pinned one stays.

@@ -42,13 +42,12 @@ fn few_bytes_wait_for_the_device() {
     assert_eq!(writer.finish().unwrap(), 20 << 20);
     let mut waiting = 0;
     for effect in disk.trace() {
-        match effect {
-            Effect::Write { bytes, offset, .. } => {
-                assert!(offset.is_multiple_of(BUFFER as u64));
-                waiting += bytes.len();
-            }
-            Effect::SyncFile { .. } => waiting = 0,
-            _ => {}
+        if let Effect::Write { bytes, offset, .. } = &effect {
+            assert!(offset.is_multiple_of(BUFFER as u64));
+            waiting += bytes.len();
+        }
+        if matches!(effect, Effect::SyncFile { .. }) {
+            waiting = 0;
         }
         assert!(waiting <= 8 << 20);
     }

@@ -1,0 +1,5 @@
+//! The engine through its door, against a plain model.
+
+mod support;
+
+mod basics;
