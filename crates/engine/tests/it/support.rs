@@ -23,7 +23,7 @@ pub(crate) fn governor() -> Arc<Governor> {
 /// Small bounds, and no threads: every step happens when the test asks for it.
 pub(crate) fn options() -> EngineOptions {
     EngineOptions {
-        residency: Residency::Mapped,
+        residency: Residency::Governed,
         search_threads: 1,
         build_threads: 1,
         graph_rows_min: 20,
