@@ -10,8 +10,10 @@
 //!   other processes out, [`SequentialWriter`] writes big files
 //! - [`Mapping`], [`AnonymousRegion`]: memory from the kernel, the only unsafe code here
 //! - [`process_memory`], [`machine_memory`], [`cgroup_memory`], [`open_file_limit`]: readings
+//! - [`crash`]: a disk in memory that can lose power
 
 mod cgroup;
+pub mod crash;
 mod error;
 mod lock;
 mod mapping;
