@@ -1,1 +1,55 @@
-//! (in work)
+//! Shards of memtable, log and segments: flush, build, merge, recovery.
+//!
+//! [`Engine`] is the library: open a folder, create collections, write operations, take views and
+//! search them. It is synchronous; results that come later are [`ticket::Ticket`]s, which are std
+//! futures and can be blocked on. It knows no async runtime, no wire format, no JSON, and nothing
+//! of other nodes.
+//!
+//! # Layout
+//! - [`engine`]: the door; `node`: what shards share; [`options`]; [`error`]
+//! - `shard`: one shard's state; `memtable`, `deaths`: what changes in it; `apply`: how
+//! - [`view`]: what one request sees; `selection`, `nearest`: searching it; [`leaf`]: the questions
+//! - `manifest`, `catalogue`, `recovery`: what is on disk, and opening it
+//! - `flush`, `merge`, `build`: background work; `policy`: which is next; `background`: the threads
+//! - [`ticket`], [`executor`]: results that come later, and the threads that searches run on
+
+#![forbid(unsafe_code)]
+
+mod apply;
+mod background;
+mod build;
+mod catalogue;
+mod cost;
+mod deaths;
+pub mod engine;
+pub mod error;
+pub mod executor;
+mod flush;
+pub mod info;
+pub mod leaf;
+mod manifest;
+mod memtable;
+mod merge;
+mod nearest;
+mod node;
+pub mod options;
+mod policy;
+mod recovery;
+mod selection;
+mod shard;
+pub mod ticket;
+pub mod view;
+
+pub use apply::Applied;
+pub use engine::Engine;
+pub use error::EngineError;
+pub use info::CollectionInfo;
+pub use leaf::{
+    Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
+};
+pub use options::EngineOptions;
+pub use ticket::Ticket;
+pub use vectorizer_hnsw::Scratch;
+pub use vectorizer_log::Durability;
+pub use vectorizer_pages::Residency;
+pub use view::ReadView;

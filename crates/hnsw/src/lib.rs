@@ -1,1 +1,49 @@
-//! (in work)
+//! The graph: build, search, encode; scores come through a trait.
+//!
+//! A hierarchical navigable small world graph (Malkov & Yashunin, "Efficient and robust
+//! approximate nearest neighbor search using Hierarchical Navigable Small World graphs", 2018,
+//! here "the paper"). It knows rows by [`Ordinal`](vectorizer_model::Ordinal) and distances
+//! through [`Scorer`](vectorizer_model::Scorer) and [`RowScorer`](vectorizer_model::RowScorer);
+//! it never sees a vector. A built graph never changes.
+//!
+//! It is not a place for vectors, codes, deletions or files, and it starts no thread: the caller
+//! brings an [`Executor`], memory through [`Budget`](vectorizer_model::Budget), and a seed.
+//!
+//! # Layout
+//! - [`params`]: what shapes a graph; `level`: the paper's level draw
+//! - [`build`]: all rows, in parallel; `insert`: Alg. 1; `select`: Alg. 4; `growing`: links that
+//!   many threads write
+//! - [`graph`]: the finished links; [`encode`]: their bytes; [`upper`], [`reader`]: reading those
+//! - [`links`]: the seam between a search and where links lie
+//! - [`search`]: Alg. 5 over Alg. 2; `pool`: its candidates; `visited`: rows it has met;
+//!   [`scratch`]: its memory
+
+#![forbid(unsafe_code)]
+
+pub mod build;
+pub mod encode;
+pub mod error;
+pub mod graph;
+mod growing;
+mod insert;
+mod level;
+pub mod links;
+pub mod params;
+mod pool;
+pub mod reader;
+pub mod scratch;
+pub mod search;
+mod select;
+pub mod upper;
+mod visited;
+
+pub use build::{Executor, Host, Inline, build};
+pub use encode::Header;
+pub use error::{HnswError, SearchError};
+pub use graph::Graph;
+pub use links::{Links, decode_block};
+pub use params::Params;
+pub use reader::GraphBytes;
+pub use scratch::Scratch;
+pub use search::{Outcome, SearchParams, Visits, search};
+pub use upper::UpperLayers;

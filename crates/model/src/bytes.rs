@@ -26,13 +26,9 @@ impl FromStr for ByteCount {
     type Err = ParseByteCountError;
 
     fn from_str(input: &str) -> Result<Self, Self::Err> {
-        let refused = || ParseByteCountError {
-            input: input.to_owned(),
-        };
+        let refused = || ParseByteCountError { input: input.to_owned() };
         let text = input.trim();
-        let split = text
-            .find(|c: char| c != '.' && !c.is_ascii_digit())
-            .unwrap_or(text.len());
+        let split = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(split);
         let number: f64 = number.parse().map_err(|_not_a_number| refused())?;
         let factor = match unit.trim().to_ascii_lowercase().as_str() {
@@ -75,13 +71,9 @@ mod tests {
 
     #[test]
     fn units_are_binary_and_synonyms() {
-        for (text, bytes) in [
-            ("0", 0),
-            ("1KB", 1024),
-            ("1.5 GiB", 3 << 29),
-            ("512mb", 512 << 20),
-            ("7b", 7),
-        ] {
+        for (text, bytes) in
+            [("0", 0), ("1KB", 1024), ("1.5 GiB", 3 << 29), ("512mb", 512 << 20), ("7b", 7)]
+        {
             assert_eq!(text.parse::<ByteCount>().map(|b| b.0), Ok(bytes), "{text}");
         }
         for text in ["", "-1", "1 XB", "MB", "1e9", "99999999999TB"] {

@@ -59,18 +59,13 @@ impl FromStr for PointId {
         }
         parse_uuid(input)
             .map(Self::Uuid)
-            .ok_or_else(|| ParsePointIdError {
-                input: input.to_owned(),
-            })
+            .ok_or_else(|| ParsePointIdError { input: input.to_owned() })
     }
 }
 
 fn parse_uuid(input: &str) -> Option<u128> {
     let text = input.strip_prefix("urn:uuid:").unwrap_or(input);
-    let text = text
-        .strip_prefix('{')
-        .and_then(|t| t.strip_suffix('}'))
-        .unwrap_or(text);
+    let text = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')).unwrap_or(text);
     let bytes = text.as_bytes();
     let hyphenated = match bytes.len() {
         32 => false,
@@ -230,20 +225,10 @@ mod tests {
         let simple = "550e8400e29b41d4a716446655440000";
         let urn = "urn:uuid:550e8400-e29b-41d4-a716-446655440000";
         for text in [hyphenated, simple, urn] {
-            assert_eq!(
-                text.parse::<PointId>().map(|id| id.to_string()).as_deref(),
-                Ok(hyphenated)
-            );
+            assert_eq!(text.parse::<PointId>().map(|id| id.to_string()).as_deref(), Ok(hyphenated));
         }
         assert_eq!("18446744073709551615".parse(), Ok(PointId::Num(u64::MAX)));
-        for text in [
-            "",
-            "abc",
-            "-1",
-            "1.5",
-            "18446744073709551616",
-            "550e8400-e29b-41d4-a716",
-        ] {
+        for text in ["", "abc", "-1", "1.5", "18446744073709551616", "550e8400-e29b-41d4-a716"] {
             assert!(text.parse::<PointId>().is_err(), "{text}");
         }
     }

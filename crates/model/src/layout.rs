@@ -20,11 +20,7 @@ pub struct RowLayout {
 impl RowLayout {
     /// Rows back to back.
     pub fn dense(row_bytes: usize) -> Self {
-        Self {
-            row_bytes,
-            rows_per_group: 1,
-            group_bytes: row_bytes,
-        }
+        Self { row_bytes, rows_per_group: 1, group_bytes: row_bytes }
     }
 
     /// As many rows to a page as fit; a larger row takes whole pages of its own.
@@ -41,11 +37,7 @@ impl RowLayout {
         }
         #[expect(clippy::cast_possible_truncation, reason = "at most PAGE_BYTES rows")]
         let rows_per_group = (PAGE_BYTES / row_bytes) as u32;
-        Self {
-            row_bytes,
-            rows_per_group,
-            group_bytes: PAGE_BYTES,
-        }
+        Self { row_bytes, rows_per_group, group_bytes: PAGE_BYTES }
     }
 
     /// Bytes of one row.
@@ -60,10 +52,7 @@ impl RowLayout {
         if self.rows_per_group == 1 {
             return ordinal.index() * self.group_bytes;
         }
-        let (group, within) = (
-            ordinal.0 / self.rows_per_group,
-            ordinal.0 % self.rows_per_group,
-        );
+        let (group, within) = (ordinal.0 / self.rows_per_group, ordinal.0 % self.rows_per_group);
         group as usize * self.group_bytes + within as usize * self.row_bytes
     }
 

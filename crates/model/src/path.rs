@@ -65,9 +65,7 @@ pub enum KeyPathFault {
 impl KeyPath {
     /// The path of one plain key at the top, taken as it is: dots and brackets belong to the key.
     pub fn key(key: &str) -> Self {
-        Self {
-            steps: vec![PathStep::Key(key.into())],
-        }
+        Self { steps: vec![PathStep::Key(key.into())] }
     }
 
     /// The path of these steps, if there are 1 to [`limits::DEPTH_MAX`] and the first is a key.
@@ -95,11 +93,7 @@ impl FromStr for KeyPath {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parser = Parser { text, at: 0 };
-        let refused = |(at, fault)| KeyPathError {
-            text: text.to_owned(),
-            at,
-            fault,
-        };
+        let refused = |(at, fault)| KeyPathError { text: text.to_owned(), at, fault };
         let steps = parser.steps().map_err(refused)?;
         Ok(Self { steps })
     }
@@ -246,10 +240,7 @@ mod tests {
             ("a[].b", vec![key("a"), AnyElement, key("b")]),
             ("a[0].b", vec![key("a"), Index(0), key("b")]),
             ("a[0][]", vec![key("a"), Index(0), AnyElement]),
-            (
-                "a[].b[].c",
-                vec![key("a"), AnyElement, key("b"), AnyElement, key("c")],
-            ),
+            ("a[].b[].c", vec![key("a"), AnyElement, key("b"), AnyElement, key("c")]),
             ("\"a.b\".c", vec![key("a.b"), key("c")]),
             ("a.\"[]\"[7]", vec![key("a"), key("[]"), Index(7)]),
             ("\"\"", vec![key("")]),
@@ -302,15 +293,9 @@ mod tests {
     #[test]
     fn depth_is_bounded() {
         let deepest = vec!["k"; limits::DEPTH_MAX].join(".");
-        assert_eq!(
-            deepest.parse::<KeyPath>().unwrap().steps().len(),
-            limits::DEPTH_MAX
-        );
+        assert_eq!(deepest.parse::<KeyPath>().unwrap().steps().len(), limits::DEPTH_MAX);
         let error = format!("{deepest}[]").parse::<KeyPath>().unwrap_err();
-        assert_eq!(
-            (error.at, error.fault),
-            (deepest.len(), KeyPathFault::TooDeep)
-        );
+        assert_eq!((error.at, error.fault), (deepest.len(), KeyPathFault::TooDeep));
         assert_eq!(KeyPath::from_steps(vec![AnyElement]), None);
         assert_eq!(KeyPath::from_steps(Vec::new()), None);
     }

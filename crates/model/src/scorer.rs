@@ -16,9 +16,7 @@ pub struct Scored {
 
 impl Ord for Scored {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.distance
-            .total_cmp(&other.distance)
-            .then(self.ordinal.cmp(&other.ordinal))
+        self.distance.total_cmp(&other.distance).then(self.ordinal.cmp(&other.ordinal))
     }
 }
 

@@ -36,6 +36,19 @@ pub trait Selection {
 
     /// How many rows it admits.
     fn cardinality(&self) -> Cardinality;
+
+    /// The first admitted row at or after `from` and before `end`.
+    ///
+    /// # Errors
+    /// As [`Selection::admits`].
+    fn next(&mut self, from: Ordinal, end: Ordinal) -> Result<Option<Ordinal>, Self::Error> {
+        for row in from.0..end.0 {
+            if self.admits(Ordinal(row))? {
+                return Ok(Some(Ordinal(row)));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Admits every row.

@@ -54,11 +54,7 @@ pub struct HnswSettings {
 
 impl Default for HnswSettings {
     fn default() -> Self {
-        Self {
-            m: 16,
-            ef_construct: 100,
-            full_scan_threshold_kib: 10_000,
-        }
+        Self { m: 16, ef_construct: 100, full_scan_threshold_kib: 10_000 }
     }
 }
 

@@ -1,1 +1,41 @@
-//! (in work)
+//! A set of immutable components: write, open, search.
+//!
+//! A segment's rows never change. What is added later (a graph, an index of a field, payload
+//! patches, tombstones) is a component of its own, so that nothing ever rewrites vectors but a
+//! merge. It joins codes, graph, vectors and page frames; it decides nothing about when to flush,
+//! merge or build, and knows nothing of logs, memtables or sequence order beyond the version that
+//! each row carries.
+//!
+//! # Layout
+//! - [`footer`], [`component`]: the file; [`store`]: where files and frames come from
+//! - [`flat`]: writing rows; `rows`, `vectors`, `codes`, `payloads`, `graph`: reading them
+//! - [`segment`]: all of them together; [`search`]: the nearest rows; [`field_index`]: one field
+
+#![forbid(unsafe_code)]
+
+mod codes;
+pub mod component;
+pub mod error;
+pub mod field_index;
+pub mod flat;
+pub mod footer;
+mod graph;
+mod id_filter;
+mod payloads;
+mod rows;
+pub mod search;
+pub mod segment;
+pub mod store;
+mod vectors;
+
+pub use codes::LoadedCodes;
+pub use component::{ComponentHead, ComponentRef, file_name, file_number, verify};
+pub use error::SegmentError;
+pub use field_index::write_field_index;
+pub use flat::{FlatColumn, FlatRow, FlatTarget, FlatWriter};
+pub use footer::ComponentKind;
+pub use graph::write_graph;
+pub use payloads::{PatchRow, read_tombstones, write_tombstones};
+pub use search::{Nearest, SegmentQuery, SegmentSearchError};
+pub use segment::{Segment, SegmentRecord};
+pub use store::{Frames, Store};

@@ -10,13 +10,16 @@
 //!   other processes out, [`SequentialWriter`] writes big files
 //! - [`Mapping`], [`AnonymousRegion`]: memory from the kernel, the only unsafe code here
 //! - [`process_memory`], [`machine_memory`], [`cgroup_memory`], [`open_file_limit`]: readings
+//! - [`crash`]: a disk in memory that can lose power
 
 mod cgroup;
+pub mod crash;
 mod error;
 mod lock;
 mod mapping;
 mod name;
 mod os;
+mod priority;
 mod process;
 mod traits;
 mod writer;
@@ -26,6 +29,7 @@ pub use error::{Result, VfsError};
 pub use lock::{DirectoryLock, LOCK_FILE, LockHeld};
 pub use mapping::{AnonymousRegion, Mapping};
 pub use os::OsDirectory;
+pub use priority::lower_priority;
 pub use process::{MachineMemory, ProcessMemory, machine_memory, open_file_limit, process_memory};
 pub use traits::{Access, Directory, Entry, EntryKind, File, Space};
 pub use writer::SequentialWriter;

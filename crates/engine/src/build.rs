@@ -1,0 +1,156 @@
+//! Adding components to segments: graphs and field indexes.
+
+use std::sync::Arc;
+
+use vectorizer_hnsw::{Executor, Params};
+use vectorizer_model::settings::{FieldIndexKind, HnswSettings};
+use vectorizer_model::{CollectionSettings, KeyPath, SegmentId, VectorName};
+use vectorizer_segment::{ComponentKind, ComponentRef, Segment, write_field_index, write_graph};
+
+use crate::error::Result;
+use crate::flush::{Version, build_budget};
+use crate::shard::{LiveSegment, Shard};
+
+/// Seed of every graph: equal segments get equal graphs when one thread builds them.
+const SEED: u64 = 0x5eed;
+
+impl Shard {
+    /// The vector names of a segment that want a graph and have none.
+    pub(crate) fn missing_graphs(
+        &self,
+        segment: &Segment,
+        settings: &CollectionSettings,
+    ) -> Vec<(VectorName, HnswSettings)> {
+        let small = segment.rows() < self.node.config.graph_rows_min;
+        let wanting =
+            |(name, vector): (&VectorName, &vectorizer_model::settings::VectorSettings)| {
+                let hnsw = vector.hnsw.unwrap_or(settings.hnsw);
+                let wants = hnsw.m > 0 && segment.has_codes(name) && !segment.has_graph(name);
+                wants.then(|| (name.clone(), hnsw))
+            };
+        if small { Vec::new() } else { settings.vectors.iter().filter_map(wanting).collect() }
+    }
+
+    /// Builds and writes one graph of a segment; none if the engine is closing or the shard is
+    /// gone.
+    pub(crate) fn build_graph(
+        &self,
+        segment: &Segment,
+        name: &VectorName,
+        hnsw: HnswSettings,
+    ) -> Result<Option<ComponentRef>> {
+        let mut budget = build_budget(self)?;
+        budget.try_grow(segment.code_bytes(name).unwrap_or(0))?;
+        let Some(codes) = segment.load_codes(name)? else { return Ok(None) };
+        let params = Params { m: hnsw.m, ef_construct: hnsw.ef_construct, seed: SEED };
+        let cancelled = || self.is_dropped() || self.node.is_closing();
+        let host = vectorizer_hnsw::Host {
+            executor: &BuildThreads(self.node.config.build_threads),
+            cancelled: &cancelled,
+            inserted: &std::sync::atomic::AtomicUsize::new(0),
+            hint: |_| (),
+        };
+        let graph = match vectorizer_hnsw::build(&codes, &params, host, &mut budget) {
+            Err(vectorizer_hnsw::HnswError::Cancelled) => return Ok(None),
+            built => built?,
+        };
+        let head = segment.record().head(ComponentKind::Graph, &name.0);
+        let file = self.allocate_files(1);
+        Ok(Some(write_graph(&*self.directory, head, file, &graph)?))
+    }
+
+    /// The fields that are indexed by the settings but not in a segment.
+    pub(crate) fn missing_indexes(
+        segment: &Segment,
+        settings: &CollectionSettings,
+    ) -> Vec<(KeyPath, FieldIndexKind)> {
+        let has = |key: &KeyPath, kind: FieldIndexKind| {
+            segment.indexes().get(key).is_some_and(|index| index.kind() == kind)
+        };
+        let wanted = settings.field_indexes.iter();
+        wanted.filter(|(k, v)| !has(k, **v)).map(|(k, v)| (k.clone(), *v)).collect()
+    }
+
+    /// Builds and writes the index of one field of a segment.
+    pub(crate) fn build_index(
+        &self,
+        segment: &Segment,
+        key: &KeyPath,
+        kind: FieldIndexKind,
+        settings: &CollectionSettings,
+    ) -> Result<ComponentRef> {
+        let mut budget = build_budget(self)?;
+        let file = self.allocate_files(1);
+        Ok(write_field_index(&self.store(settings), segment, key, kind, (file, &mut budget))?)
+    }
+
+    /// Adds components to a live segment. Nothing happens if the segment is gone by now.
+    pub(crate) fn publish_components(&self, id: SegmentId, added: &[ComponentRef]) -> Result<()> {
+        let _structure = self.lock_structure();
+        let _applier = self.lock_applier();
+        let state = self.state();
+        let Some(at) = state.segments.iter().position(|live| live.segment.id() == id) else {
+            return Ok(());
+        };
+        let mut segments = state.segments.clone();
+        let live = &mut segments[at];
+        let store = self.store(&state.settings);
+        live.segment = Arc::new(live.segment.with_components(&store, added)?);
+        self.commit_unmoved(segments)
+    }
+
+    /// Drops the indexes of fields that are no longer indexed, or indexed otherwise.
+    pub(crate) fn drop_stale_indexes(&self) -> Result<()> {
+        let _structure = self.lock_structure();
+        let _applier = self.lock_applier();
+        let state = self.state();
+        let stale = |live: &LiveSegment| -> Vec<KeyPath> {
+            let indexes = live.segment.indexes().iter();
+            let unwanted =
+                |key: &KeyPath, kind| state.settings.field_indexes.get(key) != Some(&kind);
+            indexes.filter(|i| unwanted(i.key(), i.kind())).map(|i| i.key().clone()).collect()
+        };
+        if state.segments.iter().all(|live| stale(live).is_empty()) {
+            return Ok(());
+        }
+        let segments = state
+            .segments
+            .iter()
+            .map(|live| {
+                let without = |segment: Segment, key: &KeyPath| segment.without_index(key);
+                let segment = stale(live).iter().fold((*live.segment).clone(), without);
+                LiveSegment { segment: Arc::new(segment), deaths: Arc::clone(&live.deaths) }
+            })
+            .collect();
+        self.commit_unmoved(segments)
+    }
+
+    /// Stores other components for the rows that the manifest names already. The caller holds
+    /// both locks.
+    pub(crate) fn commit_unmoved(&self, segments: Vec<LiveSegment>) -> Result<()> {
+        let state = self.state();
+        let manifest = &state.manifest;
+        let version = Version { applied: manifest.applied, settings: manifest.settings.clone() };
+        self.commit_version(version, segments, |_| ())
+    }
+}
+
+/// Runs a build on threads of its own, at the lowest priority.
+struct BuildThreads(usize);
+
+impl Executor for BuildThreads {
+    fn workers(&self) -> usize {
+        self.0
+    }
+
+    fn run(&self, task: &(dyn Fn(usize) + Sync)) {
+        std::thread::scope(|scope| {
+            for worker in 0..self.0 {
+                scope.spawn(move || {
+                    vectorizer_vfs::lower_priority();
+                    task(worker);
+                });
+            }
+        });
+    }
+}

@@ -1,0 +1,395 @@
+//! The engine: collections by name, writes in, views out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use vectorizer_log::Entry;
+use vectorizer_memory::{Class, Governor, Tenant};
+use vectorizer_model::encode::encode_operation;
+use vectorizer_model::{
+    CollectionName, CollectionSettings, Epoch, Operation, RequestId, SequenceNumber, ShardId,
+};
+use vectorizer_vfs::{Directory, DirectoryLock, OsDirectory};
+
+use crate::apply::Applied;
+use crate::background::Signal;
+use crate::catalogue::Catalogue;
+use crate::error::{EngineError, Result};
+use crate::executor::Executor;
+use crate::node::{Node, Pending};
+use crate::options::EngineOptions;
+use crate::shard::Shard;
+use crate::ticket::{Ticket, ticket};
+use crate::view::ReadView;
+
+/// An open data folder. Clones share it; the last one to go closes it.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Owner>);
+
+/// Closes the engine when the last clone goes; background threads hold only the inside.
+#[derive(Debug)]
+struct Owner {
+    inner: Arc<Inner>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    _lock: Option<DirectoryLock>,
+}
+
+/// What the engine and its background threads share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) node: Arc<Node>,
+    pub(crate) root: Arc<dyn Directory>,
+    pub(crate) catalogue: Mutex<Catalogue>,
+    assigned: Mutex<SequenceNumber>,
+    collections: RwLock<BTreeMap<CollectionName, Arc<Shard>>>,
+    executor: Executor,
+    pub(crate) tenant: Tenant,
+    /// Entries wait for the committer.
+    pub(crate) commit: Signal,
+    /// A memtable waits for the flusher.
+    pub(crate) flush: Signal,
+    /// Segments wait for the builder.
+    pub(crate) build: Signal,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine {
+    /// Opens a data folder, creating it if absent, and recovers every acknowledged write.
+    ///
+    /// # Errors
+    /// Another process holds the folder; a file is damaged; disk or budget refuse. The folder is
+    /// as it was.
+    pub fn open(
+        path: impl AsRef<Path>,
+        governor: Arc<Governor>,
+        options: EngineOptions,
+    ) -> Result<Self> {
+        let root = OsDirectory::open(path.as_ref())?;
+        let lock = DirectoryLock::acquire(path.as_ref())?;
+        Self::open_in(root, Some(lock), governor, options)
+    }
+
+    /// Opens a data folder behind any [`Directory`], such as a test's.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_in(
+        root: Arc<dyn Directory>,
+        lock: Option<DirectoryLock>,
+        governor: Arc<Governor>,
+        options: EngineOptions,
+    ) -> Result<Self> {
+        let inner = Arc::new(Inner::recover(root, governor, options)?);
+        let threads = match inner.node.config.background {
+            true => Inner::start_background(&inner)?,
+            false => Vec::new(),
+        };
+        Ok(Self(Arc::new(Owner { inner, threads: Mutex::new(threads), _lock: lock })))
+    }
+
+    /// The names of all collections, sorted.
+    pub fn collections(&self) -> Vec<CollectionName> {
+        self.0.inner.collections().keys().cloned().collect()
+    }
+
+    /// Creates a collection; done when it is durable.
+    ///
+    /// # Errors
+    /// The budget refuses or the log failed. Through the ticket: [`EngineError::CollectionExists`].
+    pub fn create_collection(
+        &self,
+        name: CollectionName,
+        settings: CollectionSettings,
+    ) -> Result<Ticket<Result<Applied>>> {
+        self.0.inner.create_collection(name, settings)
+    }
+
+    /// Removes a collection with all its points; done when that is durable.
+    ///
+    /// # Errors
+    /// [`EngineError::CollectionNotFound`], or the log failed.
+    pub fn drop_collection(&self, name: &CollectionName) -> Result<Ticket<Result<Applied>>> {
+        self.0.inner.shard(name)?;
+        let operation = Operation::DropCollection { name: name.clone() };
+        self.0.inner.submit_to_catalogue(operation)
+    }
+
+    /// Hands over a write. Its ticket is done when the write is durable and every later view sees
+    /// it.
+    ///
+    /// # Errors
+    /// [`EngineError::CollectionNotFound`]; [`EngineError::InvalidOperation`] names what does not
+    /// fit; [`EngineError::Paced`], [`EngineError::Memory`] and [`EngineError::DiskFull`] mean
+    /// later. Nothing changed.
+    pub fn submit(
+        &self,
+        collection: &CollectionName,
+        operation: Operation,
+        request: RequestId,
+    ) -> Result<Ticket<Result<Applied>>> {
+        let shard = self.0.inner.shard(collection)?;
+        self.0.inner.submit_to_shard(&shard, operation, request)
+    }
+
+    /// Writes and waits until it is durable, after a pause if writes are paced.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`]; [`EngineError::Paced`] only after half a minute of trying.
+    pub fn write(&self, collection: &CollectionName, operation: Operation) -> Result<Applied> {
+        const PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
+        let shard = self.0.inner.shard(collection)?;
+        for _ in 0..6_000 {
+            match self.0.inner.check_pace(&shard) {
+                Err(EngineError::Paced { .. }) => std::thread::sleep(PAUSE),
+                _ => break,
+            }
+        }
+        self.submit(collection, operation, RequestId::default())?.wait()?
+    }
+
+    /// Everything acknowledged so far, unmoved by later writes.
+    ///
+    /// # Errors
+    /// [`EngineError::CollectionNotFound`].
+    pub fn view(&self, collection: &CollectionName) -> Result<ReadView> {
+        Ok(self.0.inner.shard(collection)?.view())
+    }
+
+    /// Runs a task on the search threads, fairly among collections.
+    ///
+    /// # Errors
+    /// [`EngineError::Overloaded`]; the task did not run.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        queue: u64,
+        task: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Ticket<T>> {
+        Ok(self.0.inner.executor.spawn(queue, task)?)
+    }
+
+    /// What a collection holds and how far its indexes are.
+    ///
+    /// # Errors
+    /// [`EngineError::CollectionNotFound`].
+    pub fn info(&self, collection: &CollectionName) -> Result<crate::info::CollectionInfo> {
+        Ok(crate::info::collection_info(&self.0.inner.shard(collection)?))
+    }
+
+    /// The budget that this engine draws on.
+    pub fn governor(&self) -> &Arc<Governor> {
+        &self.0.inner.node.governor
+    }
+
+    /// Flushes every memtable, so that the next start replays little.
+    ///
+    /// # Errors
+    /// Disk or budget refuse; nothing is lost, the log still holds what was not flushed.
+    pub fn flush(&self) -> Result<()> {
+        self.0.inner.flush_all()
+    }
+
+    /// Merges and builds until every collection is at rest; for tests and benchmarks.
+    ///
+    /// # Errors
+    /// Disk or budget refuse.
+    pub fn settle(&self) -> Result<()> {
+        self.flush()?;
+        self.0.inner.settle()
+    }
+
+    /// Stops accepting writes, finishes those accepted, flushes, and ends all threads. Views stay
+    /// readable.
+    ///
+    /// # Errors
+    /// If flushing fails; nothing acknowledged is lost.
+    pub fn close(&self) -> Result<()> {
+        self.0.close()
+    }
+}
+
+impl Owner {
+    fn close(&self) -> Result<()> {
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        self.inner.node.close();
+        self.inner.commit.raise();
+        self.inner.flush.raise();
+        self.inner.build.raise();
+        for thread in threads {
+            if thread.join().is_err() {
+                self.inner.node.report("a background thread panicked", &"see above");
+            }
+        }
+        self.inner.flush_all()
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            self.inner.node.report("not everything was flushed; the log holds it", &error);
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        root: Arc<dyn Directory>,
+        catalogue: Catalogue,
+        collections: BTreeMap<CollectionName, Arc<Shard>>,
+    ) -> Result<Self> {
+        let executor = Executor::start(node.config.search_threads, node.config.search_queue)
+            .map_err(EngineError::Thread)?;
+        Ok(Self {
+            tenant: node.governor.tenant("default"),
+            node,
+            root,
+            assigned: Mutex::new(catalogue.applied),
+            catalogue: Mutex::new(catalogue),
+            collections: RwLock::new(collections),
+            executor,
+            commit: Signal::default(),
+            flush: Signal::default(),
+            build: Signal::default(),
+        })
+    }
+
+    /// New catalogue entries come after this one.
+    pub(crate) fn assign_catalogue(&self, applied: SequenceNumber) {
+        *lock(&self.assigned) = applied;
+    }
+
+    fn collections(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<CollectionName, Arc<Shard>>> {
+        self.collections.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes which collections there are.
+    pub(crate) fn change_collections(
+        &self,
+        change: impl FnOnce(&mut BTreeMap<CollectionName, Arc<Shard>>),
+    ) {
+        change(&mut self.collections.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// All shards, by collection name.
+    pub(crate) fn shards(&self) -> Vec<Arc<Shard>> {
+        self.collections().values().cloned().collect()
+    }
+
+    /// The shard of that number, unless it was dropped.
+    pub(crate) fn shard_by_id(&self, id: ShardId) -> Option<Arc<Shard>> {
+        self.collections().values().find(|shard| shard.id == id).cloned()
+    }
+
+    pub(crate) fn shard(&self, name: &CollectionName) -> Result<Arc<Shard>> {
+        let found = self.collections().get(name).cloned();
+        found.ok_or_else(|| EngineError::CollectionNotFound { name: name.to_string() })
+    }
+
+    fn create_collection(
+        &self,
+        name: CollectionName,
+        settings: CollectionSettings,
+    ) -> Result<Ticket<Result<Applied>>> {
+        settings.validate().map_err(|error| EngineError::InvalidOperation(error.to_string()))?;
+        if self.collections().contains_key(&name) {
+            return Err(EngineError::CollectionExists { name });
+        }
+        let shard = {
+            let mut catalogue = lock(&self.catalogue);
+            let shard = ShardId(catalogue.next_shard);
+            catalogue.next_shard += 1;
+            shard
+        };
+        let settings = Box::new(settings);
+        self.submit_to_catalogue(Operation::CreateCollection { name, shard, settings })
+    }
+
+    fn submit_to_catalogue(&self, operation: Operation) -> Result<Ticket<Result<Applied>>> {
+        let assigned = lock(&self.assigned);
+        self.append(ShardId::CATALOGUE, assigned, (operation, RequestId::default()), 0)
+    }
+
+    fn submit_to_shard(
+        &self,
+        shard: &Arc<Shard>,
+        operation: Operation,
+        request: RequestId,
+    ) -> Result<Ticket<Result<Applied>>> {
+        shard.check_writable()?;
+        let frees = matches!(operation, Operation::Delete(_));
+        if !frees {
+            self.check_pace(shard)?;
+            self.check_disk()?;
+        }
+        let memtable = crate::cost::memtable_bytes(shard, &operation)?;
+        self.append(shard.id, shard.lock_assigned(), (operation, request), memtable)
+    }
+
+    /// Gives an operation its position and queues it for the log.
+    fn append(
+        &self,
+        shard: ShardId,
+        mut assigned: MutexGuard<'_, SequenceNumber>,
+        (operation, request): (Operation, RequestId),
+        memtable: u64,
+    ) -> Result<Ticket<Result<Applied>>> {
+        let mut payload = Vec::new();
+        encode_operation(&operation, &mut payload);
+        let transit = payload.len() as u64 * 2;
+        let reserve = |class, bytes| self.node.governor.reserve(class, &self.tenant, bytes);
+        let log = self.node.log().filter(|_| !self.node.is_closing());
+        let log = log.ok_or_else(|| EngineError::Closed { reason: "closing".to_owned() })?;
+        let (done, ticket) = ticket();
+        let pending = Pending {
+            operation,
+            memtable: reserve(Class::Memtables, memtable)?,
+            _transit: reserve(Class::Operations, transit)?,
+            done,
+        };
+        let seq = assigned.next();
+        let epoch = Epoch::default();
+        let entry = Entry { shard, epoch, seq, request, payload, companion: pending };
+        log.append(entry).map_err(|refused| EngineError::Log(refused.cause))?;
+        *assigned = seq;
+        drop(assigned);
+        if self.node.config.background {
+            self.commit.raise();
+        } else {
+            self.commit_once();
+        }
+        Ok(ticket)
+    }
+
+    /// Whether writes to a shard are welcome now.
+    pub(crate) fn check_pace(&self, shard: &Shard) -> Result<()> {
+        let state = shard.state();
+        let full = state.active.charged_bytes() >= self.node.config.memtable_bytes;
+        if full && state.frozen.is_some() && self.node.config.background {
+            self.flush.raise();
+            return Err(EngineError::Paced { backlog_bytes: state.active.charged_bytes() });
+        }
+        let backlog = crate::info::unindexed_bytes(shard, &state);
+        if backlog > self.node.config.backlog_bytes_max {
+            self.build.raise();
+            return Err(EngineError::Paced { backlog_bytes: backlog });
+        }
+        Ok(())
+    }
+
+    fn check_disk(&self) -> Result<()> {
+        let space = self.root.space()?;
+        let used = space.total.saturating_sub(space.available);
+        let percent_full = used.saturating_mul(100).checked_div(space.total).unwrap_or(0);
+        let percent_limit = self.node.config.disk_percent_max;
+        if percent_full >= percent_limit {
+            return Err(EngineError::DiskFull { percent_full, percent_limit });
+        }
+        Ok(())
+    }
+}

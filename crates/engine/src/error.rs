@@ -1,0 +1,153 @@
+//! Why the engine refused or failed.
+
+use vectorizer_hnsw::HnswError;
+use vectorizer_log::LogError;
+use vectorizer_memory::MemoryError;
+use vectorizer_model::encode::DecodeError;
+use vectorizer_model::{CollectionName, KeyPath, ShardId};
+use vectorizer_pages::PagesError;
+use vectorizer_quantize::QuantizeError;
+use vectorizer_segment::SegmentError;
+use vectorizer_vfs::VfsError;
+
+use crate::executor::Overloaded;
+use crate::ticket::Abandoned;
+
+/// Why the engine refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The caller named a collection that is not there; nothing changed.
+    #[error("collection `{name}` doesn't exist")]
+    CollectionNotFound {
+        /// The name given.
+        name: String,
+    },
+    /// The caller wants to create what is there; nothing changed.
+    #[error("collection `{name}` already exists")]
+    CollectionExists {
+        /// The name given.
+        name: CollectionName,
+    },
+    /// The operation does not fit the collection; nothing changed.
+    #[error("{0}")]
+    InvalidOperation(String),
+    /// The caller named a vector that the collection does not have; nothing changed.
+    #[error("collection has no vector named `{name}`")]
+    VectorNotFound {
+        /// The name given.
+        name: String,
+    },
+    /// A query's length differs from the vector's dimension; nothing changed.
+    #[error("vector dimension error: expected dim: {expected}, got {found}")]
+    DimensionMismatch {
+        /// The vector's dimension.
+        expected: usize,
+        /// Components given.
+        found: usize,
+    },
+    /// The field has no index; nothing changed.
+    #[error("field `{key}` has no index")]
+    FieldIndexNotFound {
+        /// The field.
+        key: KeyPath,
+    },
+    /// Memory is short; nothing changed, and a retry may help.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// Too many searches wait; nothing changed, and a retry helps.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
+    /// Writes are ahead of flushing or indexing; nothing changed, and a retry helps.
+    #[error("writes are paced: {backlog_bytes} bytes wait to be flushed or indexed; retry shortly")]
+    Paced {
+        /// Bytes that wait.
+        backlog_bytes: u64,
+    },
+    /// The disk is nearly full; nothing changed. Deleting data or adding room helps.
+    #[error(
+        "the disk is {percent_full} percent full, and writes stop at {percent_limit}; delete data \
+         or add room"
+    )]
+    DiskFull {
+        /// Share of the file system in use.
+        percent_full: u64,
+        /// Where writes stop.
+        percent_limit: u64,
+    },
+    /// The log failed: the write may or may not survive a restart.
+    #[error("log: {0}")]
+    Log(#[from] LogError),
+    /// The log could not store this write; it may or may not survive a restart.
+    #[error("the log could not store the write: {reason}")]
+    LogFailed {
+        /// What the log said.
+        reason: String,
+    },
+    /// A component is damaged or unreadable.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// A page could not be read.
+    #[error(transparent)]
+    Pages(#[from] PagesError),
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] VfsError),
+    /// Background work ran out of its budget; nothing changed, and it is tried again.
+    #[error(transparent)]
+    Budget(#[from] vectorizer_model::BudgetExceeded),
+    /// Codes could not be made.
+    #[error("codes: {0}")]
+    Codes(#[from] QuantizeError),
+    /// A graph could not be built.
+    #[error("graph: {0}")]
+    Graph(#[from] HnswError),
+    /// A manifest or the catalogue is damaged.
+    #[error("{file} is damaged: {what}")]
+    Damaged {
+        /// The file within the data folder.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An entry of the log cannot be read.
+    #[error("log entry {seq} of shard {shard} cannot be decoded: {source}")]
+    Undecodable {
+        /// Whose entry.
+        shard: ShardId,
+        /// Which entry.
+        seq: u64,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// The engine is closing, or an earlier failure stopped this shard; reopen it.
+    #[error("the engine accepts no more writes: {reason}")]
+    Closed {
+        /// Why.
+        reason: String,
+    },
+    /// The work was dropped before it was done.
+    #[error(transparent)]
+    Abandoned(#[from] Abandoned),
+    /// A thread could not be started.
+    #[error("thread: {0}")]
+    Thread(std::io::Error),
+}
+
+impl EngineError {
+    /// Whether the caller's request is at fault, and nothing else: every replica refuses it alike.
+    pub fn is_callers(&self) -> bool {
+        matches!(
+            self,
+            Self::CollectionNotFound { .. }
+                | Self::CollectionExists { .. }
+                | Self::InvalidOperation(_)
+                | Self::VectorNotFound { .. }
+                | Self::DimensionMismatch { .. }
+                | Self::FieldIndexNotFound { .. }
+        )
+    }
+}
+
+/// The result of a call to the engine.
+pub type Result<T> = std::result::Result<T, EngineError>;

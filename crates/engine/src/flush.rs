@@ -1,0 +1,310 @@
+//! Turning a frozen memtable into a segment, patches and tombstones, and a manifest that names
+//! them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use vectorizer_memory::{Class, Reservation};
+use vectorizer_model::settings::{Quantization, VectorSettings};
+use vectorizer_model::{
+    CollectionSettings, Ordinal, PointId, SegmentId, SequenceNumber, VectorName,
+};
+use vectorizer_quantize::{Levels, ScalarQuantizer};
+use vectorizer_segment::{
+    ComponentKind, ComponentRef, FlatColumn, FlatRow, FlatTarget, FlatWriter, PatchRow, Segment,
+    SegmentRecord, write_tombstones,
+};
+
+use crate::deaths::Deaths;
+use crate::error::Result;
+use crate::manifest::Manifest;
+use crate::memtable::Memtable;
+use crate::shard::{Frozen, LiveSegment, Shard, ShardState};
+
+/// Rows on which a quantizer is trained.
+const SAMPLE_ROWS: usize = 16_384;
+/// Share of components that codes represent without clamping.
+const QUANTILE: f32 = 0.995;
+
+impl Shard {
+    /// Freezes the active memtable if it holds anything, so that it can be flushed. False if there
+    /// is nothing to flush.
+    pub(crate) fn freeze(&self) -> bool {
+        let _applier = self.lock_applier();
+        let state = self.state();
+        if state.frozen.is_some() {
+            return true;
+        }
+        if self.applied() == state.manifest.applied {
+            return false;
+        }
+        let mut state = (*state).clone();
+        let active = Arc::new(Memtable::new(&state.settings));
+        let memtable = std::mem::replace(&mut state.active, active);
+        let settings = Arc::clone(&state.settings);
+        state.frozen = Some(Frozen { memtable, last: self.applied(), settings });
+        self.publish(state);
+        true
+    }
+
+    /// Writes what is frozen, and names it in a new manifest.
+    ///
+    /// # Errors
+    /// A refusing disk or budget: nothing changed, and a later try may succeed.
+    pub(crate) fn flush_frozen(self: &Arc<Self>) -> Result<()> {
+        let _structure = self.lock_structure();
+        let state = self.state();
+        let Some(frozen) = state.frozen.clone() else { return Ok(()) };
+        let written = self.write_rows(&frozen)?;
+        let patched = self.write_frozen_patches(&frozen, &state)?;
+        self.directory.sync()?;
+        self.publish_flush(&frozen, written, &patched)
+    }
+
+    /// Writes the frozen memtable's live rows as a flat segment; none if there are none.
+    fn write_rows(&self, frozen: &Frozen) -> Result<Option<WrittenRows>> {
+        let settings = &*frozen.settings;
+        let rows = live_rows(&frozen.memtable, frozen.last);
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let mut budget = build_budget(self)?;
+        let columns = frozen.memtable.columns();
+        let trained = columns
+            .iter()
+            .enumerate()
+            .map(|(at, shape)| {
+                let sample = || sample_memtable(&frozen.memtable, &rows, at);
+                flat_column(&shape.name, &shape.settings, settings, sample)
+            })
+            .collect::<Result<_>>()?;
+        let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        let id = self.allocate_segment();
+        let first_file = self.allocate_files(FlatWriter::files_needed(columns.len()));
+        let directory = Arc::clone(&self.directory);
+        let target = FlatTarget { directory, segment: id, rows: count, first_file };
+        let mut writer = FlatWriter::create(target, trained, &mut budget)?;
+        let mut payload = Vec::new();
+        for &(_, row) in &rows {
+            let pushed = frozen.memtable.with_row(row, |row| {
+                let vectors: Vec<Option<&[f32]>> =
+                    (0..columns.len()).map(|column| row.vector(column)).collect();
+                payload.clear();
+                if !row.payload().is_empty() {
+                    vectorizer_model::encode::encode_payload(row.payload(), &mut payload);
+                }
+                writer.push(&FlatRow {
+                    id: row.id,
+                    version: row.seq,
+                    vectors: &vectors,
+                    payload: &payload,
+                })
+            });
+            pushed.transpose()?;
+        }
+        let (rows_written, components) = writer.finish()?;
+        let record = SegmentRecord { id, rows: rows_written, components };
+        let segment = Segment::open(&self.store(settings), &record, settings)?;
+        let places = rows.iter().map(|(_, row)| *row).collect();
+        Ok(Some(WrittenRows { segment, places }))
+    }
+
+    /// Writes the patch component of every segment that the frozen memtable patches.
+    fn write_frozen_patches(
+        &self,
+        frozen: &Frozen,
+        state: &ShardState,
+    ) -> Result<BTreeMap<SegmentId, ComponentRef>> {
+        let mut components = BTreeMap::new();
+        for id in frozen.memtable.patched_segments() {
+            let Some(live) = state.segments.iter().find(|live| live.segment.id() == id) else {
+                continue;
+            };
+            let newer = newest_patches(&frozen.memtable, id, frozen.last);
+            let store = self.store(&state.settings);
+            let component = live.segment.write_patches(&store, self.allocate_files(1), &newer)?;
+            components.insert(id, component);
+        }
+        Ok(components)
+    }
+
+    /// Makes what was written the current version, in the manifest and for readers.
+    fn publish_flush(
+        self: &Arc<Self>,
+        frozen: &Frozen,
+        written: Option<WrittenRows>,
+        patched: &BTreeMap<SegmentId, ComponentRef>,
+    ) -> Result<()> {
+        let _applier = self.lock_applier();
+        let state = self.state();
+        let store = self.store(&state.settings);
+        let mut segments = Vec::with_capacity(state.segments.len() + 1);
+        for live in &state.segments {
+            let mut added: Vec<ComponentRef> =
+                patched.get(&live.segment.id()).cloned().into_iter().collect();
+            added.extend(self.cover_deaths(live, frozen.last)?);
+            let segment = match added.is_empty() {
+                true => Arc::clone(&live.segment),
+                false => Arc::new(live.segment.with_components(&store, &added)?),
+            };
+            let deaths = Arc::new(live.deaths.covered_by(frozen.last));
+            segments.push(LiveSegment { segment, deaths });
+        }
+        if let Some(WrittenRows { segment, places }) = written {
+            let deaths = Deaths::new(segment.rows());
+            for (ordinal, &row) in places.iter().enumerate() {
+                let died = frozen.memtable.with_row(row, |row| row.dead_at());
+                if let Some(seq) = died.filter(|seq| *seq < SequenceNumber::MAX) {
+                    deaths.kill(Ordinal::from_index(ordinal), seq);
+                }
+            }
+            segments.push(LiveSegment { segment: Arc::new(segment), deaths: Arc::new(deaths) });
+        }
+        let version = Version { applied: frozen.last, settings: (*frozen.settings).clone() };
+        self.commit_version(version, segments, |state| state.frozen = None)
+    }
+
+    /// The tombstone component that a manifest at `covered` needs; none if the last one stands.
+    pub(crate) fn cover_deaths(
+        &self,
+        live: &LiveSegment,
+        covered: SequenceNumber,
+    ) -> Result<Option<ComponentRef>> {
+        let dead = live.deaths.dead_at(covered);
+        let fresh = dead.iter().any(|&row| live.deaths.recent_death(row).is_some());
+        if !fresh {
+            return Ok(None);
+        }
+        let head = live.segment.record().head(ComponentKind::Tombstones, "");
+        let file = self.allocate_files(1);
+        Ok(Some(write_tombstones(&*self.directory, head, file, &dead)?))
+    }
+
+    /// Stores a manifest at one position with these segments, then shows them to readers and lets go
+    /// of what the older version needed. The caller holds the applier's lock.
+    pub(crate) fn commit_version(
+        &self,
+        at: Version,
+        segments: Vec<LiveSegment>,
+        change: impl FnOnce(&mut ShardState),
+    ) -> Result<()> {
+        let before = self.state();
+        let records: Vec<SegmentRecord> =
+            segments.iter().map(|live| live.segment.record().clone()).collect();
+        let manifest = Manifest {
+            shard: self.id,
+            version: before.manifest.version + 1,
+            applied: at.applied,
+            settings: at.settings,
+            next_segment: self.next_segment(),
+            next_file: self.next_file(),
+            segments: records,
+        };
+        // The files' names must be durable before a manifest names them.
+        self.directory.sync()?;
+        manifest.store(&*self.directory)?;
+        let kept: std::collections::BTreeSet<u64> = manifest.files().collect();
+        let unneeded: Vec<u64> =
+            before.manifest.files().filter(|file| !kept.contains(file)).collect();
+        let mut state = (*before).clone();
+        state.segments = segments;
+        state.manifest = Arc::new(manifest);
+        change(&mut state);
+        self.publish(state);
+        self.node.release_log(self.id, at.applied);
+        for file in unneeded {
+            // Open handles keep the bytes readable; a name that stays is an orphan that the next
+            // open removes.
+            if let Err(error) = self.directory.remove(&vectorizer_segment::file_name(file)) {
+                self.node.report("a component that is no longer needed stays", &error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The position that a manifest describes, and the settings there.
+pub(crate) struct Version {
+    pub(crate) applied: SequenceNumber,
+    pub(crate) settings: CollectionSettings,
+}
+
+/// A segment written from a memtable, and the memtable row of each of its rows.
+struct WrittenRows {
+    segment: Segment,
+    places: Vec<u32>,
+}
+
+/// The memtable's rows that are visible at `seq`, by id.
+fn live_rows(memtable: &Memtable, seq: SequenceNumber) -> Vec<(PointId, u32)> {
+    let mut rows = Vec::new();
+    for (base, chunk) in memtable.chunks() {
+        let chunk = chunk.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let visible = (base..).zip(chunk.rows()).filter(|(_, row)| row.is_visible(seq));
+        rows.extend(visible.map(|(number, row)| (row.id, number)));
+    }
+    rows.sort_unstable();
+    rows
+}
+
+/// The newest patch of each of a segment's rows at `seq`.
+fn newest_patches(
+    memtable: &Memtable,
+    segment: SegmentId,
+    seq: SequenceNumber,
+) -> BTreeMap<Ordinal, PatchRow> {
+    let rows = memtable.patched_rows(segment, seq);
+    let newest = |ordinal| {
+        let patch = memtable.find_patch(segment, ordinal, seq)?;
+        Some((ordinal, PatchRow { ordinal, version: patch.seq, payload: patch.payload }))
+    };
+    rows.into_iter().filter_map(newest).collect()
+}
+
+/// A column of a new segment, its quantizer trained on a sample, shape `[n, dim]`.
+pub(crate) fn flat_column<E>(
+    name: &VectorName,
+    vector: &VectorSettings,
+    collection: &CollectionSettings,
+    sample: impl FnOnce() -> E,
+) -> Result<FlatColumn>
+where
+    E: AsRef<[f32]>,
+{
+    let quantization = vector.quantization.unwrap_or(collection.quantization);
+    let quantizer = match quantization {
+        Quantization::Off => None,
+        Quantization::Int8 => {
+            let (sample, dim) = (sample(), vector.dim as usize);
+            let rows = sample.as_ref();
+            let train = |rows| {
+                ScalarQuantizer::train(vector.metric, Levels::default(), dim, rows, QUANTILE)
+            };
+            // Without a vector there is nothing to learn from, nor to encode.
+            (!rows.is_empty()).then(|| train(rows)).transpose()?
+        }
+    };
+    Ok(FlatColumn { name: name.clone(), settings: vector.clone(), quantizer })
+}
+
+/// Vectors of every `n`th row, at most [`SAMPLE_ROWS`]; shape `[n, dim]`.
+fn sample_memtable(memtable: &Memtable, rows: &[(PointId, u32)], column: usize) -> Vec<f32> {
+    let step = rows.len().div_ceil(SAMPLE_ROWS).max(1);
+    let mut sample = Vec::new();
+    for &(_, row) in rows.iter().step_by(step) {
+        let _: Option<()> = memtable.with_row(row, |row| {
+            sample.extend_from_slice(row.vector(column).unwrap_or_default());
+        });
+    }
+    sample
+}
+
+/// Rows on which a quantizer of so many rows is trained: every so many.
+pub(crate) fn sample_step(rows: usize) -> usize {
+    rows.div_ceil(SAMPLE_ROWS).max(1)
+}
+
+/// A reservation for background work, empty.
+pub(crate) fn build_budget(shard: &Shard) -> Result<Reservation> {
+    Ok(shard.node.governor.reserve(Class::Builds, &shard.tenant, 0)?)
+}

@@ -1,0 +1,238 @@
+//! The newest rows of a shard, column by column, scanned flat: a write is searchable when it is
+//! acknowledged, with no graph to lock.
+//!
+//! Invariants:
+//! - one thread applies, many read; a row never changes after it was appended, except that it is
+//!   marked dead once, at the sequence number of what superseded it;
+//! - a row is visible at `s` if it was written at or before `s` and was not dead at `s`;
+//! - all rows of one id are chained from the newest to the oldest.
+
+mod chunk;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use vectorizer_memory::Reservation;
+use vectorizer_model::settings::VectorSettings;
+use vectorizer_model::{
+    CollectionSettings, Ordinal, Payload, PointId, SegmentId, SequenceNumber, VectorName,
+};
+
+pub(crate) use chunk::{Chunk, NewRow, RowView};
+
+/// Rows of one chunk: large enough to scan fast, small enough that a reader of the chunk being
+/// filled delays its writer by microseconds.
+const CHUNK_ROWS: u32 = 1024;
+/// No earlier row of this id.
+const NONE: u32 = u32::MAX;
+
+/// A segment's row with another payload than the one it was flushed with.
+#[derive(Debug, Clone)]
+pub(crate) struct Patch {
+    pub(crate) seq: SequenceNumber,
+    pub(crate) payload: Arc<Payload>,
+}
+
+/// One vector name's shape in a memtable.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnShape {
+    pub(crate) name: VectorName,
+    pub(crate) settings: VectorSettings,
+}
+
+/// All patches of one segment in one memtable: oldest first for each row.
+pub(crate) type SegmentPatches = HashMap<Ordinal, Vec<Patch>>;
+
+/// The rows and payload patches since the last flush.
+#[derive(Debug)]
+pub(crate) struct Memtable {
+    columns: Arc<[ColumnShape]>,
+    chunks: RwLock<Vec<Arc<RwLock<Chunk>>>>,
+    newest: RwLock<HashMap<PointId, u32>>,
+    patches: RwLock<HashMap<SegmentId, SegmentPatches>>,
+    charges: Mutex<Vec<Reservation>>,
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Memtable {
+    /// An empty memtable for points of these settings.
+    pub(crate) fn new(settings: &CollectionSettings) -> Self {
+        let columns = settings
+            .vectors
+            .iter()
+            .map(|(name, settings)| ColumnShape { name: name.clone(), settings: settings.clone() })
+            .collect();
+        Self {
+            columns,
+            chunks: RwLock::default(),
+            newest: RwLock::default(),
+            patches: RwLock::default(),
+            charges: Mutex::default(),
+        }
+    }
+
+    /// Bytes that a row of these settings takes besides its payload and id-map entry.
+    pub(crate) fn row_bytes(settings: &CollectionSettings) -> u64 {
+        let vectors: u64 = settings.vectors.values().map(|v| u64::from(v.dim) * 4 + 1).sum();
+        vectors + chunk::ROW_OVERHEAD_BYTES
+    }
+
+    fn charges(&self) -> MutexGuard<'_, Vec<Reservation>> {
+        self.charges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over the bytes that were reserved for what is about to be applied.
+    pub(crate) fn absorb(&self, mut reservation: Reservation) {
+        let mut charges = self.charges();
+        let merged = charges.last_mut().is_some_and(|held| held.merge(&mut reservation).is_ok());
+        if !merged {
+            charges.push(reservation);
+        }
+    }
+
+    /// Bytes charged for this memtable.
+    pub(crate) fn charged_bytes(&self) -> u64 {
+        self.charges().iter().map(Reservation::bytes).sum()
+    }
+
+    /// The shapes of its vector columns.
+    pub(crate) fn columns(&self) -> &Arc<[ColumnShape]> {
+        &self.columns
+    }
+
+    /// Rows, dead ones included.
+    pub(crate) fn rows(&self) -> u32 {
+        let chunks = read(&self.chunks);
+        chunks.last().map_or(0, |last| {
+            let full = u32::try_from(chunks.len() - 1).unwrap_or(u32::MAX);
+            full.saturating_mul(CHUNK_ROWS).saturating_add(read(last).len())
+        })
+    }
+
+    /// Whether nothing was written to it.
+    pub(crate) fn is_empty(&self) -> bool {
+        read(&self.chunks).is_empty() && read(&self.patches).is_empty()
+    }
+
+    /// Appends a row, chained to the id's earlier row, which must be dead or marked next.
+    pub(crate) fn append(&self, row: NewRow<'_>) -> u32 {
+        let id = row.id;
+        let mut newest = write(&self.newest);
+        let previous = newest.get(&id).copied().unwrap_or(NONE);
+        let (chunk, base) = self.chunk_to_fill();
+        let within = write(&chunk).push(row, previous);
+        let number = base + within;
+        newest.insert(id, number);
+        number
+    }
+
+    fn chunk_to_fill(&self) -> (Arc<RwLock<Chunk>>, u32) {
+        let mut chunks = write(&self.chunks);
+        let full = chunks.last().is_none_or(|last| read(last).len() >= CHUNK_ROWS);
+        if full {
+            chunks.push(Arc::new(RwLock::new(Chunk::new(&self.columns, CHUNK_ROWS as usize))));
+        }
+        let at = chunks.len() - 1;
+        let base = u32::try_from(at).unwrap_or(u32::MAX / CHUNK_ROWS) * CHUNK_ROWS;
+        (Arc::clone(&chunks[at]), base)
+    }
+
+    /// Runs `with` on one row.
+    pub(crate) fn with_row<T>(
+        &self,
+        number: u32,
+        with: impl FnOnce(RowView<'_>) -> T,
+    ) -> Option<T> {
+        let chunk = Arc::clone(read(&self.chunks).get((number / CHUNK_ROWS) as usize)?);
+        let chunk = read(&chunk);
+        chunk.row(number % CHUNK_ROWS).map(with)
+    }
+
+    /// Marks a row as superseded at `seq`; the first mark stands.
+    pub(crate) fn kill(&self, number: u32, seq: SequenceNumber) -> bool {
+        self.with_row(number, |row| row.kill(seq)).unwrap_or(false)
+    }
+
+    /// The id's row that is visible at `seq`.
+    pub(crate) fn find(&self, id: PointId, seq: SequenceNumber) -> Option<u32> {
+        let mut number = *read(&self.newest).get(&id)?;
+        loop {
+            let step = self.with_row(number, |row| {
+                if row.seq <= seq { Err(row.is_visible(seq)) } else { Ok(row.previous) }
+            })?;
+            match step {
+                Err(visible) => return visible.then_some(number),
+                Ok(NONE) => return None,
+                Ok(previous) => number = previous,
+            }
+        }
+    }
+
+    /// The chunks as they stand now, oldest rows first, each with the number of its first row.
+    pub(crate) fn chunks(&self) -> Vec<(u32, Arc<RwLock<Chunk>>)> {
+        (0..).step_by(CHUNK_ROWS as usize).zip(read(&self.chunks).iter().cloned()).collect()
+    }
+
+    /// Gives a segment's row another payload from `seq` on.
+    pub(crate) fn patch(&self, segment: SegmentId, ordinal: Ordinal, patch: Patch) {
+        write(&self.patches).entry(segment).or_default().entry(ordinal).or_default().push(patch);
+    }
+
+    /// The row's newest patch at `seq`.
+    pub(crate) fn find_patch(
+        &self,
+        segment: SegmentId,
+        ordinal: Ordinal,
+        seq: SequenceNumber,
+    ) -> Option<Patch> {
+        let patches = read(&self.patches);
+        let history = patches.get(&segment)?.get(&ordinal)?;
+        history.iter().rev().find(|patch| patch.seq <= seq).cloned()
+    }
+
+    /// The rows of a segment that have a patch at `seq`, sorted.
+    pub(crate) fn patched_rows(&self, segment: SegmentId, seq: SequenceNumber) -> Vec<Ordinal> {
+        let patches = read(&self.patches);
+        let Some(of_segment) = patches.get(&segment) else { return Vec::new() };
+        let mut rows: Vec<Ordinal> = of_segment
+            .iter()
+            .filter(|(_, history)| history.first().is_some_and(|patch| patch.seq <= seq))
+            .map(|(&ordinal, _)| ordinal)
+            .collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    /// Gives the patches of segments that were merged to the rows that took their place too.
+    pub(crate) fn copy_patches(
+        &self,
+        merged: &[SegmentId],
+        into: SegmentId,
+        place: impl Fn(SegmentId, Ordinal) -> Option<Ordinal>,
+    ) {
+        let mut patches = write(&self.patches);
+        for &from in merged {
+            let Some(of_segment) = patches.get(&from) else { continue };
+            #[expect(clippy::iter_over_hash_type, reason = "each row goes alone; order is nothing")]
+            let moved: SegmentPatches = of_segment
+                .iter()
+                .filter_map(|(&row, history)| Some((place(from, row)?, history.clone())))
+                .collect();
+            patches.entry(into).or_default().extend(moved);
+        }
+    }
+
+    /// The segments that have patches here, sorted.
+    pub(crate) fn patched_segments(&self) -> Vec<SegmentId> {
+        let mut segments: Vec<SegmentId> = read(&self.patches).keys().copied().collect();
+        segments.sort_unstable();
+        segments
+    }
+}

@@ -1,0 +1,279 @@
+//! Writing several segments as one.
+//!
+//! A merge reads what the manifest that it started from says, takes its time, and carries what
+//! happened since to the new rows when it is published: deaths and payload patches, through a map
+//! from old rows to new ones.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use vectorizer_model::{Budget, Ordinal, PointId, SegmentId, SequenceNumber};
+use vectorizer_segment::{FlatRow, FlatTarget, FlatWriter, PatchRow, Segment, SegmentRecord};
+
+use crate::deaths::Deaths;
+use crate::error::Result;
+use crate::flush::{build_budget, flat_column, sample_step};
+use crate::shard::{LiveSegment, Shard, ShardState};
+
+/// A merged row's number for a row that was left behind.
+const GONE: u32 = u32::MAX;
+
+/// Where each row of the merged segments went.
+struct RowMap {
+    of_segment: BTreeMap<SegmentId, Vec<u32>>,
+}
+
+impl RowMap {
+    fn place(&self, segment: SegmentId, ordinal: Ordinal) -> Option<Ordinal> {
+        let place = *self.of_segment.get(&segment)?.get(ordinal.index())?;
+        (place != GONE).then_some(Ordinal(place))
+    }
+}
+
+impl Shard {
+    /// Writes segments as one, with all its graphs and indexes, and puts it in their place.
+    ///
+    /// # Errors
+    /// A refusing disk or budget: nothing changed, and a later try may succeed.
+    pub(crate) fn merge(self: &Arc<Self>, ids: &[SegmentId]) -> Result<()> {
+        let state = self.state();
+        let sources: Vec<LiveSegment> = state
+            .segments
+            .iter()
+            .filter(|live| ids.contains(&live.segment.id()))
+            .cloned()
+            .collect();
+        if sources.len() != ids.len() {
+            return Ok(());
+        }
+        let mut budget = build_budget(self)?;
+        let rows: u64 = sources.iter().map(|live| u64::from(live.segment.rows())).sum();
+        budget.try_grow(rows * 4)?;
+        let id = self.allocate_segment();
+        let (record, map) = self.write_merged(&state, &sources, id, &mut budget)?;
+        let Some(mut segment) = self.open_merged(&state, &record)? else { return Ok(()) };
+        for (name, hnsw) in self.missing_graphs(&segment, &state.settings) {
+            let Some(graph) = self.build_graph(&segment, &name, hnsw)? else { return Ok(()) };
+            segment = segment.with_components(&self.store(&state.settings), &[graph])?;
+        }
+        for (key, kind) in Self::missing_indexes(&segment, &state.settings) {
+            let index = self.build_index(&segment, &key, kind, &state.settings)?;
+            segment = segment.with_components(&self.store(&state.settings), &[index])?;
+        }
+        self.publish_merge(&sources, segment, &map)
+    }
+
+    fn open_merged(&self, state: &ShardState, record: &SegmentRecord) -> Result<Option<Segment>> {
+        if self.is_dropped() || self.node.is_closing() {
+            return Ok(None);
+        }
+        Ok(Some(Segment::open(&self.store(&state.settings), record, &state.settings)?))
+    }
+
+    /// Streams the sources' rows, in id order, into new files.
+    fn write_merged(
+        &self,
+        state: &ShardState,
+        sources: &[LiveSegment],
+        id: SegmentId,
+        budget: &mut dyn Budget,
+    ) -> Result<(SegmentRecord, RowMap)> {
+        let covered = state.manifest.applied;
+        let names: Vec<_> = state.settings.vectors.iter().collect();
+        let columns = names
+            .iter()
+            .map(|(name, vector)| {
+                let sample = sample_segments(sources, name, covered)?;
+                flat_column(name, vector, &state.settings, || sample)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let rows = sources.iter().map(|live| live.segment.rows()).sum();
+        let first_file = self.allocate_files(FlatWriter::files_needed(columns.len()));
+        let directory = Arc::clone(&self.directory);
+        let target = FlatTarget { directory, segment: id, rows, first_file };
+        let mut writer = FlatWriter::create(target, columns, budget)?;
+        let mut map: BTreeMap<SegmentId, Vec<u32>> = sources
+            .iter()
+            .map(|live| (live.segment.id(), vec![GONE; live.segment.rows() as usize]))
+            .collect();
+        let mut cursors =
+            sources.iter().map(|live| Cursor::start(live, covered)).collect::<Result<Vec<_>>>()?;
+        let mut next = 0;
+        while let Some(at) = smallest(&cursors) {
+            let (live, ordinal) = (&sources[at], cursors[at].ordinal);
+            push_row(&mut writer, live, ordinal, &names)?;
+            if let Some(places) = map.get_mut(&live.segment.id()) {
+                places[ordinal.index()] = next;
+            }
+            next += 1;
+            cursors[at].advance(live, covered)?;
+        }
+        let (rows, components) = writer.finish()?;
+        Ok((SegmentRecord { id, rows, components }, RowMap { of_segment: map }))
+    }
+
+    /// Puts the merged segment in its sources' place, with all that happened to their rows since.
+    fn publish_merge(
+        self: &Arc<Self>,
+        sources: &[LiveSegment],
+        merged: Segment,
+        map: &RowMap,
+    ) -> Result<()> {
+        let _structure = self.lock_structure();
+        let _applier = self.lock_applier();
+        let state = self.state();
+        let covered = state.manifest.applied;
+        let ids: Vec<SegmentId> = sources.iter().map(|live| live.segment.id()).collect();
+        let deaths = Deaths::new(merged.rows());
+        let mut patches = BTreeMap::new();
+        for (source, now) in sources.iter().filter_map(|s| Some((s, current(&state, s)?))) {
+            carry_deaths(now, map, &deaths);
+            carry_patches(source, now, map, &mut patches)?;
+        }
+        let store = self.store(&state.settings);
+        let mut live = LiveSegment { segment: Arc::new(merged), deaths: Arc::new(deaths) };
+        let mut added = Vec::new();
+        if !patches.is_empty() {
+            let file = self.allocate_files(1);
+            added.push(live.segment.write_patches(&store, file, &patches)?);
+        }
+        let dead = live.deaths.dead_at(covered);
+        if !dead.is_empty() {
+            let head =
+                live.segment.record().head(vectorizer_segment::ComponentKind::Tombstones, "");
+            let file = self.allocate_files(1);
+            let written =
+                vectorizer_segment::write_tombstones(&*self.directory, head, file, &dead)?;
+            added.push(written);
+        }
+        live.segment = Arc::new(live.segment.with_components(&store, &added)?);
+        let into = live.segment.id();
+        let mut segments: Vec<LiveSegment> = state
+            .segments
+            .iter()
+            .filter(|live| !ids.contains(&live.segment.id()))
+            .cloned()
+            .collect();
+        segments.push(live);
+        // Views that were taken before keep the old segments, so the patches of a memtable are
+        // copied to the new rows, not moved; and before any reader sees those.
+        let frozen = state.frozen.as_ref().map(|frozen| &frozen.memtable);
+        for memtable in frozen.into_iter().chain([&state.active]) {
+            memtable.copy_patches(&ids, into, |segment, row| map.place(segment, row));
+        }
+        self.commit_unmoved(segments)
+    }
+}
+
+/// A source as it is now.
+fn current<'a>(state: &'a ShardState, source: &LiveSegment) -> Option<&'a LiveSegment> {
+    state.segments.iter().find(|live| live.segment.id() == source.segment.id())
+}
+
+fn carry_deaths(now: &LiveSegment, map: &RowMap, deaths: &Deaths) {
+    for row in now.deaths.dead_at(SequenceNumber(u64::MAX - 1)) {
+        let Some(place) = map.place(now.segment.id(), row) else { continue };
+        match now.deaths.recent_death(row) {
+            Some(seq) => deaths.kill(place, seq),
+            None => deaths.kill_covered(place),
+        };
+    }
+}
+
+/// The patches that were flushed for a source after the merge read it.
+fn carry_patches(
+    source: &LiveSegment,
+    now: &LiveSegment,
+    map: &RowMap,
+    patches: &mut BTreeMap<Ordinal, PatchRow>,
+) -> Result<()> {
+    for row in now.segment.patched().into_iter().flatten().map(Ordinal) {
+        let version = now.segment.version(row)?;
+        if version == source.segment.version(row)? {
+            continue;
+        }
+        if let Some(ordinal) = map.place(now.segment.id(), row) {
+            let payload = Arc::new(now.segment.payload(row)?);
+            patches.insert(ordinal, PatchRow { ordinal, version, payload });
+        }
+    }
+    Ok(())
+}
+
+fn push_row(
+    writer: &mut FlatWriter,
+    live: &LiveSegment,
+    ordinal: Ordinal,
+    names: &[(&vectorizer_model::VectorName, &vectorizer_model::settings::VectorSettings)],
+) -> Result<()> {
+    let segment = &live.segment;
+    let vectors = names
+        .iter()
+        .map(|(name, _)| segment.vector(name, ordinal))
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    let vectors: Vec<Option<&[f32]>> = vectors.iter().map(Option::as_deref).collect();
+    let mut payload = Vec::new();
+    let stored = segment.payload(ordinal)?;
+    if !stored.is_empty() {
+        vectorizer_model::encode::encode_payload(&stored, &mut payload);
+    }
+    Ok(writer.push(&FlatRow {
+        id: segment.id_of(ordinal)?,
+        version: segment.version(ordinal)?,
+        vectors: &vectors,
+        payload: &payload,
+    })?)
+}
+
+/// The next live row of one source.
+struct Cursor {
+    ordinal: Ordinal,
+    id: Option<PointId>,
+}
+
+impl Cursor {
+    fn start(live: &LiveSegment, covered: SequenceNumber) -> Result<Self> {
+        let mut cursor = Self { ordinal: Ordinal(0), id: None };
+        cursor.settle(live, covered)?;
+        Ok(cursor)
+    }
+
+    fn advance(&mut self, live: &LiveSegment, covered: SequenceNumber) -> Result<()> {
+        self.ordinal.0 += 1;
+        self.settle(live, covered)
+    }
+
+    fn settle(&mut self, live: &LiveSegment, covered: SequenceNumber) -> Result<()> {
+        let rows = live.segment.rows();
+        while self.ordinal.0 < rows && live.deaths.is_dead(self.ordinal, covered) {
+            self.ordinal.0 += 1;
+        }
+        let there = self.ordinal.0 < rows;
+        self.id = there.then(|| live.segment.id_of(self.ordinal)).transpose()?;
+        Ok(())
+    }
+}
+
+fn smallest(cursors: &[Cursor]) -> Option<usize> {
+    let heads = cursors.iter().enumerate().filter_map(|(at, cursor)| Some((cursor.id?, at)));
+    heads.min().map(|(_, at)| at)
+}
+
+/// Vectors of some live rows of all sources; shape `[n, dim]`.
+fn sample_segments(
+    sources: &[LiveSegment],
+    name: &vectorizer_model::VectorName,
+    covered: SequenceNumber,
+) -> Result<Vec<f32>> {
+    let rows: usize = sources.iter().map(|live| live.segment.rows() as usize).sum();
+    let step = sample_step(rows);
+    let mut sample = Vec::new();
+    for live in sources {
+        for row in (0..live.segment.rows()).step_by(step).map(Ordinal) {
+            if !live.deaths.is_dead(row, covered) {
+                sample.extend(live.segment.vector(name, row)?.unwrap_or_default());
+            }
+        }
+    }
+    Ok(sample)
+}

@@ -1,0 +1,298 @@
+//! Opening a data folder: the catalogue, the shards' manifests, then the log from where they end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use vectorizer_log::{Log, LogConfig, Replayed};
+use vectorizer_memory::{Class, Governor};
+use vectorizer_model::encode::decode_operation;
+use vectorizer_model::{CollectionName, CollectionSettings, Operation, SequenceNumber, ShardId};
+use vectorizer_pages::Pool;
+use vectorizer_segment::{ComponentKind, Segment, SegmentRecord, file_number, read_tombstones};
+use vectorizer_vfs::{Directory, EntryKind};
+
+use crate::apply::Applied;
+use crate::catalogue::{Catalogue, shard_folder};
+use crate::deaths::Deaths;
+use crate::engine::{Inner, lock};
+use crate::error::{EngineError, Result};
+use crate::manifest::Manifest;
+use crate::node::Node;
+use crate::options::EngineOptions;
+use crate::shard::{LiveSegment, Shard, ShardParts};
+
+const LOG_FOLDER: &str = "log";
+const SHARDS_FOLDER: &str = "shards";
+
+impl Inner {
+    /// Opens a data folder and brings every shard to the last committed operation.
+    pub(crate) fn recover(
+        root: Arc<dyn Directory>,
+        governor: Arc<Governor>,
+        options: EngineOptions,
+    ) -> Result<Self> {
+        let catalogue = match Catalogue::load(&*root)? {
+            Some(catalogue) => catalogue,
+            None => {
+                let catalogue = Catalogue::new(random_number());
+                catalogue.store(&*root)?;
+                catalogue
+            }
+        };
+        let pool = Pool::new(&governor, options.pool)?;
+        let mut log_config = LogConfig::new(catalogue.node);
+        log_config.durability = options.durability;
+        let node = Arc::new(Node::new(governor, pool, options));
+        let inner = Self::new(node, root, catalogue, BTreeMap::new())?;
+        inner.open_shards()?;
+        inner.replay(log_config)?;
+        Ok(inner)
+    }
+
+    fn open_shards(&self) -> Result<()> {
+        let listed = lock(&self.catalogue).collections.clone();
+        let folder = self.root.subdirectory(SHARDS_FOLDER)?;
+        self.root.sync()?;
+        let known: BTreeSet<String> = listed.values().map(|shard| shard_folder(*shard)).collect();
+        for entry in folder.list()? {
+            if entry.kind == EntryKind::Directory && !known.contains(&entry.name) {
+                folder.remove_subdirectory(&entry.name)?;
+            }
+        }
+        for (name, id) in listed {
+            let shard = Arc::new(self.open_shard(name.clone(), id)?);
+            self.change_collections(|collections| {
+                collections.insert(name, shard);
+            });
+        }
+        Ok(())
+    }
+
+    fn shard_parts(&self, name: CollectionName, id: ShardId) -> Result<ShardParts> {
+        let folder = self.root.subdirectory(SHARDS_FOLDER)?;
+        let directory = folder.subdirectory(&shard_folder(id))?;
+        let (node, tenant) = (Arc::clone(&self.node), self.tenant.clone());
+        Ok(ShardParts { id, name, tenant, directory, node })
+    }
+
+    fn open_shard(&self, name: CollectionName, id: ShardId) -> Result<Shard> {
+        let parts = self.shard_parts(name, id)?;
+        let damaged = |what: &str| EngineError::Damaged {
+            file: format!("{SHARDS_FOLDER}/{}", shard_folder(id)),
+            what: what.to_owned(),
+        };
+        let manifest = Manifest::load(&*parts.directory)?;
+        let manifest = manifest.ok_or_else(|| damaged("it has no manifest"))?;
+        if manifest.shard != id {
+            return Err(damaged("its manifest is another shard's"));
+        }
+        remove_orphans(&*parts.directory, &manifest)?;
+        let storage = manifest.settings.storage_type;
+        let store = self.node.store(Arc::clone(&parts.directory), &parts.tenant, storage);
+        let segments = manifest
+            .segments
+            .iter()
+            .map(|record| open_live(&store, record, &manifest.settings))
+            .collect::<Result<_>>()?;
+        Ok(Shard::new(parts, manifest, segments))
+    }
+
+    /// Replays the log over the shards, flushing as memory demands.
+    fn replay(&self, config: LogConfig) -> Result<()> {
+        let directory = self.root.subdirectory(LOG_FOLDER)?;
+        self.root.sync()?;
+        let mut failure = None;
+        let mut visit = |entry: Replayed<'_>| match self.replay_entry(entry) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        };
+        let opened = Log::open(directory, config, &mut visit);
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        let (log, recovery) = opened?;
+        log.release(ShardId::CATALOGUE, lock(&self.catalogue).applied);
+        for (id, _) in &recovery.shards {
+            match self.shard_by_id(*id) {
+                Some(shard) => log.release(*id, shard.state().manifest.applied),
+                None if *id == ShardId::CATALOGUE => {}
+                None => log.forget(*id),
+            }
+        }
+        self.assign_after_replay();
+        self.node.set_log(log);
+        Ok(())
+    }
+
+    fn replay_entry(&self, entry: Replayed<'_>) -> Result<()> {
+        let decode = || {
+            decode_operation(entry.payload).map_err(|source| EngineError::Undecodable {
+                shard: entry.shard,
+                seq: entry.seq.0,
+                source,
+            })
+        };
+        if entry.shard == ShardId::CATALOGUE {
+            if entry.seq > lock(&self.catalogue).applied {
+                return accept(self.apply_to_catalogue(entry.seq, &decode()?));
+            }
+            return Ok(());
+        }
+        let Some(shard) = self.shard_by_id(entry.shard) else { return Ok(()) };
+        if entry.seq <= shard.state().manifest.applied {
+            return Ok(());
+        }
+        let operation = decode()?;
+        let bytes = crate::cost::memtable_bytes(&shard, &operation).unwrap_or(0);
+        let reserve = || self.node.governor.reserve(Class::Memtables, &self.tenant, bytes);
+        let full = shard.state().active.charged_bytes() >= self.node.config.memtable_bytes;
+        if full {
+            self.flush_shard(&shard)?;
+        }
+        let reservation = match reserve() {
+            Ok(reservation) => reservation,
+            Err(_short) => {
+                self.flush_all()?;
+                reserve()?
+            }
+        };
+        shard.state().active.absorb(reservation);
+        accept(shard.apply(entry.seq, &operation))
+    }
+
+    /// New operations come after every replayed one.
+    fn assign_after_replay(&self) {
+        for shard in self.shards() {
+            let applied = shard.applied();
+            let mut assigned = shard.lock_assigned();
+            *assigned = (*assigned).max(applied);
+        }
+        self.assign_catalogue(lock(&self.catalogue).applied);
+    }
+
+    /// Applies an entry of the catalogue, durably.
+    pub(crate) fn apply_to_catalogue(
+        &self,
+        seq: SequenceNumber,
+        operation: &Operation,
+    ) -> Result<Applied> {
+        let points = match operation {
+            Operation::CreateCollection { name, shard, settings } => {
+                self.create_shard(seq, name, *shard, settings)?;
+                1
+            }
+            Operation::DropCollection { name } => u64::from(self.drop_shard(seq, name)?),
+            _ => {
+                let what = "an entry of the catalogue that is no catalogue operation";
+                return Err(EngineError::InvalidOperation(what.to_owned()));
+            }
+        };
+        self.node.release_log(ShardId::CATALOGUE, seq);
+        Ok(Applied { seq, points })
+    }
+
+    fn create_shard(
+        &self,
+        seq: SequenceNumber,
+        name: &CollectionName,
+        id: ShardId,
+        settings: &CollectionSettings,
+    ) -> Result<()> {
+        if lock(&self.catalogue).collections.contains_key(name) {
+            return Err(EngineError::CollectionExists { name: name.clone() });
+        }
+        let parts = self.shard_parts(name.clone(), id)?;
+        let manifest = Manifest::empty(id, settings.clone());
+        manifest.store(&*parts.directory)?;
+        self.root.subdirectory(SHARDS_FOLDER)?.sync()?;
+        let shard = Arc::new(Shard::new(parts, manifest, Vec::new()));
+        self.store_catalogue(seq, |catalogue| {
+            catalogue.collections.insert(name.clone(), id);
+            catalogue.next_shard = catalogue.next_shard.max(id.0 + 1);
+        })?;
+        self.change_collections(|collections| {
+            collections.insert(name.clone(), shard);
+        });
+        Ok(())
+    }
+
+    fn drop_shard(&self, seq: SequenceNumber, name: &CollectionName) -> Result<bool> {
+        let Ok(shard) = self.shard(name) else { return Ok(false) };
+        self.store_catalogue(seq, |catalogue| {
+            catalogue.collections.remove(name);
+        })?;
+        self.change_collections(|collections| {
+            collections.remove(name);
+        });
+        shard.mark_dropped();
+        if let Some(log) = self.node.log() {
+            log.forget(shard.id);
+        }
+        // What stays behind, because a flush was writing there, goes at the next open.
+        let folder = self.root.subdirectory(SHARDS_FOLDER)?;
+        if let Err(error) = folder.remove_subdirectory(&shard_folder(shard.id)) {
+            self.node.report("a dropped collection's folder stays until the next start", &error);
+        }
+        Ok(true)
+    }
+
+    fn store_catalogue(
+        &self,
+        seq: SequenceNumber,
+        change: impl FnOnce(&mut Catalogue),
+    ) -> Result<()> {
+        let mut catalogue = lock(&self.catalogue);
+        let mut changed = catalogue.clone();
+        change(&mut changed);
+        changed.applied = seq;
+        changed.store(&*self.root)?;
+        *catalogue = changed;
+        Ok(())
+    }
+}
+
+/// A refusal that every replica repeats is no failure of a replay.
+fn accept(outcome: Result<Applied>) -> Result<()> {
+    match outcome {
+        Err(error) if !error.is_callers() => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn open_live(
+    store: &vectorizer_segment::Store,
+    record: &SegmentRecord,
+    settings: &CollectionSettings,
+) -> Result<LiveSegment> {
+    let segment = Arc::new(Segment::open(store, record, settings)?);
+    let deaths = Deaths::new(record.rows);
+    if let Some(tombstones) = record.component(ComponentKind::Tombstones, "") {
+        for row in read_tombstones(store, tombstones)? {
+            deaths.kill_covered(row);
+        }
+    }
+    Ok(LiveSegment { segment, deaths: Arc::new(deaths) })
+}
+
+/// Removes component files that no manifest names: the remains of interrupted work.
+fn remove_orphans(directory: &dyn Directory, manifest: &Manifest) -> Result<()> {
+    let live: BTreeSet<u64> = manifest.files().collect();
+    for entry in directory.list()? {
+        let orphan = file_number(&entry.name).is_some_and(|number| !live.contains(&number));
+        if orphan || entry.name.ends_with(".new") {
+            directory.remove(&entry.name)?;
+        }
+    }
+    Ok(())
+}
+
+/// A number that no other data folder has.
+fn random_number() -> u128 {
+    let half = || u128::from(RandomState::new().build_hasher().finish());
+    half() << 64 | half()
+}

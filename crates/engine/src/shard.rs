@@ -1,0 +1,214 @@
+//! One shard: a memtable, what is being flushed, and the segments, as one versioned state.
+//!
+//! Invariants:
+//! - one thread at a time holds [`Shard::lock_applier`] and changes what readers see;
+//! - a [`ShardState`] never changes; publishing replaces it, together with the position up to
+//!   which it is complete, under one lock, so that a reader gets both or neither;
+//! - the manifest on disk describes the segments at exactly one position, and the log holds all
+//!   that came later.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use vectorizer_memory::Tenant;
+use vectorizer_model::{CollectionName, CollectionSettings, SegmentId, SequenceNumber, ShardId};
+use vectorizer_segment::{Segment, Store};
+use vectorizer_vfs::Directory;
+
+use crate::deaths::Deaths;
+use crate::error::{EngineError, Result};
+use crate::manifest::Manifest;
+use crate::memtable::Memtable;
+use crate::node::Node;
+use crate::view::ReadView;
+
+/// A segment with what has happened to its rows since the manifest.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveSegment {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) deaths: Arc<Deaths>,
+}
+
+/// A memtable that takes no more rows; a flush turns it into a segment.
+#[derive(Debug, Clone)]
+pub(crate) struct Frozen {
+    pub(crate) memtable: Arc<Memtable>,
+    /// The last operation it holds.
+    pub(crate) last: SequenceNumber,
+    /// The settings after that operation.
+    pub(crate) settings: Arc<CollectionSettings>,
+}
+
+/// All that readers see of a shard.
+#[derive(Debug, Clone)]
+pub(crate) struct ShardState {
+    pub(crate) settings: Arc<CollectionSettings>,
+    pub(crate) active: Arc<Memtable>,
+    pub(crate) frozen: Option<Frozen>,
+    /// Oldest first.
+    pub(crate) segments: Vec<LiveSegment>,
+    pub(crate) manifest: Arc<Manifest>,
+}
+
+/// One shard of a collection.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    pub(crate) id: ShardId,
+    pub(crate) name: CollectionName,
+    pub(crate) tenant: Tenant,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) node: Arc<Node>,
+    state: RwLock<Arc<ShardState>>,
+    applied: AtomicU64,
+    /// The last position that was given to an operation.
+    assigned: Mutex<SequenceNumber>,
+    applier: Mutex<()>,
+    structure: Mutex<()>,
+    next_file: AtomicU64,
+    next_segment: AtomicU64,
+    failed: Mutex<Option<String>>,
+    dropped: AtomicBool,
+}
+
+/// What a shard is opened or created with.
+#[derive(Debug)]
+pub(crate) struct ShardParts {
+    pub(crate) id: ShardId,
+    pub(crate) name: CollectionName,
+    pub(crate) tenant: Tenant,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) node: Arc<Node>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shard {
+    /// A shard that serves what its manifest names.
+    pub(crate) fn new(parts: ShardParts, manifest: Manifest, segments: Vec<LiveSegment>) -> Self {
+        let settings = Arc::new(manifest.settings.clone());
+        let applied = manifest.applied;
+        let next_file = AtomicU64::new(manifest.next_file);
+        let next_segment = AtomicU64::new(manifest.next_segment);
+        let state = ShardState {
+            active: Arc::new(Memtable::new(&settings)),
+            frozen: None,
+            segments,
+            manifest: Arc::new(manifest),
+            settings,
+        };
+        Self {
+            id: parts.id,
+            name: parts.name,
+            tenant: parts.tenant,
+            directory: parts.directory,
+            node: parts.node,
+            state: RwLock::new(Arc::new(state)),
+            applied: AtomicU64::new(applied.0),
+            assigned: Mutex::new(applied),
+            applier: Mutex::new(()),
+            structure: Mutex::new(()),
+            next_file,
+            next_segment,
+            failed: Mutex::new(None),
+            dropped: AtomicBool::new(false),
+        }
+    }
+
+    /// The right to change what readers see.
+    pub(crate) fn lock_applier(&self) -> MutexGuard<'_, ()> {
+        lock(&self.applier)
+    }
+
+    /// The right to flush, or to publish a merge: what one of them read the other must not change.
+    /// Taken before the applier's lock.
+    pub(crate) fn lock_structure(&self) -> MutexGuard<'_, ()> {
+        lock(&self.structure)
+    }
+
+    /// The last position given out; held while an operation is appended to the log.
+    pub(crate) fn lock_assigned(&self) -> MutexGuard<'_, SequenceNumber> {
+        lock(&self.assigned)
+    }
+
+    /// What readers see now.
+    pub(crate) fn state(&self) -> Arc<ShardState> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The last operation that readers see.
+    pub(crate) fn applied(&self) -> SequenceNumber {
+        SequenceNumber(self.applied.load(Ordering::Acquire))
+    }
+
+    /// A view of all operations applied so far, unmoved by later ones.
+    pub(crate) fn view(self: &Arc<Self>) -> ReadView {
+        // The lock keeps a publication from coming between the two readings.
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        ReadView::new(Arc::clone(self), Arc::clone(&state), self.applied())
+    }
+
+    /// Shows readers another state. The caller holds the applier's lock.
+    pub(crate) fn publish(&self, state: ShardState) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+    }
+
+    /// Shows readers everything up to `seq`. The caller holds the applier's lock.
+    pub(crate) fn advance(&self, seq: SequenceNumber) {
+        self.applied.store(seq.0, Ordering::Release);
+    }
+
+    /// A segment number that no segment of this shard has had.
+    pub(crate) fn allocate_segment(&self) -> SegmentId {
+        SegmentId(self.next_segment.fetch_add(1, Ordering::AcqRel))
+    }
+
+    /// The next segment number, as the manifest records it.
+    pub(crate) fn next_segment(&self) -> u64 {
+        self.next_segment.load(Ordering::Acquire)
+    }
+
+    /// The first of `count` file numbers that no file of this shard has had.
+    pub(crate) fn allocate_files(&self, count: u64) -> u64 {
+        self.next_file.fetch_add(count, Ordering::AcqRel)
+    }
+
+    /// What segments of these settings are opened with.
+    pub(crate) fn store(&self, settings: &CollectionSettings) -> Store {
+        self.node.store(Arc::clone(&self.directory), &self.tenant, settings.storage_type)
+    }
+
+    /// The next file number, as the manifest records it.
+    pub(crate) fn next_file(&self) -> u64 {
+        self.next_file.load(Ordering::Acquire)
+    }
+
+    /// Stops all writes until the shard is reopened; the first reason stands.
+    pub(crate) fn fail(&self, reason: &EngineError) {
+        lock(&self.failed).get_or_insert_with(|| reason.to_string());
+    }
+
+    /// Whether writes are accepted.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`] with the reason why not.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.is_dropped() {
+            return Err(EngineError::CollectionNotFound { name: self.name.to_string() });
+        }
+        match lock(&self.failed).clone() {
+            Some(reason) => Err(EngineError::Closed { reason }),
+            None => Ok(()),
+        }
+    }
+
+    /// Marks the shard as gone; background work stops at its next step.
+    pub(crate) fn mark_dropped(&self) {
+        self.dropped.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,387 @@
+//! What one request sees: the shard at one position of its history, unmoved by later writes.
+
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+use vectorizer_hnsw::Scratch;
+use vectorizer_kernels::{kernels, normalise};
+use vectorizer_model::settings::VectorSettings;
+use vectorizer_model::{
+    AllRows, CollectionSettings, Filter, Metric, Ordinal, Payload, PointId, Selection,
+    SequenceNumber, VectorName,
+};
+use vectorizer_payload::{include_keys, matches};
+use vectorizer_segment::{SegmentQuery, SegmentSearchError};
+
+use crate::apply::locate_in_segments;
+use crate::error::{EngineError, Result};
+use crate::leaf::{
+    Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
+};
+use crate::memtable::{Memtable, RowView};
+use crate::nearest::NearestHits;
+use crate::selection::RowSelection;
+use crate::shard::{LiveSegment, Shard, ShardState};
+
+/// Candidates of a graph search, unless the request says otherwise.
+const EF_MIN: usize = 96;
+/// Candidates that are rescored, as a multiple of the limit, unless the request says otherwise.
+const OVERSAMPLING: f32 = 3.0;
+
+/// A shard as one request sees it.
+#[derive(Debug, Clone)]
+pub struct ReadView {
+    shard: Arc<Shard>,
+    state: Arc<ShardState>,
+    seq: SequenceNumber,
+}
+
+/// Where a visible row lies.
+enum Place<'a> {
+    Memtable(&'a Memtable, u32),
+    Segment(&'a LiveSegment, Ordinal),
+}
+
+impl ReadView {
+    pub(crate) fn new(shard: Arc<Shard>, state: Arc<ShardState>, seq: SequenceNumber) -> Self {
+        Self { shard, state, seq }
+    }
+
+    /// The position that it shows.
+    pub fn seq(&self) -> SequenceNumber {
+        self.seq
+    }
+
+    /// The settings at that position.
+    pub fn settings(&self) -> &Arc<CollectionSettings> {
+        &self.state.settings
+    }
+
+    pub(crate) fn state(&self) -> &ShardState {
+        &self.state
+    }
+
+    /// Whose collection it is, for fair queues.
+    pub fn shard_number(&self) -> u64 {
+        u64::from(self.shard.id.0)
+    }
+
+    fn memtables(&self) -> impl Iterator<Item = &Memtable> {
+        let frozen = self.state.frozen.iter().map(|frozen| &*frozen.memtable);
+        std::iter::once(&*self.state.active).chain(frozen)
+    }
+
+    /// The segment's rows whose payload changed after its indexes were built.
+    pub(crate) fn changed_rows(&self, live: &LiveSegment) -> Option<RoaringBitmap> {
+        let mut changed: Option<RoaringBitmap> = live.segment.patched().cloned();
+        for memtable in self.memtables() {
+            let rows = memtable.patched_rows(live.segment.id(), self.seq);
+            if !rows.is_empty() {
+                changed.get_or_insert_default().extend(rows.iter().map(|row| row.0));
+            }
+        }
+        changed
+    }
+
+    /// The payload of a segment's row, patches included.
+    pub(crate) fn payload_of(&self, live: &LiveSegment, ordinal: Ordinal) -> Result<Arc<Payload>> {
+        let id = live.segment.id();
+        let patch = self.memtables().find_map(|table| table.find_patch(id, ordinal, self.seq));
+        match patch {
+            Some(patch) => Ok(patch.payload),
+            None => Ok(Arc::new(live.segment.payload(ordinal)?)),
+        }
+    }
+
+    fn version_of(&self, live: &LiveSegment, ordinal: Ordinal) -> Result<SequenceNumber> {
+        let id = live.segment.id();
+        let patch = self.memtables().find_map(|table| table.find_patch(id, ordinal, self.seq));
+        patch.map_or_else(|| Ok(live.segment.version(ordinal)?), |patch| Ok(patch.seq))
+    }
+
+    fn locate(&self, id: PointId) -> Result<Option<Place<'_>>> {
+        for memtable in self.memtables() {
+            if let Some(row) = memtable.find(id, self.seq) {
+                return Ok(Some(Place::Memtable(memtable, row)));
+            }
+        }
+        let found = locate_in_segments(&self.state.segments, id, self.seq)?;
+        Ok(found.map(|(at, ordinal)| Place::Segment(&self.state.segments[at], ordinal)))
+    }
+
+    /// Runs `visit` on every visible memtable row that the filter admits.
+    fn for_each_memtable_row(&self, filter: &Filter, mut visit: impl FnMut(&RowView<'_>)) {
+        for memtable in self.memtables() {
+            for (_, chunk) in memtable.chunks() {
+                let chunk = chunk.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let visible = chunk.rows().filter(|row| row.is_visible(self.seq));
+                visible
+                    .filter(|row| filter.is_empty() || matches(filter, row.id, row.payload()))
+                    .for_each(|row| visit(&row));
+            }
+        }
+    }
+
+    /// The ids that a filter admits, ascending.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn matching_ids(&self, filter: &Filter) -> Result<Vec<PointId>> {
+        let mut ids = Vec::new();
+        self.for_each_memtable_row(filter, |row| ids.push(row.id));
+        for live in &self.state.segments {
+            let mut selection = RowSelection::new(self, live, filter, None)?;
+            let (mut from, end) = (Ordinal(0), Ordinal(live.segment.rows()));
+            while let Some(row) = selection.next(from, end)? {
+                ids.push(live.segment.id_of(row)?);
+                from = Ordinal(row.0 + 1);
+            }
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// How many points a filter admits.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn count(&self, filter: &Filter) -> Result<u64> {
+        let mut count = 0;
+        self.for_each_memtable_row(filter, |_| count += 1);
+        for live in &self.state.segments {
+            if filter.is_empty() {
+                count +=
+                    u64::from(live.segment.rows()) - live.deaths.dead_at(self.seq).len() as u64;
+                continue;
+            }
+            let mut selection = RowSelection::new(self, live, filter, None)?;
+            let (mut from, end) = (Ordinal(0), Ordinal(live.segment.rows()));
+            while let Some(row) = selection.next(from, end)? {
+                count += 1;
+                from = Ordinal(row.0 + 1);
+            }
+        }
+        Ok(count)
+    }
+
+    /// A page of ids in ascending order, and the id that the next page starts with.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn scroll(&self, scroll: &LeafScroll) -> Result<(Vec<PointId>, Option<PointId>)> {
+        let wanted = scroll.limit.saturating_add(1);
+        let mut ids = Vec::new();
+        self.for_each_memtable_row(&scroll.filter, |row| {
+            if scroll.from.is_none_or(|from| row.id >= from) {
+                ids.push(row.id);
+            }
+        });
+        for live in &self.state.segments {
+            let mut selection = RowSelection::new(self, live, &scroll.filter, None)?;
+            let mut from = match scroll.from {
+                Some(id) => live.segment.lower_bound(id)?,
+                None => Ordinal(0),
+            };
+            let end = Ordinal(live.segment.rows());
+            for _ in 0..wanted {
+                let Some(row) = selection.next(from, end)? else { break };
+                ids.push(live.segment.id_of(row)?);
+                from = Ordinal(row.0 + 1);
+            }
+        }
+        ids.sort_unstable();
+        let next = ids.get(scroll.limit).copied();
+        ids.truncate(scroll.limit);
+        Ok((ids, next))
+    }
+
+    /// The points that exist among those asked for, in that order.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn records(&self, ids: &[PointId], select: &Select) -> Result<Vec<Record>> {
+        let mut records = Vec::with_capacity(ids.len());
+        for &id in ids {
+            match self.locate(id)? {
+                None => {}
+                Some(Place::Memtable(memtable, row)) => {
+                    let columns = memtable.columns();
+                    records.extend(memtable.with_row(row, |row| {
+                        Record {
+                            id,
+                            version: row.seq,
+                            payload: select.payload.of(|| Arc::new(row.payload().clone())),
+                            vectors: (0..)
+                                .zip(columns.iter())
+                                .filter(|(_, shape)| select.vectors.wants(&shape.name))
+                                .filter_map(|(at, shape)| {
+                                    Some((shape.name.clone(), row.vector(at)?.to_vec()))
+                                })
+                                .collect(),
+                        }
+                    }));
+                }
+                Some(Place::Segment(live, ordinal)) => {
+                    records.push(self.segment_record(live, ordinal, id, select)?);
+                }
+            }
+        }
+        Ok(records)
+    }
+
+    fn segment_record(
+        &self,
+        live: &LiveSegment,
+        ordinal: Ordinal,
+        id: PointId,
+        select: &Select,
+    ) -> Result<Record> {
+        let payload = match select.payload {
+            PayloadSelector::Nothing => None,
+            _ => Some(self.payload_of(live, ordinal)?),
+        };
+        let mut vectors = Vec::new();
+        for name in self.state.settings.vectors.keys() {
+            if select.vectors.wants(name)
+                && let Some(vector) = live.segment.vector(name, ordinal)?
+            {
+                vectors.push((name.clone(), vector));
+            }
+        }
+        Ok(Record {
+            id,
+            version: self.version_of(live, ordinal)?,
+            payload: payload.and_then(|payload| select.payload.of(|| payload)),
+            vectors,
+        })
+    }
+
+    /// The points nearest to a vector, nearest first, ties by id.
+    ///
+    /// # Errors
+    /// [`EngineError::VectorNotFound`], [`EngineError::DimensionMismatch`], or if a page cannot be
+    /// read.
+    pub fn search(&self, search: &LeafSearch, scratch: &mut Scratch) -> Result<Vec<Hit>> {
+        let settings = self.vector_settings(&search.vector)?;
+        if search.query.len() != settings.dim as usize {
+            return Err(EngineError::DimensionMismatch {
+                expected: settings.dim as usize,
+                found: search.query.len(),
+            });
+        }
+        let mut query = search.query.clone();
+        if settings.metric == Metric::Cosine {
+            normalise(&mut query);
+        }
+        let mut nearest = NearestHits::new(search.limit, search.distance_max);
+        if !search.params.indexed_only {
+            self.search_memtables(search, settings, &query, &mut nearest);
+        }
+        for live in &self.state.segments {
+            if search.params.indexed_only && !live.segment.has_graph(&search.vector) {
+                continue;
+            }
+            let found = self.search_segment(live, search, &query, scratch)?;
+            for scored in found {
+                if nearest.admits(scored.distance) {
+                    nearest.push(scored.distance, live.segment.id_of(scored.ordinal)?);
+                }
+            }
+        }
+        Ok(nearest.into_sorted())
+    }
+
+    fn vector_settings(&self, name: &VectorName) -> Result<&VectorSettings> {
+        let found = self.state.settings.vectors.get(name);
+        found.ok_or_else(|| EngineError::VectorNotFound { name: name.to_string() })
+    }
+
+    fn search_memtables(
+        &self,
+        search: &LeafSearch,
+        settings: &VectorSettings,
+        query: &[f32],
+        nearest: &mut NearestHits,
+    ) {
+        let of_name = |shape: &crate::memtable::ColumnShape| shape.name == search.vector;
+        let Some(column) = self.state.active.columns().iter().position(of_name) else { return };
+        let distance = kernels().f32.of(settings.metric);
+        self.for_each_memtable_row(&search.filter, |row| {
+            if let Some(vector) = row.vector(column) {
+                nearest.push(distance.pair_f32(query, vector), row.id);
+            }
+        });
+    }
+
+    fn search_segment(
+        &self,
+        live: &LiveSegment,
+        search: &LeafSearch,
+        query: &[f32],
+        scratch: &mut Scratch,
+    ) -> Result<Vec<vectorizer_model::Scored>> {
+        let (ef, rescored) = effort(&search.params, search.limit);
+        let query = SegmentQuery {
+            vector: &search.vector,
+            query,
+            limit: search.limit,
+            ef,
+            rescored,
+            exact: search.params.exact,
+        };
+        let everything = search.filter.is_empty()
+            && live.deaths.count() == 0
+            && live.segment.is_complete(&search.vector);
+        if everything {
+            let rows = u64::from(live.segment.rows());
+            let found = live.segment.search(&query, &mut AllRows { rows }, scratch);
+            return found.map_err(|error| match error {
+                SegmentSearchError::Segment(error) => error.into(),
+                SegmentSearchError::Selection(never) => match never {},
+            });
+        }
+        let mut selection = RowSelection::new(self, live, &search.filter, Some(&search.vector))?;
+        live.segment.search(&query, &mut selection, scratch).map_err(|error| match error {
+            SegmentSearchError::Segment(error) => error.into(),
+            SegmentSearchError::Selection(error) => error,
+        })
+    }
+}
+
+/// Candidates of a graph search, and how many of them are rescored.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "limits are bounded, and a multiple below one is raised to one"
+)]
+fn effort(params: &SearchParams, limit: usize) -> (usize, usize) {
+    let oversampling = params.oversampling.unwrap_or(OVERSAMPLING).max(1.0);
+    let candidates = (limit as f32 * oversampling).ceil() as usize;
+    let rescored = if params.rescore.unwrap_or(true) { candidates } else { 0 };
+    (params.ef.unwrap_or_else(|| EF_MIN.max(candidates)), rescored)
+}
+
+impl PayloadSelector {
+    fn of(&self, payload: impl FnOnce() -> Arc<Payload>) -> Option<Arc<Payload>> {
+        match self {
+            Self::Nothing => None,
+            Self::Everything => Some(payload()),
+            Self::Include(paths) => Some(Arc::new(include_keys(&payload(), paths))),
+            Self::Exclude(paths) => {
+                let mut kept = (*payload()).clone();
+                vectorizer_payload::delete_keys(&mut kept, paths);
+                Some(Arc::new(kept))
+            }
+        }
+    }
+}
+
+impl VectorSelector {
+    fn wants(&self, name: &VectorName) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Names(names) => names.contains(name),
+        }
+    }
+}

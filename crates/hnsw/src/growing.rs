@@ -1,0 +1,204 @@
+//! Links while a graph is built: many threads read and write them.
+//!
+//! A list is a block of atomic slots that readers load without a lock. A reader may meet a list
+//! half old, half new; every slot it can see is a row that was linked, so that the worst it gets
+//! is one detour. Writers of one list take turns by a lock shared among many lists.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use vectorizer_model::Ordinal;
+
+use crate::graph::Graph;
+use crate::level::level;
+use crate::links::{NO_LINK, end_list};
+use crate::upper::{Layer, UpperLayers};
+use crate::{Links, Params};
+
+/// Locks for all lists; far more than threads, so that they rarely wait.
+const LOCKS: usize = 1024;
+
+/// One layer's lists.
+#[derive(Debug)]
+struct Lists {
+    /// Its rows, ascending; empty on layer 0, where every row has a list.
+    nodes: Vec<u32>,
+    /// Slots of a list.
+    stride: usize,
+    slots: Vec<AtomicU32>,
+}
+
+impl Lists {
+    fn new(nodes: Vec<u32>, lists: usize, stride: usize) -> Self {
+        let mut slots = Vec::new();
+        slots.reserve_exact(lists * stride);
+        slots.extend((0..lists * stride).map(|_| AtomicU32::new(NO_LINK)));
+        Self { nodes, stride, slots }
+    }
+
+    fn list(&self, of: Ordinal) -> &[AtomicU32] {
+        let at = if self.nodes.is_empty() {
+            Some(of.index())
+        } else {
+            self.nodes.binary_search(&of.0).ok()
+        };
+        at.map_or(&[], |at| &self.slots[at * self.stride..(at + 1) * self.stride])
+    }
+}
+
+/// A graph under construction.
+#[derive(Debug)]
+pub(crate) struct Growing {
+    rows: usize,
+    /// The row of the highest layer; the first to be inserted, and the entry for good.
+    entry: Option<(Ordinal, u8)>,
+    layers: Vec<Lists>,
+    locks: Vec<Mutex<()>>,
+    hint: fn(&[AtomicU32]),
+}
+
+impl Growing {
+    /// Bytes that a graph under construction holds: all links, and the locks.
+    pub(crate) fn bytes_needed(rows: usize, params: &Params) -> u64 {
+        let mut upper = 0;
+        for ordinal in rows_of(rows) {
+            upper += u64::from(level(params.seed, ordinal, params.m));
+        }
+        let locks = (LOCKS * size_of::<Mutex<()>>()) as u64;
+        rows as u64 * 4 * u64::from(params.m0()) + upper * 4 * (1 + u64::from(params.m)) + locks
+    }
+
+    /// Empty lists for all rows on all their layers.
+    pub(crate) fn new(rows: usize, params: &Params, hint: fn(&[AtomicU32])) -> Self {
+        let mut entry: Option<(Ordinal, u8)> = None;
+        let mut nodes: Vec<Vec<u32>> = Vec::new();
+        for ordinal in rows_of(rows) {
+            let top = level(params.seed, ordinal, params.m);
+            if entry.is_none_or(|(_, highest)| top > highest) {
+                entry = Some((ordinal, top));
+                nodes.resize(usize::from(top), Vec::new());
+            }
+            for nodes in nodes.iter_mut().take(usize::from(top)) {
+                nodes.push(ordinal.0);
+            }
+        }
+        let (m, m0) = (params.m as usize, params.m0() as usize);
+        let mut layers = vec![Lists::new(Vec::new(), rows, m0)];
+        for mut nodes in nodes {
+            nodes.shrink_to_fit();
+            let lists = nodes.len();
+            layers.push(Lists::new(nodes, lists, m));
+        }
+        let locks = (0..LOCKS).map(|_| Mutex::new(())).collect();
+        Self { rows, entry, layers, locks, hint }
+    }
+
+    /// Where a row lies among those of an upper layer; 0 if it does not lie there.
+    pub(crate) fn rank(&self, level: u8, of: Ordinal) -> u32 {
+        let nodes = self.layers.get(usize::from(level)).map_or(&[][..], |lists| &lists.nodes);
+        #[expect(clippy::cast_possible_truncation, reason = "at most ROWS_MAX")]
+        nodes.binary_search(&of.0).map_or(0, |at| at as u32)
+    }
+
+    /// Slots of each list of a layer.
+    pub(crate) fn stride(&self, level: u8) -> usize {
+        self.layers[usize::from(level)].stride
+    }
+
+    /// Takes a row's list on a layer for writing.
+    pub(crate) fn lock(&self, level: u8, of: Ordinal) -> LockedList<'_> {
+        let lock = self.locks[of.index() % LOCKS].lock();
+        LockedList {
+            slots: self.layers[usize::from(level)].list(of),
+            _lock: lock.unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// The finished graph; allocates nothing.
+    pub(crate) fn finish(self) -> Graph {
+        let plain = |slots: Vec<AtomicU32>| slots.into_iter().map(AtomicU32::into_inner).collect();
+        let mut layers = self.layers.into_iter();
+        let level0 = layers.next();
+        let m = level0.as_ref().map_or(0, |lists| lists.stride / 2);
+        let upper = layers.map(|lists| Layer { nodes: lists.nodes, links: plain(lists.slots) });
+        Graph {
+            rows: self.rows,
+            upper: UpperLayers {
+                m,
+                entry: self.entry.map(|(entry, _)| entry),
+                layers: upper.collect(),
+            },
+            level0: level0.map(|lists| plain(lists.slots)).unwrap_or_default(),
+        }
+    }
+}
+
+fn rows_of(rows: usize) -> impl Iterator<Item = Ordinal> {
+    (0..rows).map(Ordinal::from_index)
+}
+
+/// A list that only its holder writes.
+pub(crate) struct LockedList<'a> {
+    slots: &'a [AtomicU32],
+    _lock: MutexGuard<'a, ()>,
+}
+
+impl LockedList<'_> {
+    /// Replaces `out` by the list.
+    pub(crate) fn read(&self, out: &mut Vec<Ordinal>) {
+        out.clear();
+        out.extend(self.slots.iter().map(|slot| Ordinal(slot.load(Relaxed))));
+        end_list(out);
+    }
+
+    /// Replaces the list; links beyond its slots are dropped.
+    pub(crate) fn write(&self, links: impl Iterator<Item = Ordinal>) {
+        let ends = std::iter::repeat(NO_LINK);
+        for (slot, link) in self.slots.iter().zip(links.map(|link| link.0).chain(ends)) {
+            slot.store(link, Relaxed);
+        }
+    }
+
+    /// Adds a link to a list of `len` that has room.
+    pub(crate) fn push(&self, len: usize, link: Ordinal) {
+        if let Some(slot) = self.slots.get(len) {
+            slot.store(link.0, Relaxed);
+        }
+    }
+}
+
+impl Links for &Growing {
+    type Error = Infallible;
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn entry(&self) -> Option<(Ordinal, u8)> {
+        self.entry
+    }
+
+    #[inline]
+    fn prefetch(&mut self, ordinals: &[Ordinal]) {
+        for ordinal in ordinals {
+            (self.hint)(self.layers[0].list(*ordinal));
+        }
+    }
+
+    #[inline]
+    fn neighbors(
+        &mut self,
+        level: u8,
+        of: Ordinal,
+        out: &mut Vec<Ordinal>,
+    ) -> Result<(), Self::Error> {
+        let slots = self.layers[usize::from(level)].list(of);
+        out.clear();
+        out.extend(slots.iter().map(|slot| Ordinal(slot.load(Relaxed))));
+        // A list that is being rewritten may end early and go on behind its end.
+        let end = out.iter().position(|link| link.0 == NO_LINK);
+        out.truncate(end.unwrap_or(out.len()));
+        Ok(())
+    }
+}

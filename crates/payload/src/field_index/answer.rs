@@ -1,0 +1,206 @@
+//! What an index knows about a predicate.
+
+use std::ops::Range;
+
+use roaring::RoaringBitmap;
+use vectorizer_model::Cardinality;
+use vectorizer_model::filter::{Predicate, Scalar};
+use vectorizer_model::settings::FieldIndexKind;
+
+use super::FieldIndex;
+use super::values::{Class, integer_as_float_key};
+
+/// The rows that satisfy a predicate, as far as an index knows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// These and no others.
+    Exact(RoaringBitmap),
+    /// All of `certain`, none outside `possible`; `certain` is a proper part of `possible`.
+    Between {
+        /// Rows that surely satisfy it.
+        certain: RoaringBitmap,
+        /// Rows that may.
+        possible: RoaringBitmap,
+    },
+}
+
+impl Answer {
+    /// Joins the rows that surely satisfy a predicate with those that may.
+    fn new(certain: RoaringBitmap, maybe: RoaringBitmap) -> Self {
+        if maybe.is_subset(&certain) {
+            return Self::Exact(certain);
+        }
+        let possible = maybe | &certain;
+        Self::Between { certain, possible }
+    }
+}
+
+/// Values of an index that a list of scalars names.
+#[derive(Default)]
+struct Named {
+    /// Ascending, equal for sure.
+    equal: Vec<usize>,
+    /// Ascending, perhaps of another kind of number.
+    perhaps: Vec<usize>,
+    /// Classes whose strays may be equal.
+    stray: [bool; Class::ALL.len()],
+}
+
+impl FieldIndex {
+    /// The rows whose field satisfies the predicate.
+    ///
+    /// Cost: a binary search for each scalar or bound, then the rows of the answer.
+    /// [`Predicate::Except`] starts from all rows with a value; it walks the whole index only if a
+    /// row holds several values of which two or more are excepted.
+    pub fn select(&self, predicate: &Predicate) -> Answer {
+        match predicate {
+            Predicate::Match(scalar) => self.select_any(std::slice::from_ref(scalar)),
+            Predicate::Any(scalars) => self.select_any(scalars),
+            Predicate::Except(scalars) => self.select_except(scalars),
+            Predicate::Range(range) => Answer::new(
+                self.postings.rows_in(&self.values.run_in(self.kind, range), self.rows),
+                self.sets.stray(Class::Number).clone(),
+            ),
+        }
+    }
+
+    /// How many rows that will be, without finding them: counted where no row can be counted
+    /// twice and no stray interferes, otherwise estimated from above.
+    pub fn count(&self, predicate: &Predicate) -> Cardinality {
+        match predicate {
+            Predicate::Match(scalar) => self.count_any(std::slice::from_ref(scalar)),
+            Predicate::Any(scalars) => self.count_any(scalars),
+            Predicate::Except(scalars) => self.count_except(scalars),
+            Predicate::Range(range) => {
+                let run: Range<usize> = self.values.run_in(self.kind, range);
+                let strays = self.sets.stray(Class::Number).len();
+                self.counted(self.postings.count_in(&run), run.len(), strays)
+            }
+        }
+    }
+
+    /// A count of `values` values' rows, together with rows that may match.
+    fn counted(&self, held: u64, values: usize, maybe: u64) -> Cardinality {
+        if maybe == 0 && (values <= 1 || self.sets.multi.is_empty()) {
+            return Cardinality::Exact(held);
+        }
+        let bound = held.min(self.sets.valued.len()).saturating_add(maybe);
+        Cardinality::Estimate(bound.min(self.rows.into()))
+    }
+
+    fn select_any(&self, scalars: &[Scalar]) -> Answer {
+        let named = self.named(scalars);
+        let mut maybe = self.postings.rows_of_any(&named.perhaps, self.rows);
+        for class in Class::ALL {
+            if named.stray[class as usize] {
+                maybe |= self.sets.stray(class);
+            }
+        }
+        Answer::new(self.rows_of(&named.equal), maybe)
+    }
+
+    fn count_any(&self, scalars: &[Scalar]) -> Cardinality {
+        let named = self.named(scalars);
+        let count = |values: &[usize]| -> u64 {
+            let counts = values.iter().map(|&value| self.postings.count_of(value));
+            counts.sum()
+        };
+        let strays = Class::ALL
+            .into_iter()
+            .filter(|&class| named.stray[class as usize])
+            .map(|class| self.sets.stray(class).len());
+        let maybe = count(&named.perhaps) + strays.sum::<u64>();
+        self.counted(count(&named.equal), named.equal.len(), maybe)
+    }
+
+    fn select_except(&self, scalars: &[Scalar]) -> Answer {
+        let named = self.named(scalars);
+        let mut maybe = RoaringBitmap::new();
+        let mut certain = if named.perhaps.is_empty() {
+            self.rows_outside(&named.equal)
+        } else {
+            let mut unsure = [named.equal.as_slice(), &named.perhaps].concat();
+            unsure.sort_unstable();
+            maybe |= self.rows_outside(&named.equal);
+            self.rows_outside(&unsure)
+        };
+        for class in Class::ALL {
+            if named.stray[class as usize] {
+                maybe |= self.sets.stray(class);
+            } else {
+                certain |= self.sets.stray(class);
+            }
+        }
+        Answer::new(certain, maybe)
+    }
+
+    fn count_except(&self, scalars: &[Scalar]) -> Cardinality {
+        let named = self.named(scalars);
+        let strays: u64 = Class::ALL.into_iter().map(|class| self.sets.stray(class).len()).sum();
+        let excepted = named.equal.iter().map(|&value| self.postings.count_of(value));
+        let excepted: u64 = excepted.sum();
+        let (valued, multi) = (self.sets.valued.len(), self.sets.multi.len());
+        if strays == 0 && multi == 0 && named.perhaps.is_empty() {
+            return Cardinality::Exact(valued.saturating_sub(excepted));
+        }
+        let single = excepted.saturating_sub(multi * named.equal.len() as u64);
+        let bound = valued.saturating_sub(single) + strays;
+        Cardinality::Estimate(bound.min(self.rows.into()))
+    }
+
+    fn named(&self, scalars: &[Scalar]) -> Named {
+        let mut named = Named::default();
+        for scalar in scalars {
+            let found = match (self.kind, scalar) {
+                (FieldIndexKind::Keyword, Scalar::Keyword(text)) => self.values.find_text(text),
+                (FieldIndexKind::Integer, Scalar::Int(integer)) => self.values.find_key(*integer),
+                (FieldIndexKind::Bool, Scalar::Bool(truth)) => {
+                    self.values.find_key(i64::from(*truth))
+                }
+                (kind, scalar) => {
+                    named.stray[Class::of_scalar(scalar) as usize] = true;
+                    if let (FieldIndexKind::Float, Scalar::Int(integer)) = (kind, scalar) {
+                        let key = integer_as_float_key(*integer);
+                        let found = key.and_then(|key| self.values.find_key(key));
+                        named.perhaps.extend(found);
+                    }
+                    None
+                }
+            };
+            named.equal.extend(found);
+        }
+        for values in [&mut named.equal, &mut named.perhaps] {
+            values.sort_unstable();
+            values.dedup();
+        }
+        named
+    }
+
+    fn rows_of(&self, values: &[usize]) -> RoaringBitmap {
+        match *values {
+            [] => RoaringBitmap::new(),
+            [value] => self.postings.rows_of(value),
+            _ => self.postings.rows_of_any(values, self.rows),
+        }
+    }
+
+    /// The rows that hold an indexed value other than these (ascending).
+    fn rows_outside(&self, values: &[usize]) -> RoaringBitmap {
+        let multi = &self.sets.multi;
+        let mut outside = &self.sets.valued - (self.rows_of(values) - multi);
+        if values.len() < 2 || multi.is_empty() {
+            return outside;
+        }
+        let (mut once, mut twice) = (RoaringBitmap::new(), RoaringBitmap::new());
+        for &value in values {
+            let rows = self.postings.rows_of(value) & multi;
+            twice |= &rows & &once;
+            once |= rows;
+        }
+        if !twice.is_empty() {
+            outside -= &twice;
+            outside |= self.postings.rows_outside(values, &twice);
+        }
+        outside
+    }
+}

@@ -1,0 +1,222 @@
+//! Distances from a query to rows of codes, in the units of the metric.
+//!
+//! With codes `a` of a row and `b` of a query, components being `offset + step * code`:
+//! - squared Euclidean: `step^2 * sum (a - b)^2`; for unit vectors `x.y = 1 - l2 / 2`, so that the
+//!   cosine distance is `l2 / 2 - 1`;
+//! - Manhattan: `step * sum |a - b|`;
+//! - inner product: the row is `step * (a - middle)` and the query `scale * b'` with signed `b'`, so
+//!   that `x.y = step * scale * (sum a * b' - middle * sum b')`; the last sum belongs to the query.
+
+use vectorizer_kernels::{Kernel, Rows, kernels};
+use vectorizer_model::{Metric, Ordinal};
+
+use crate::levels::Levels;
+use crate::scalar::ScalarQuantizer;
+
+/// Rows of one kernel call: enough to hide the first loads, few enough for sums on the stack.
+const BLOCK_ROWS: usize = 256;
+
+/// A query in codes, ready to be scored against rows of codes of the quantizer that made it.
+#[derive(Debug, Clone)]
+pub struct QueryCodes {
+    codes: Codes,
+    units: Units,
+}
+
+#[derive(Debug, Clone)]
+enum Codes {
+    /// Codes as rows have them, and the kernel that compares them.
+    Unsigned(Vec<u8>, UnsignedKernel),
+    /// Signed codes for inner products.
+    Signed(Vec<i8>, SignedKernel),
+}
+
+type UnsignedKernel = &'static Kernel<u8, u32>;
+type SignedKernel = &'static Kernel<i8, i32>;
+
+/// From sums over codes to distances: `factor * (sum - correction) + constant`.
+#[derive(Debug, Clone, Copy)]
+struct Units {
+    factor: f32,
+    constant: f32,
+    correction: i32,
+}
+
+impl QueryCodes {
+    pub(crate) fn from_vector(quantizer: &ScalarQuantizer, query: &[f32]) -> Self {
+        assert_eq!(query.len(), quantizer.dim(), "a query has the dimension");
+        if quantizer.metric == Metric::Dot {
+            let (codes, scale) = signed_codes(query);
+            return Self::signed(quantizer, codes, scale);
+        }
+        let mut codes = vec![0; quantizer.code_bytes()];
+        quantizer.encode(query, &mut codes);
+        Self::unsigned(quantizer, codes)
+    }
+
+    pub(crate) fn from_codes(quantizer: &ScalarQuantizer, codes: &[u8]) -> Self {
+        assert_eq!(codes.len(), quantizer.code_bytes(), "codes have one byte each");
+        if quantizer.metric == Metric::Dot {
+            return Self::signed(quantizer, centred(quantizer.levels, codes), quantizer.step);
+        }
+        Self::unsigned(quantizer, codes.to_vec())
+    }
+
+    fn unsigned(quantizer: &ScalarQuantizer, codes: Vec<u8>) -> Self {
+        let (kernel, units) = unsigned_kernel(quantizer);
+        Self { codes: Codes::Unsigned(codes, kernel), units }
+    }
+
+    fn signed(quantizer: &ScalarQuantizer, codes: Vec<i8>, scale: f32) -> Self {
+        let kernel = match quantizer.levels {
+            Levels::U7 => &kernels().dot_u7_i8,
+            Levels::U8 => &kernels().dot_u8_i8,
+        };
+        let sum: i32 = codes.iter().map(|&code| i32::from(code)).sum();
+        let units = Units {
+            factor: -quantizer.step * scale,
+            constant: 0.0,
+            correction: i32::from(quantizer.levels.middle()) * sum,
+        };
+        Self { codes: Codes::Signed(codes, kernel), units }
+    }
+
+    /// Writes the distances of rows in any order.
+    ///
+    /// Shapes: `rows` are codes of the quantizer that made this query; `ordinals` and `out` are
+    /// `[n]`. The distances approximate those of the metric as the engine counts them: squared for
+    /// L2, negated products for Dot and Cosine.
+    ///
+    /// # Panics
+    /// If shapes do not fit or a row lies outside of the column.
+    pub fn score(&self, rows: Rows<'_>, ordinals: &[Ordinal], out: &mut [f32]) {
+        match &self.codes {
+            Codes::Unsigned(codes, kernel) => {
+                gather_unsigned((kernel, codes), rows, ordinals, out, self.units);
+            }
+            Codes::Signed(codes, kernel) => {
+                assert_eq!(ordinals.len(), out.len(), "one distance for each row");
+                let mut sums = [0; BLOCK_ROWS];
+                let blocks = ordinals.chunks(BLOCK_ROWS).zip(out.chunks_mut(BLOCK_ROWS));
+                for (ordinals, out) in blocks {
+                    let sums = &mut sums[..out.len()];
+                    (kernel.gather)(codes, rows, ordinals, sums);
+                    self.units.convert_signed(sums, out);
+                }
+            }
+        }
+    }
+
+    /// Writes the distances of the rows from `first` on, as many as `out` holds.
+    ///
+    /// Shapes and units as in [`Self::score`].
+    ///
+    /// # Panics
+    /// If shapes do not fit or a row lies outside of the column.
+    pub fn scan(&self, rows: Rows<'_>, first: Ordinal, out: &mut [f32]) {
+        let starts = (first.index()..).step_by(BLOCK_ROWS).map(Ordinal::from_index);
+        let blocks = starts.zip(out.chunks_mut(BLOCK_ROWS));
+        match &self.codes {
+            Codes::Unsigned(codes, kernel) => {
+                let mut sums = [0; BLOCK_ROWS];
+                for (first, out) in blocks {
+                    let sums = &mut sums[..out.len()];
+                    (kernel.scan)(codes, rows, first, sums);
+                    self.units.convert_unsigned(sums, out);
+                }
+            }
+            Codes::Signed(codes, kernel) => {
+                let mut sums = [0; BLOCK_ROWS];
+                for (first, out) in blocks {
+                    let sums = &mut sums[..out.len()];
+                    (kernel.scan)(codes, rows, first, sums);
+                    self.units.convert_signed(sums, out);
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn score_row(
+    quantizer: &ScalarQuantizer,
+    codes: &[u8],
+    rows: Rows<'_>,
+    ordinals: &[Ordinal],
+    out: &mut [f32],
+) {
+    if quantizer.metric == Metric::Dot {
+        QueryCodes::from_codes(quantizer, codes).score(rows, ordinals, out);
+        return;
+    }
+    let (kernel, units) = unsigned_kernel(quantizer);
+    gather_unsigned((kernel, codes), rows, ordinals, out, units);
+}
+
+fn gather_unsigned(
+    (kernel, codes): (UnsignedKernel, &[u8]),
+    rows: Rows<'_>,
+    ordinals: &[Ordinal],
+    out: &mut [f32],
+    units: Units,
+) {
+    assert_eq!(ordinals.len(), out.len(), "one distance for each row");
+    let mut sums = [0; BLOCK_ROWS];
+    let blocks = ordinals.chunks(BLOCK_ROWS).zip(out.chunks_mut(BLOCK_ROWS));
+    for (ordinals, out) in blocks {
+        let sums = &mut sums[..out.len()];
+        (kernel.gather)(codes, rows, ordinals, sums);
+        units.convert_unsigned(sums, out);
+    }
+}
+
+/// The kernel and units of the metrics that compare codes as rows have them.
+fn unsigned_kernel(quantizer: &ScalarQuantizer) -> (UnsignedKernel, Units) {
+    let table = kernels();
+    let l2 = match quantizer.levels {
+        Levels::U7 => &table.l2_u7,
+        Levels::U8 => &table.l2_u8,
+    };
+    let step = quantizer.step;
+    let (kernel, factor, constant) = match quantizer.metric {
+        Metric::Manhattan => (&table.l1_u8, step, 0.0),
+        Metric::Cosine => (l2, step * step / 2.0, -1.0),
+        Metric::L2 | Metric::Dot => (l2, step * step, 0.0),
+    };
+    let units = Units { factor, constant, correction: 0 };
+    (kernel, units)
+}
+
+impl Units {
+    fn convert_unsigned(self, sums: &[u32], out: &mut [f32]) {
+        for (distance, &sum) in out.iter_mut().zip(sums) {
+            *distance = self.factor * sum as f32 + self.constant;
+        }
+    }
+
+    /// Both sums stay below `255 * 128 * DIMENSION_MAX`, and their difference below
+    /// `128 * 128 * DIMENSION_MAX`, so that neither wraps.
+    fn convert_signed(self, sums: &[i32], out: &mut [f32]) {
+        for (distance, &sum) in out.iter_mut().zip(sums) {
+            *distance = self.factor * sum.wrapping_sub(self.correction) as f32 + self.constant;
+        }
+    }
+}
+
+/// A query in codes from -127 to 127 with a scale of its own, so that its precision is spent on it.
+fn signed_codes(query: &[f32]) -> (Vec<i8>, f32) {
+    let largest = query.iter().fold(0.0_f32, |largest, &value| largest.max(value.abs()));
+    let scale = (largest / 127.0).max(f32::MIN_POSITIVE);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most 127 in magnitude by the choice of the scale"
+    )]
+    let codes = query.iter().map(|&value| (value / scale).round() as i8);
+    (codes.collect(), scale)
+}
+
+/// Codes of a row as signed codes around the middle.
+fn centred(levels: Levels, codes: &[u8]) -> Vec<i8> {
+    let middle = levels.middle();
+    let signed = codes.iter();
+    signed.map(|&code| code.wrapping_sub(middle).cast_signed()).collect()
+}

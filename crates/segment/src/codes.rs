@@ -1,0 +1,112 @@
+//! One vector name's codes, and approximate distances to them.
+
+use vectorizer_kernels::{Rows, prefetch_rows};
+use vectorizer_model::{Ordinal, RowLayout, RowScorer};
+use vectorizer_quantize::{QueryCodes, ScalarQuantizer};
+
+use crate::component::ComponentRef;
+use crate::error::Result;
+use crate::footer::SectionKind;
+use crate::store::{OpenComponent, PagedSection, PooledReader, Store};
+
+#[derive(Debug)]
+pub(crate) struct CodeColumn {
+    codes: PagedSection,
+    quantizer: ScalarQuantizer,
+    layout: RowLayout,
+    rows: usize,
+}
+
+impl CodeColumn {
+    pub(crate) fn open(store: &Store, reference: &ComponentRef) -> Result<Self> {
+        let component = OpenComponent::open(store, reference)?;
+        let parameters = component.read(store, SectionKind::Quantizer)?.unwrap_or_default();
+        let quantizer = ScalarQuantizer::from_bytes(&parameters)?;
+        let codes = component.section(SectionKind::Codes)?;
+        let layout = RowLayout::paged(quantizer.code_bytes());
+        let rows = component.footer.rows as usize;
+        let end = rows
+            .checked_sub(1)
+            .map_or(0, |last| layout.offset(Ordinal::from_index(last)) + layout.row_bytes());
+        if codes.len() != end {
+            return Err(component.damaged(0, "the number of codes"));
+        }
+        Ok(Self { codes, quantizer, layout, rows })
+    }
+
+    pub(crate) fn quantizer(&self) -> &ScalarQuantizer {
+        &self.quantizer
+    }
+
+    /// A reader for [`CodeColumn::score`].
+    pub(crate) fn reader(&self) -> Result<PooledReader> {
+        self.codes.reader()
+    }
+
+    /// Approximate distances of rows. Shapes: `ordinals` and `out` are `[n]`.
+    pub(crate) fn score(
+        &self,
+        reader: &mut PooledReader,
+        query: &QueryCodes,
+        ordinals: &[Ordinal],
+        out: &mut [f32],
+    ) -> Result<()> {
+        let (layout, row_bytes) = (self.layout, self.layout.row_bytes());
+        let ranges = ordinals.iter().map(move |&ordinal| {
+            let start = layout.offset(ordinal);
+            start..start + row_bytes
+        });
+        self.codes.step(reader, ranges, |bytes| {
+            let rows = Rows { bytes, layout };
+            prefetch_rows(rows, ordinals);
+            query.score(rows, ordinals, out);
+        })
+    }
+
+    /// Bytes of a copy of all codes in memory.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.codes.len() as u64
+    }
+
+    /// A copy of all codes in memory, for building a graph on them.
+    pub(crate) fn load(&self, step: usize) -> Result<LoadedCodes> {
+        let mut bytes = Vec::with_capacity(self.codes.len());
+        while bytes.len() < self.codes.len() {
+            let range = bytes.len()..(bytes.len() + step.max(1)).min(self.codes.len());
+            self.codes.with_pinned(std::iter::once(range.clone()), |all| {
+                bytes.extend_from_slice(all.get(range).unwrap_or_default());
+            })?;
+        }
+        let quantizer = self.quantizer.clone();
+        Ok(LoadedCodes { bytes, layout: self.layout, rows: self.rows, quantizer })
+    }
+}
+
+/// All codes of a segment in memory.
+#[derive(Debug)]
+pub struct LoadedCodes {
+    bytes: Vec<u8>,
+    layout: RowLayout,
+    rows: usize,
+    quantizer: ScalarQuantizer,
+}
+
+impl LoadedCodes {
+    fn columns(&self) -> Rows<'_> {
+        Rows { bytes: &self.bytes, layout: self.layout }
+    }
+}
+
+impl RowScorer for LoadedCodes {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn prefetch(&self, ordinals: &[Ordinal]) {
+        prefetch_rows(self.columns(), ordinals);
+    }
+
+    fn score(&self, row: Ordinal, ordinals: &[Ordinal], out: &mut [f32]) {
+        self.quantizer.score_row(self.columns().row(row), self.columns(), ordinals, out);
+    }
+}

@@ -1,0 +1,110 @@
+//! One vector name's graph, its links read through page frames.
+
+use vectorizer_hnsw::{Graph, Header, Links, UpperLayers, decode_block};
+use vectorizer_memory::Reservation;
+use vectorizer_model::{Ordinal, RowLayout};
+use vectorizer_vfs::Directory;
+
+use crate::component::{ComponentHead, ComponentRef, ComponentWriter};
+use crate::error::{Result, SegmentError};
+use crate::footer::SectionKind;
+use crate::store::{OpenComponent, PagedSection, PooledReader, Store};
+
+#[derive(Debug)]
+pub(crate) struct GraphColumn {
+    section: PagedSection,
+    upper: UpperLayers,
+    blocks: usize,
+    layout: RowLayout,
+    rows: usize,
+    _charge: Reservation,
+}
+
+impl GraphColumn {
+    pub(crate) fn open(store: &Store, reference: &ComponentRef) -> Result<Self> {
+        let component = OpenComponent::open(store, reference)?;
+        let section = component.section(SectionKind::Graph)?;
+        let head = section.with_pinned(
+            std::iter::once(0..vectorizer_hnsw::encode::HEADER_BYTES.min(section.len())),
+            |bytes| Header::parse(bytes),
+        )??;
+        if head.bytes() != section.len() as u64 || head.rows() != component.footer.rows as usize {
+            return Err(component.damaged(0, "the graph's size"));
+        }
+        let _charge = store.charge(UpperLayers::bytes_needed(&head))?;
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let upper = place(head.upper_range().start)..place(head.upper_range().end);
+        let upper = section.with_pinned(std::iter::once(upper.clone()), |bytes| {
+            UpperLayers::parse(&head, bytes.get(upper).unwrap_or_default())
+        })??;
+        let blocks = place(head.blocks_range().start);
+        let (layout, rows) = (head.block_layout(), head.rows());
+        Ok(Self { section, upper, blocks, layout, rows, _charge })
+    }
+
+    /// The graph as a search reads it.
+    ///
+    /// # Errors
+    /// If there are too many readers.
+    pub(crate) fn links(&self) -> Result<PagedLinks<'_>> {
+        Ok(PagedLinks { graph: self, reader: self.section.reader()? })
+    }
+}
+
+/// The links of a stored graph.
+#[derive(Debug)]
+pub(crate) struct PagedLinks<'a> {
+    graph: &'a GraphColumn,
+    reader: PooledReader,
+}
+
+impl Links for PagedLinks<'_> {
+    type Error = SegmentError;
+
+    fn rows(&self) -> usize {
+        self.graph.rows
+    }
+
+    fn entry(&self) -> Option<(Ordinal, u8)> {
+        self.graph.upper.entry()
+    }
+
+    fn prefetch(&mut self, ordinals: &[Ordinal]) {
+        let (layout, start) = (self.graph.layout, self.graph.blocks);
+        let hinted = self.graph.section.step(&mut self.reader, std::iter::empty(), |bytes| {
+            let bytes = bytes.get(start..).unwrap_or_default();
+            vectorizer_kernels::prefetch_rows(vectorizer_kernels::Rows { bytes, layout }, ordinals);
+        });
+        debug_assert!(hinted.is_ok(), "pinning nothing cannot fail");
+    }
+
+    fn neighbors(&mut self, level: u8, of: Ordinal, out: &mut Vec<Ordinal>) -> Result<()> {
+        if level > 0 {
+            self.graph.upper.neighbors(level, of, out);
+            return Ok(());
+        }
+        let at = self.graph.blocks + self.graph.layout.offset(of);
+        let range = at..at + self.graph.layout.row_bytes();
+        let rows = self.graph.rows;
+        self.graph.section.step(&mut self.reader, std::iter::once(range.clone()), |bytes| {
+            decode_block(bytes.get(range).unwrap_or_default(), rows, out)
+        })??;
+        Ok(())
+    }
+}
+
+/// Writes a graph component.
+///
+/// # Errors
+/// A refusing disk.
+pub fn write_graph(
+    directory: &dyn Directory,
+    head: ComponentHead,
+    file: u64,
+    graph: &Graph,
+) -> Result<ComponentRef> {
+    let mut out = ComponentWriter::create(directory, head, file)?;
+    out.begin(SectionKind::Graph)?;
+    graph.encode(|bytes: &[u8]| out.write(bytes))?;
+    out.finish()
+}

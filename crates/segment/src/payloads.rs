@@ -1,0 +1,213 @@
+//! Payloads as they were flushed, and the patches that replaced some of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+use vectorizer_memory::Reservation;
+use vectorizer_model::encode::decode_payload;
+use vectorizer_model::{Ordinal, Payload, SequenceNumber};
+use vectorizer_vfs::Directory;
+
+use crate::component::{ComponentHead, ComponentRef, ComponentWriter};
+use crate::error::{Result, SegmentError};
+use crate::flat::write_words;
+use crate::footer::SectionKind;
+use crate::store::{OpenComponent, PagedSection, Store};
+
+/// The payload bytes between two neighbouring offsets of a table.
+#[derive(Debug)]
+struct PayloadTable {
+    offsets: PagedSection,
+    payloads: PagedSection,
+    reference: ComponentRef,
+}
+
+impl PayloadTable {
+    fn open(component: &OpenComponent, count: usize) -> Result<Self> {
+        let offsets = component.section(SectionKind::Offsets)?;
+        let payloads = component.section(SectionKind::Payloads)?;
+        if offsets.len() != (count + 1) * 8 {
+            return Err(component.damaged(0, "the number of payloads"));
+        }
+        Ok(Self { offsets, payloads, reference: component.reference.clone() })
+    }
+
+    fn read_bytes(&self, number: usize) -> Result<Vec<u8>> {
+        let at = number * 8;
+        let bounds = self.offsets.with_pinned(std::iter::once(at..at + 16), |bytes| {
+            let (words, _) = bytes.get(at..at + 16).unwrap_or_default().as_chunks::<8>();
+            words.iter().map(|word| u64::from_le_bytes(*word)).collect::<Vec<_>>()
+        })?;
+        let range = match bounds[..] {
+            [start, end] if start <= end && end <= self.payloads.len() as u64 => {
+                usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0)
+            }
+            _ => {
+                return Err(SegmentError::Damaged {
+                    file: self.reference.file_name(),
+                    offset: at as u64,
+                    what: "a payload's bounds",
+                });
+            }
+        };
+        self.payloads.with_pinned(std::iter::once(range.clone()), |bytes| {
+            bytes.get(range).unwrap_or_default().to_vec()
+        })
+    }
+
+    fn read(&self, number: usize, row: Ordinal) -> Result<Payload> {
+        let bytes = self.read_bytes(number)?;
+        if bytes.is_empty() {
+            return Ok(Payload::new());
+        }
+        decode_payload(&bytes).map_err(|source| SegmentError::Payload {
+            file: self.reference.file_name(),
+            row: row.0,
+            source,
+        })
+    }
+}
+
+/// The payload of every row as it was flushed.
+#[derive(Debug)]
+pub(crate) struct PayloadColumn(PayloadTable);
+
+impl PayloadColumn {
+    pub(crate) fn open(store: &Store, reference: &ComponentRef) -> Result<Self> {
+        let component = OpenComponent::open(store, reference)?;
+        Ok(Self(PayloadTable::open(&component, component.footer.rows as usize)?))
+    }
+
+    pub(crate) fn read(&self, ordinal: Ordinal) -> Result<Payload> {
+        self.0.read(ordinal.index(), ordinal)
+    }
+}
+
+/// Payloads that replaced flushed ones.
+#[derive(Debug)]
+pub(crate) struct PatchColumn {
+    table: PayloadTable,
+    versions: PagedSection,
+    digests: PagedSection,
+    place: HashMap<u32, u32>,
+    rows: RoaringBitmap,
+    _charge: Reservation,
+}
+
+impl PatchColumn {
+    pub(crate) fn open(store: &Store, reference: &ComponentRef) -> Result<Self> {
+        let component = OpenComponent::open(store, reference)?;
+        let listed = component.footer.section(SectionKind::Ordinals).map_or(0, |s| s.len / 4);
+        let _charge = store.charge(listed * (4 + 4 + 1) * 2 + listed * 4)?;
+        let ordinals = read_ordinals(store, &component)?;
+        let table = PayloadTable::open(&component, ordinals.len())?;
+        let versions = component.section(SectionKind::Versions)?;
+        let digests = component.section(SectionKind::Digests)?;
+        if versions.len() != ordinals.len() * 8 || digests.len() != ordinals.len() * 8 {
+            return Err(component.damaged(0, "the number of versions"));
+        }
+        let rows = ordinals.iter().map(|o| o.0).collect();
+        let place = (0..).zip(&ordinals).map(|(at, ordinal)| (ordinal.0, at)).collect();
+        Ok(Self { table, versions, digests, place, rows, _charge })
+    }
+
+    /// The patched rows.
+    pub(crate) fn rows(&self) -> &RoaringBitmap {
+        &self.rows
+    }
+
+    fn place(&self, ordinal: Ordinal) -> Option<usize> {
+        self.place.get(&ordinal.0).map(|at| *at as usize)
+    }
+
+    pub(crate) fn read(&self, ordinal: Ordinal) -> Result<Option<Payload>> {
+        self.place(ordinal).map(|at| self.table.read(at, ordinal)).transpose()
+    }
+
+    pub(crate) fn version(&self, ordinal: Ordinal) -> Result<Option<SequenceNumber>> {
+        let Some(at) = self.place(ordinal) else { return Ok(None) };
+        Ok(Some(SequenceNumber(u64::from_le_bytes(self.versions.word(at)?))))
+    }
+
+    pub(crate) fn digest(&self, ordinal: Ordinal) -> Result<Option<u64>> {
+        let Some(at) = self.place(ordinal) else { return Ok(None) };
+        Ok(Some(u64::from_le_bytes(self.digests.word(at)?)))
+    }
+}
+
+/// Reads a section of ordinals and checks that they ascend within the segment.
+pub(crate) fn read_ordinals(store: &Store, component: &OpenComponent) -> Result<Vec<Ordinal>> {
+    let bytes = component.read(store, SectionKind::Ordinals)?.unwrap_or_default();
+    let ordinals: Vec<Ordinal> =
+        bytes.as_chunks::<4>().0.iter().map(|word| Ordinal(u32::from_le_bytes(*word))).collect();
+    let within = ordinals.last().is_none_or(|last| last.0 < component.footer.rows);
+    if !within || !ordinals.is_sorted_by(|a, b| a < b) {
+        return Err(component.damaged(0, "the order of ordinals"));
+    }
+    Ok(ordinals)
+}
+
+/// One payload that replaces a flushed one.
+#[derive(Debug, Clone)]
+pub struct PatchRow {
+    /// Which row.
+    pub ordinal: Ordinal,
+    /// Sequence number of the change.
+    pub version: SequenceNumber,
+    /// What the row holds from then on.
+    pub payload: Arc<Payload>,
+}
+
+/// Writes a patch component from rows in ascending order, with the digest of each.
+pub(crate) fn write_patches(
+    directory: &dyn Directory,
+    head: ComponentHead,
+    file: u64,
+    rows: &[(PatchRow, u64)],
+) -> Result<ComponentRef> {
+    let mut out = ComponentWriter::create(directory, head, file)?;
+    let ordinals: Vec<u32> = rows.iter().map(|(row, _)| row.ordinal.0).collect();
+    let versions: Vec<u64> = rows.iter().map(|(row, _)| row.version.0).collect();
+    let digests: Vec<u64> = rows.iter().map(|(_, digest)| *digest).collect();
+    let mut offsets = vec![0];
+    out.begin(SectionKind::Payloads)?;
+    let (mut bytes, mut end) = (Vec::new(), 0);
+    for (row, _) in rows {
+        bytes.clear();
+        vectorizer_model::encode::encode_payload(&row.payload, &mut bytes);
+        out.write(&bytes)?;
+        end += bytes.len() as u64;
+        offsets.push(end);
+    }
+    write_words(&mut out, SectionKind::Ordinals, &ordinals, u32::to_le_bytes)?;
+    write_words(&mut out, SectionKind::Versions, &versions, u64::to_le_bytes)?;
+    write_words(&mut out, SectionKind::Digests, &digests, u64::to_le_bytes)?;
+    write_words(&mut out, SectionKind::Offsets, &offsets, u64::to_le_bytes)?;
+    out.finish()
+}
+
+/// Writes the rows of a segment that are gone, ascending.
+///
+/// # Errors
+/// A refusing disk.
+pub fn write_tombstones(
+    directory: &dyn Directory,
+    head: ComponentHead,
+    file: u64,
+    dead: &[Ordinal],
+) -> Result<ComponentRef> {
+    let mut out = ComponentWriter::create(directory, head, file)?;
+    let ordinals: Vec<u32> = dead.iter().map(|ordinal| ordinal.0).collect();
+    write_words(&mut out, SectionKind::Ordinals, &ordinals, u32::to_le_bytes)?;
+    out.finish()
+}
+
+/// Reads the rows of a segment that are gone, ascending.
+///
+/// # Errors
+/// [`SegmentError::Damaged`] or the disk's refusal.
+pub fn read_tombstones(store: &Store, reference: &ComponentRef) -> Result<Vec<Ordinal>> {
+    let component = OpenComponent::open(store, reference)?;
+    read_ordinals(store, &component)
+}

@@ -1,0 +1,263 @@
+//! The nearest rows of one segment: by graph, by scanning codes, or by scanning vectors.
+
+use std::collections::BinaryHeap;
+
+use vectorizer_hnsw::{Outcome, Scratch, SearchError};
+use vectorizer_model::{Ordinal, Scored, Scorer, Selection, VectorName};
+use vectorizer_quantize::QueryCodes;
+
+use crate::codes::CodeColumn;
+use crate::error::{Result, SegmentError};
+use crate::graph::GraphColumn;
+use crate::segment::Segment;
+use crate::store::PooledReader;
+use crate::vectors::VectorColumn;
+
+/// Rows that are scored in one call.
+const BATCH: usize = 64;
+/// Bytes of codes that are scanned in about the time that a graph search takes.
+const SCAN_BYTES: u64 = 1 << 20;
+/// Rows of a selection from which a filtered search also starts.
+const SEEDS: usize = 16;
+
+/// What is sought in one segment.
+#[derive(Debug, Clone)]
+pub struct SegmentQuery<'a> {
+    /// Which vector.
+    pub vector: &'a VectorName,
+    /// What it is compared with; shape `[dim]`, normalised if the metric is cosine.
+    pub query: &'a [f32],
+    /// Rows wanted.
+    pub limit: usize,
+    /// Candidates of a graph search.
+    pub ef: usize,
+    /// Candidates that are rescored with the stored vectors; 0 means that codes decide.
+    pub rescored: usize,
+    /// Whether every row is compared, with its stored vector.
+    pub exact: bool,
+}
+
+/// Why a segment could not be searched: its own reading failed, or the selection's did.
+#[derive(Debug)]
+pub enum SegmentSearchError<E> {
+    /// The segment could not be read.
+    Segment(SegmentError),
+    /// The selection could not judge a row.
+    Selection(E),
+}
+
+impl<E> From<SegmentError> for SegmentSearchError<E> {
+    fn from(error: SegmentError) -> Self {
+        Self::Segment(error)
+    }
+}
+
+type SearchResult<T, E> = std::result::Result<T, SegmentSearchError<E>>;
+
+impl Segment {
+    /// The admitted rows nearest to a query, nearest first, ties by ordinal.
+    ///
+    /// A row without the vector is never admitted; the caller's selection sees to that unless
+    /// [`Segment::is_complete`].
+    ///
+    /// # Errors
+    /// If a page cannot be read, or the selection fails.
+    pub fn search<F: Selection>(
+        &self,
+        query: &SegmentQuery<'_>,
+        selection: &mut F,
+        scratch: &mut Scratch,
+    ) -> SearchResult<Vec<Scored>, F::Error> {
+        let Some(parts) = self.parts(query.vector) else { return Ok(Vec::new()) };
+        let rows = self.rows();
+        let mut exact = ExactScorer {
+            column: &parts.column,
+            query: query.query,
+            reader: parts.column.reader()?,
+        };
+        let Some(codes) = parts.codes.as_ref().filter(|_| !query.exact) else {
+            return scan(rows, &mut exact, selection, query.limit);
+        };
+        let mut approximate = CodeScorer {
+            codes,
+            query: codes.quantizer().query(query.query),
+            reader: codes.reader()?,
+        };
+        let wanted = query.limit.max(query.rescored);
+        let candidates = match parts.graph.as_ref() {
+            Some(graph) if !scan_is_cheaper(codes, selection, rows) => {
+                walk(graph, &mut approximate, selection, query, scratch)?
+            }
+            _ => None,
+        };
+        let candidates = match candidates {
+            Some(candidates) => candidates,
+            None => scan(rows, &mut approximate, selection, wanted)?,
+        };
+        if query.rescored == 0 {
+            return Ok(candidates.into_iter().take(query.limit).collect());
+        }
+        Ok(rescore(&mut exact, candidates, query)?)
+    }
+}
+
+fn scan_is_cheaper<F: Selection>(codes: &CodeColumn, selection: &F, rows: u32) -> bool {
+    let admitted = selection.cardinality().rows().min(u64::from(rows));
+    admitted * codes.quantizer().code_bytes() as u64 <= SCAN_BYTES
+}
+
+/// Searches the graph; none if that would cost more than a scan.
+fn walk<F: Selection>(
+    graph: &GraphColumn,
+    scorer: &mut CodeScorer<'_>,
+    selection: &mut F,
+    query: &SegmentQuery<'_>,
+    scratch: &mut Scratch,
+) -> SearchResult<Option<Vec<Scored>>, F::Error> {
+    let mut links = graph.links()?;
+    let rows = vectorizer_hnsw::Links::rows(&links) as u64;
+    let admitted = selection.cardinality().rows().min(rows);
+    let seeds = if admitted < rows { seeds(selection, rows)? } else { Vec::new() };
+    let wanted = query.limit.max(query.rescored);
+    let params = vectorizer_hnsw::SearchParams {
+        ef: query.ef.max(wanted),
+        limit: wanted,
+        visit_limit: usize::try_from(admitted.max(1)).unwrap_or(usize::MAX).max(query.ef * 64),
+        seeds: &seeds,
+    };
+    match vectorizer_hnsw::search(&mut links, scorer, selection, &params, scratch) {
+        Ok(Outcome::Done(_)) => Ok(Some(scratch.results().to_vec())),
+        Ok(Outcome::LimitReached(_)) => Ok(None),
+        Err(SearchError::Links(error) | SearchError::Scorer(error)) => Err(error.into()),
+        Err(SearchError::Selection(error)) => Err(SegmentSearchError::Selection(error)),
+    }
+}
+
+/// A few admitted rows, spread over the segment.
+fn seeds<F: Selection>(selection: &mut F, rows: u64) -> SearchResult<Vec<Ordinal>, F::Error> {
+    let mut seeds = Vec::with_capacity(SEEDS);
+    for number in 0..SEEDS as u64 {
+        let from = u32::try_from(rows * number / SEEDS as u64).unwrap_or(u32::MAX);
+        let end = u32::try_from(rows * (number + 1) / SEEDS as u64).unwrap_or(u32::MAX);
+        let found = selection
+            .next(Ordinal(from), Ordinal(end.min(from.saturating_add(4096))))
+            .map_err(SegmentSearchError::Selection)?;
+        seeds.extend(found);
+    }
+    Ok(seeds)
+}
+
+/// Scores every admitted row and keeps the nearest.
+fn scan<S: Scorer<Error = SegmentError>, F: Selection>(
+    rows: u32,
+    scorer: &mut S,
+    selection: &mut F,
+    limit: usize,
+) -> SearchResult<Vec<Scored>, F::Error> {
+    let mut nearest = Nearest::new(limit);
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut distances = [0.0; BATCH];
+    let mut from = Ordinal(0);
+    loop {
+        let next = selection.next(from, Ordinal(rows)).map_err(SegmentSearchError::Selection)?;
+        if let Some(ordinal) = next {
+            batch.push(ordinal);
+            from = Ordinal(ordinal.0 + 1);
+        }
+        if batch.len() == BATCH || next.is_none() {
+            let distances = &mut distances[..batch.len()];
+            scorer.score(&batch, distances)?;
+            nearest.extend(&batch, distances);
+            batch.clear();
+        }
+        if next.is_none() {
+            return Ok(nearest.into_sorted());
+        }
+    }
+}
+
+/// Replaces approximate distances by exact ones and keeps the nearest.
+fn rescore(
+    exact: &mut ExactScorer<'_>,
+    mut candidates: Vec<Scored>,
+    query: &SegmentQuery<'_>,
+) -> Result<Vec<Scored>> {
+    candidates.truncate(query.rescored.max(query.limit));
+    let ordinals: Vec<Ordinal> = candidates.iter().map(|scored| scored.ordinal).collect();
+    let mut distances = vec![0.0; ordinals.len()];
+    for (ordinals, distances) in ordinals.chunks(BATCH).zip(distances.chunks_mut(BATCH)) {
+        exact.score(ordinals, distances)?;
+    }
+    let mut nearest = Nearest::new(query.limit);
+    nearest.extend(&ordinals, &distances);
+    Ok(nearest.into_sorted())
+}
+
+/// The nearest of what it was given.
+#[derive(Debug)]
+pub struct Nearest {
+    limit: usize,
+    heap: BinaryHeap<Scored>,
+}
+
+impl Nearest {
+    /// Keeps up to `limit`.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, heap: BinaryHeap::with_capacity(limit.min(4096) + 1) }
+    }
+
+    /// Considers one row.
+    #[inline]
+    pub fn push(&mut self, scored: Scored) {
+        if self.heap.len() < self.limit {
+            self.heap.push(scored);
+        } else if self.heap.peek().is_some_and(|farthest| scored < *farthest) {
+            self.heap.pop();
+            self.heap.push(scored);
+        }
+    }
+
+    fn extend(&mut self, ordinals: &[Ordinal], distances: &[f32]) {
+        for (&ordinal, &distance) in ordinals.iter().zip(distances) {
+            self.push(Scored { distance, ordinal });
+        }
+    }
+
+    /// Nearest first, ties by ordinal.
+    pub fn into_sorted(self) -> Vec<Scored> {
+        self.heap.into_sorted_vec()
+    }
+}
+
+struct ExactScorer<'a> {
+    column: &'a VectorColumn,
+    query: &'a [f32],
+    reader: PooledReader,
+}
+
+impl Scorer for ExactScorer<'_> {
+    type Error = SegmentError;
+
+    fn prefetch(&mut self, _: &[Ordinal]) {}
+
+    fn score(&mut self, ordinals: &[Ordinal], out: &mut [f32]) -> Result<()> {
+        self.column.score(&mut self.reader, self.query, ordinals, out)
+    }
+}
+
+struct CodeScorer<'a> {
+    codes: &'a CodeColumn,
+    query: QueryCodes,
+    reader: PooledReader,
+}
+
+impl Scorer for CodeScorer<'_> {
+    type Error = SegmentError;
+
+    /// Rows are asked for where they are pinned, at the start of each score.
+    fn prefetch(&mut self, _: &[Ordinal]) {}
+
+    fn score(&mut self, ordinals: &[Ordinal], out: &mut [f32]) -> Result<()> {
+        self.codes.score(&mut self.reader, &self.query, ordinals, out)
+    }
+}

@@ -1,0 +1,351 @@
+//! An open segment: immutable rows, and the components that were added since.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+use vectorizer_memory::Reservation;
+use vectorizer_model::{
+    CollectionSettings, KeyPath, Ordinal, Payload, PointId, SegmentId, SequenceNumber, VectorName,
+};
+use vectorizer_payload::{FieldIndex, FieldIndexes};
+
+use crate::codes::{CodeColumn, LoadedCodes};
+use crate::component::{ComponentHead, ComponentRef};
+use crate::error::{Result, SegmentError};
+use crate::flat::Digest;
+use crate::footer::{ComponentKind, SectionKind};
+use crate::graph::GraphColumn;
+use crate::payloads::{PatchColumn, PatchRow, PayloadColumn, write_patches};
+use crate::rows::RowTable;
+use crate::store::{OpenComponent, Store};
+use crate::vectors::VectorColumn;
+
+/// A segment as the manifest names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentRecord {
+    /// Its number.
+    pub id: SegmentId,
+    /// Its rows, dead ones included.
+    pub rows: u32,
+    /// Its live components.
+    pub components: Vec<ComponentRef>,
+}
+
+impl SegmentRecord {
+    /// The component of a kind and tag.
+    pub fn component(&self, kind: ComponentKind, tag: &str) -> Option<&ComponentRef> {
+        self.components.iter().find(|c| c.kind == kind && c.tag == tag)
+    }
+
+    /// Puts a component in the place of the one with its kind and tag, or adds it.
+    pub fn replace(&mut self, component: ComponentRef) {
+        self.components.retain(|c| c.kind != component.kind || c.tag != component.tag);
+        self.components.push(component);
+    }
+
+    /// The head of a further component.
+    pub fn head(&self, kind: ComponentKind, tag: &str) -> ComponentHead {
+        ComponentHead { kind, tag: tag.to_owned(), segment: self.id, rows: self.rows }
+    }
+}
+
+/// One vector name's open components.
+#[derive(Debug, Clone)]
+pub(crate) struct VectorParts {
+    pub(crate) column: Arc<VectorColumn>,
+    pub(crate) codes: Option<Arc<CodeColumn>>,
+    pub(crate) graph: Option<Arc<GraphColumn>>,
+}
+
+/// An open segment. Its rows never change; adding a component gives another value that shares the
+/// ones before.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    record: SegmentRecord,
+    rows: Arc<RowTable>,
+    vectors: BTreeMap<VectorName, VectorParts>,
+    payloads: Arc<PayloadColumn>,
+    patches: Option<Arc<PatchColumn>>,
+    indexes: FieldIndexes,
+    charges: BTreeMap<KeyPath, Arc<Reservation>>,
+}
+
+impl Segment {
+    /// Opens the components that a record names.
+    ///
+    /// # Errors
+    /// [`SegmentError::Damaged`] or [`SegmentError::Missing`], a refusing disk or budget.
+    pub fn open(
+        store: &Store,
+        record: &SegmentRecord,
+        settings: &CollectionSettings,
+    ) -> Result<Self> {
+        let missing = |what| SegmentError::Missing { segment: record.id.0, what };
+        let need = |kind: ComponentKind, tag: &str| {
+            record.component(kind, tag).ok_or_else(|| missing(kind.name()))
+        };
+        let rows = Arc::new(RowTable::open(store, need(ComponentKind::Rows, "")?)?);
+        if rows.rows() != record.rows {
+            return Err(missing("matching rows"));
+        }
+        let mut vectors = BTreeMap::new();
+        for (name, settings) in &settings.vectors {
+            let Some(reference) = record.component(ComponentKind::Vectors, &name.0) else {
+                continue;
+            };
+            let column = Arc::new(VectorColumn::open(store, reference, settings)?);
+            vectors.insert(name.clone(), VectorParts { column, codes: None, graph: None });
+        }
+        let payloads = PayloadColumn::open(store, need(ComponentKind::Payload, "")?)?;
+        let mut segment = Self {
+            record: SegmentRecord { components: Vec::new(), ..record.clone() },
+            rows,
+            vectors,
+            payloads: Arc::new(payloads),
+            patches: None,
+            indexes: FieldIndexes::new(),
+            charges: BTreeMap::new(),
+        };
+        for component in &record.components {
+            segment.add(store, component)?;
+        }
+        Ok(segment)
+    }
+
+    /// This segment with further or newer components.
+    ///
+    /// # Errors
+    /// As [`Segment::open`].
+    pub fn with_components(&self, store: &Store, added: &[ComponentRef]) -> Result<Self> {
+        let mut segment = self.clone();
+        for component in added {
+            segment.add(store, component)?;
+        }
+        Ok(segment)
+    }
+
+    /// This segment without the index of a field.
+    #[must_use]
+    pub fn without_index(&self, key: &KeyPath) -> Self {
+        let mut segment = self.clone();
+        segment.indexes.remove(key);
+        segment.charges.remove(key);
+        let tag = key.to_string();
+        let is_index = |c: &ComponentRef| c.kind == ComponentKind::FieldIndex && c.tag == tag;
+        segment.record.components.retain(|c| !is_index(c));
+        segment
+    }
+
+    fn add(&mut self, store: &Store, component: &ComponentRef) -> Result<()> {
+        match component.kind {
+            ComponentKind::Codes => {
+                let codes = Arc::new(CodeColumn::open(store, component)?);
+                self.parts_mut(&component.tag)?.codes = Some(codes);
+            }
+            ComponentKind::Graph => {
+                let graph = Arc::new(GraphColumn::open(store, component)?);
+                self.parts_mut(&component.tag)?.graph = Some(graph);
+            }
+            ComponentKind::Patch => {
+                self.patches = Some(Arc::new(PatchColumn::open(store, component)?));
+            }
+            ComponentKind::FieldIndex => {
+                let open = OpenComponent::open(store, component)?;
+                let bytes = open.footer.section(SectionKind::Index).map_or(0, |s| s.len);
+                let mut charge = store.charge(bytes)?;
+                let bytes = open.read(store, SectionKind::Index)?.unwrap_or_default();
+                let index = FieldIndex::parse(&bytes)?;
+                let held = charge.bytes();
+                match index.bytes().checked_sub(held) {
+                    Some(more) => charge.try_grow(more)?,
+                    None => charge.shrink(held - index.bytes()),
+                }
+                self.charges.insert(index.key().clone(), Arc::new(charge));
+                self.indexes.insert(Arc::new(index));
+            }
+            ComponentKind::Rows
+            | ComponentKind::Vectors
+            | ComponentKind::Payload
+            | ComponentKind::Tombstones => {}
+        }
+        self.record.replace(component.clone());
+        Ok(())
+    }
+
+    fn parts_mut(&mut self, tag: &str) -> Result<&mut VectorParts> {
+        let segment = self.record.id.0;
+        self.vectors
+            .iter_mut()
+            .find_map(|(name, parts)| (&*name.0 == tag).then_some(parts))
+            .ok_or(SegmentError::Missing { segment, what: "vectors" })
+    }
+
+    /// Its number.
+    pub fn id(&self) -> SegmentId {
+        self.record.id
+    }
+
+    /// Its rows, dead ones included.
+    pub fn rows(&self) -> u32 {
+        self.record.rows
+    }
+
+    /// The record that opens it again.
+    pub fn record(&self) -> &SegmentRecord {
+        &self.record
+    }
+
+    pub(crate) fn parts(&self, name: &VectorName) -> Option<&VectorParts> {
+        self.vectors.get(name)
+    }
+
+    /// Whether a vector name has a graph here.
+    pub fn has_graph(&self, name: &VectorName) -> bool {
+        self.parts(name).is_some_and(|parts| parts.graph.is_some())
+    }
+
+    /// Whether a vector name has codes here.
+    pub fn has_codes(&self, name: &VectorName) -> bool {
+        self.parts(name).is_some_and(|parts| parts.codes.is_some())
+    }
+
+    /// The row of a point; dead rows are found too.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn find(&self, id: PointId) -> Result<Option<Ordinal>> {
+        self.rows.find(id)
+    }
+
+    /// The first row whose id is not below `id`; the number of rows if there is none.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn lower_bound(&self, id: PointId) -> Result<Ordinal> {
+        self.rows.lower_bound(id)
+    }
+
+    /// The id of a row.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn id_of(&self, ordinal: Ordinal) -> Result<PointId> {
+        self.rows.id(ordinal)
+    }
+
+    /// Sequence number of the row's last change.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn version(&self, ordinal: Ordinal) -> Result<SequenceNumber> {
+        let patched = self.patches.as_ref().map(|p| p.version(ordinal)).transpose()?.flatten();
+        patched.map_or_else(|| self.rows.version(ordinal), Ok)
+    }
+
+    /// The row's digest: equal rows have equal digests on every node.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn digest(&self, ordinal: Ordinal) -> Result<u64> {
+        let patched = self.patches.as_ref().map(|p| p.digest(ordinal)).transpose()?.flatten();
+        patched.map_or_else(|| self.rows.digest(ordinal), Ok)
+    }
+
+    /// The row's payload.
+    ///
+    /// # Errors
+    /// If a page cannot be read or decoded.
+    pub fn payload(&self, ordinal: Ordinal) -> Result<Payload> {
+        let patched = self.patches.as_ref().map(|p| p.read(ordinal)).transpose()?.flatten();
+        patched.map_or_else(|| self.payloads.read(ordinal), Ok)
+    }
+
+    /// The rows whose payload was patched after the segment was written, if any.
+    pub fn patched(&self) -> Option<&RoaringBitmap> {
+        self.patches.as_ref().map(|patches| patches.rows())
+    }
+
+    /// The row's vector of a name, shape `[dim]`; none if it has none.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn vector(&self, name: &VectorName, ordinal: Ordinal) -> Result<Option<Vec<f32>>> {
+        self.parts(name).map_or(Ok(None), |parts| parts.column.read(ordinal))
+    }
+
+    /// Whether the row has a vector of a name.
+    pub fn has_vector(&self, name: &VectorName, ordinal: Ordinal) -> bool {
+        self.parts(name).is_some_and(|parts| parts.column.is_present(ordinal))
+    }
+
+    /// Whether every row has a vector of a name.
+    pub fn is_complete(&self, name: &VectorName) -> bool {
+        self.parts(name).is_some_and(|parts| parts.column.is_complete())
+    }
+
+    /// The indexes of payload fields. They do not know of patched rows.
+    pub fn indexes(&self) -> &FieldIndexes {
+        &self.indexes
+    }
+
+    /// Bytes that [`Segment::load_codes`] takes; none if the name has no codes.
+    pub fn code_bytes(&self, name: &VectorName) -> Option<u64> {
+        Some(self.parts(name)?.codes.as_ref()?.bytes())
+    }
+
+    /// All codes of a name in memory, for building its graph; none if it has no codes.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn load_codes(&self, name: &VectorName) -> Result<Option<LoadedCodes>> {
+        let codes = self.parts(name).and_then(|parts| parts.codes.as_ref());
+        codes.map(|codes| codes.load(256 << 10)).transpose()
+    }
+
+    /// Writes the patches that replace this segment's patch component: those it has, and `newer`
+    /// ones over them.
+    ///
+    /// # Errors
+    /// If a page cannot be read, or a refusing disk.
+    pub fn write_patches(
+        &self,
+        store: &Store,
+        file: u64,
+        newer: &BTreeMap<Ordinal, PatchRow>,
+    ) -> Result<ComponentRef> {
+        let mut rows = newer.clone();
+        for ordinal in self.patched().into_iter().flatten().map(Ordinal) {
+            if !rows.contains_key(&ordinal) {
+                let payload = Arc::new(self.payload(ordinal)?);
+                let version = self.version(ordinal)?;
+                rows.insert(ordinal, PatchRow { ordinal, version, payload });
+            }
+        }
+        let rows = rows
+            .into_values()
+            .map(|row| self.digest_with(&row).map(|digest| (row, digest)))
+            .collect::<Result<Vec<_>>>()?;
+        let head = self.record.head(ComponentKind::Patch, "");
+        write_patches(&*store.directory, head, file, &rows)
+    }
+
+    fn digest_with(&self, row: &PatchRow) -> Result<u64> {
+        let mut digest = Digest::new(self.id_of(row.ordinal)?, row.version);
+        let mut bytes = Vec::new();
+        for (name, parts) in &self.vectors {
+            if parts.column.is_present(row.ordinal) {
+                bytes.clear();
+                parts.column.read_bytes(row.ordinal, &mut bytes)?;
+                digest.add(name.0.as_bytes());
+                digest.add(&bytes);
+            }
+        }
+        bytes.clear();
+        if !row.payload.is_empty() {
+            vectorizer_model::encode::encode_payload(&row.payload, &mut bytes);
+        }
+        digest.add(&bytes);
+        Ok(digest.finish())
+    }
+}

@@ -1,0 +1,79 @@
+//! Big files written from front to back.
+
+use std::sync::Arc;
+
+use vectorizer_vfs::crash::{Effect, Faults, Mode, Operation, TraceDirectory};
+use vectorizer_vfs::{Directory, SequentialWriter};
+
+const BUFFER: usize = SequentialWriter::bytes_needed();
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at * 31 + at / 251).to_le_bytes()[0]).collect()
+}
+
+#[test]
+fn appended_bytes_are_padded_and_durable() {
+    let disk = TraceDirectory::new();
+    let mut writer = SequentialWriter::new(disk.create("a").unwrap());
+    let bytes = pattern(3 * BUFFER + 5);
+    writer.write(&bytes[..7]).unwrap();
+    writer.write(&bytes[7..]).unwrap();
+    assert_eq!(writer.position(), bytes.len() as u64);
+    let padded = writer.pad_to(4096).unwrap();
+    assert_eq!(writer.pad_to(4096).unwrap(), padded);
+    writer.write(b"end").unwrap();
+    assert_eq!(writer.finish().unwrap(), padded + 3);
+    disk.sync().unwrap();
+    let found = disk.image(disk.position(), Mode::LoseUnsynced).contents().remove("a").unwrap();
+    let (written, rest) = found.split_at(bytes.len());
+    assert!(written == bytes);
+    let (padding, end) = rest.split_at(rest.len() - 3);
+    assert!(padding.iter().all(|byte| *byte == 0));
+    assert_eq!(end, b"end");
+}
+
+#[test]
+fn few_bytes_wait_for_the_device() {
+    let disk = TraceDirectory::new();
+    let mut writer = SequentialWriter::new(disk.create("a").unwrap());
+    for _ in 0..20 {
+        writer.write(&vec![1; 1 << 20]).unwrap();
+    }
+    assert_eq!(writer.finish().unwrap(), 20 << 20);
+    let mut waiting = 0;
+    for effect in disk.trace() {
+        if let Effect::Write { bytes, offset, .. } = &effect {
+            assert!(offset.is_multiple_of(BUFFER as u64));
+            waiting += bytes.len();
+        }
+        if matches!(effect, Effect::SyncFile { .. }) {
+            waiting = 0;
+        }
+        assert!(waiting <= 8 << 20);
+    }
+    assert_eq!(waiting, 0);
+}
+
+#[test]
+fn resuming_leaves_what_lies_before() {
+    let disk = TraceDirectory::new();
+    let file = disk.create("a").unwrap();
+    file.write_all_at(b"head", 0).unwrap();
+    let mut writer = SequentialWriter::resume(Arc::clone(&file), 4);
+    writer.write(b"tail").unwrap();
+    assert_eq!(writer.finish().unwrap(), 8);
+    assert_eq!(disk.contents()["a"], b"headtail");
+}
+
+#[test]
+fn nothing_follows_a_failure() {
+    let disk = TraceDirectory::new();
+    let mut writer = SequentialWriter::new(disk.create("a").unwrap());
+    disk.set_faults(Faults::none().fail(Operation::Write, 0));
+    let refusal = writer.write(&vec![0; BUFFER]).unwrap_err();
+    assert_eq!(refusal.source.raw_os_error(), Some(5));
+    writer.write(b"x").unwrap_err();
+    writer.pad_to(1).unwrap_err();
+    writer.finish().unwrap_err();
+    assert_eq!(disk.contents()["a"], b"");
+}
