@@ -252,6 +252,9 @@ class QdrantEdge(Engine):
     def quantization(self) -> Any:
         return None
 
+    def quantized_search(self) -> Any:
+        return None
+
     def _config(self) -> Any:
         edge = self.edge
         l2 = self.data.metric == L2
@@ -281,7 +284,7 @@ class QdrantEdge(Engine):
     def prepare_queries(self, rows: np.ndarray, k: int, ef: int) -> Any:
         edge = self.edge
         self.set_ef(ef)
-        params = edge.SearchParams(hnsw_ef=ef)
+        params = edge.SearchParams(hnsw_ef=ef, quantization=self.quantized_search())
         requests = [
             edge.QueryRequest(limit=k, query=edge.Query.Nearest(row.tolist()), params=params)
             for row in self.prepare(rows)
@@ -331,7 +334,9 @@ class QdrantEdge(Engine):
 
 
 class QdrantEdgeI8(QdrantEdge):
-    """int8 scalar quantization held in RAM, rescored from f32."""
+    """int8 scalar quantization held in RAM, twice k rescored from f32."""
+
+    oversampling = 2.0
 
     def quantization(self) -> Any:
         edge = self.edge
@@ -339,8 +344,14 @@ class QdrantEdgeI8(QdrantEdge):
             type=edge.ScalarType.Int8, quantile=0.99, always_ram=True
         )
 
+    def quantized_search(self) -> Any:
+        return self.edge.QuantizationSearchParams(rescore=True, oversampling=self.oversampling)
+
     def config(self) -> dict[str, object]:
-        return super().config() | {"dtype": "i8 traversal, f32 rescoring"}
+        return super().config() | {
+            "dtype": "i8 traversal, f32 rescoring",
+            "oversampling": self.oversampling,
+        }
 
 
 ENGINES: dict[str, type[Engine]] = {

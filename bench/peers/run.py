@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import functools
+import fcntl
 import json
 import os
 import platform
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--metric", choices=METRICS, help="guessed when left out")
     parser.add_argument("--quiet", type=float, default=0.1, help="most others_cpu of a good run")
     parser.add_argument("--attempts", type=int, default=3, help="at one run, until it is quiet")
+    parser.add_argument("--lock", type=Path, help="file to lock while measuring")
     parser.add_argument("--wrap", default="", help="put before each measured command")
     return parser.parse_args()
 
@@ -76,46 +77,53 @@ def main() -> None:
 def measure_round(
     args: argparse.Namespace, run: int, scratch: Path, result: dict[str, Any]
 ) -> None:
-    """One run of every peer; the result file is whole after each of them."""
-    for peer in args.peers:
-        command = functools.partial(peer_command, args, peer, run, scratch)
-        attempt_until_quiet(args, result, run, peer, command)
+    """One run of every peer; the result file is whole after each of them.
+
+    The lock is held for one build at a time, but for a whole round of searches.
+    """
+    commands = [(peer, peer_command(args, peer, run, scratch)) for peer in args.peers]
     for own in args.own:
         fields = {"data": str(args.data), "k": str(args.k), "run": str(run)}
-        command = [fill(word, fields) for word in shlex.split(own)]
-        attempt_until_quiet(args, result, run, OWN, functools.partial(list, command))
+        commands.append((OWN, [fill(word, fields) for word in shlex.split(own)]))
+    builds = run < (args.builds or args.runs)
+    with held(None if builds else args.lock):
+        for peer, command in commands:
+            with held(args.lock if builds else None):
+                attempt_until_quiet(args, result, run, peer, command)
+
+
+@contextmanager
+def held(path: Path | None) -> Iterator[None]:
+    """Holds the file's exclusive lock, as `flock FILE` does; nothing without a path."""
+    if path is None:
+        yield
+        return
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def attempt_until_quiet(
-    args: argparse.Namespace,
-    result: dict[str, Any],
-    run: int,
-    peer: str,
-    command: Callable[[], list[str]],
+    args: argparse.Namespace, result: dict[str, Any], run: int, peer: str, command: list[str]
 ) -> None:
     """Repeats a run that other processes disturbed; keeps it too, marked so."""
     for _ in range(args.attempts):
-        found = execute(args, peer, command())
-        disturbed = any(one.get("others_cpu", 0.0) > args.quiet for one in found)
+        found = execute(args, peer, command)
+        disturbed = any((one.get("others_cpu") or 0.0) > args.quiet for one in found)
         marked = [one | {"disturbed": True} for one in found] if disturbed else found
         keep(args, result, run, marked)
         if not disturbed:
             return
 
 
-def peer_command(
-    args: argparse.Namespace, peer: str, run: int, scratch: Path
-) -> list[str]:
-    """The index of the last build is the one that later runs load."""
-    reuse = run >= (args.builds or args.runs)
+def peer_command(args: argparse.Namespace, peer: str, run: int, scratch: Path) -> list[str]:
+    """A run that builds empties its folder; a later one loads what is there."""
     folder = scratch / peer
-    if not reuse:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+    folder.mkdir(exist_ok=True)
     command = [sys.executable, str(WORKER), "--peer", peer, "--data", str(args.data)]
     command += ["--k", str(args.k), "--threads", str(args.threads), "--folder", str(folder)]
     command += ["--metric", args.metric] if args.metric else []
-    return command + (["--reuse"] if reuse else [])
+    return command + ([] if run < (args.builds or args.runs) else ["--reuse"])
 
 
 def fill(word: str, fields: dict[str, str]) -> str:

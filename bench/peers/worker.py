@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import time
 from pathlib import Path
@@ -53,6 +54,8 @@ def main() -> None:
 
 
 def build(engine: Engine, data: Dataset) -> dict[str, Any]:
+    for old in engine.folder.iterdir():
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
     rows = engine.prepare(data.base)
     resident = status_bytes("VmRSS")
     ingest_s = timed(lambda: engine.ingest(rows))
