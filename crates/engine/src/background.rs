@@ -116,11 +116,16 @@ impl Inner {
             self.flush.wait(TICK);
             let shards = self.shards();
             watches.retain(&shards);
+            let mut all_idle = true;
             for shard in &shards {
                 let idle = watches.is_idle(shard);
+                all_idle &= idle;
                 if let Err(error) = self.flush_if_due(shard, idle) {
                     report("a memtable could not be flushed", &error);
                 }
+            }
+            if all_idle {
+                self.mark_log();
             }
             self.empty_log();
         }
@@ -234,6 +239,16 @@ impl Inner {
         }
         self.empty_log();
         Ok(())
+    }
+
+    /// Makes the log's end certain: what was committed so far can no longer be taken for torn.
+    /// Costs nothing when repeated.
+    pub(crate) fn mark_log(&self) {
+        if let Some(log) = self.node.log()
+            && let Err(error) = log.sync()
+        {
+            report("the log could not be synced", &error);
+        }
     }
 
     /// Deletes log files that nothing needs, flushing what pins the oldest if there are too many.

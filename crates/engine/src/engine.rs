@@ -222,7 +222,9 @@ impl Owner {
                 report("a background thread panicked", &"see above");
             }
         }
-        self.inner.flush_all()
+        self.inner.flush_all()?;
+        self.inner.mark_log();
+        Ok(())
     }
 }
 

@@ -125,6 +125,9 @@ impl Inner {
             return Err(failure);
         }
         let (log, recovery) = opened?;
+        if let Some(torn) = recovery.torn {
+            tracing::warn!(at = %torn.at, bytes = torn.bytes, "the log's torn tail was cut");
+        }
         log.release(ShardId::CATALOGUE, lock(&self.catalogue).applied);
         for (id, _) in &recovery.shards {
             match self.shard_by_id(*id) {
