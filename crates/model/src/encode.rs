@@ -6,7 +6,8 @@
 //!   refused (long varints, keys out of order, padding bits);
 //! - counts and lengths are checked against the bytes that are left before anything is allocated;
 //! - nesting is bounded by [`crate::limits::DEPTH_MAX`] when reading, so that no bytes can exhaust
-//!   the stack. Writers do not check: doors do, before they accept a value.
+//!   the stack. Writers do not check: doors do, before they accept a
+//!   value; see [`crate::check`].
 //!
 //! # Layout
 //! [`writer`], [`reader`]: the primitives; [`payload`], [`filter`], [`settings`], [`batch`],

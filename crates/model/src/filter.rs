@@ -39,6 +39,15 @@ pub enum Condition {
     Filter(Filter),
 }
 
+impl Condition {
+    /// The condition that a point's id is among these, given in any order and with repeats.
+    pub fn has_id(mut ids: Vec<PointId>) -> Self {
+        ids.sort_unstable();
+        ids.dedup();
+        Self::HasId(ids)
+    }
+}
+
 /// What holds for one payload value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Predicate {

@@ -12,6 +12,7 @@
 //! - [`vector`], [`metric`]: what is compared, and how; [`value`], [`path`]: payloads
 //! - [`filter`]: predicates; [`settings`]: collections; [`operation`]: what changes state
 //! - [`frame`]: one operation as the log stores it; [`encode`]: canonical bytes
+//! - [`check`]: what doors check before they accept a value
 //! - [`layout`]: where fixed-size rows lie in a component
 //! - [`budget`], [`selection`], [`scorer`]: seams; [`limits`], [`bytes`]: bounds and byte counts
 
@@ -19,6 +20,7 @@
 
 pub mod budget;
 pub mod bytes;
+pub mod check;
 pub mod encode;
 pub mod filter;
 pub mod frame;

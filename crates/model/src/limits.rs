@@ -4,12 +4,18 @@ use crate::bytes::MIB;
 
 /// Bytes of a collection's name: what file systems and URLs carry without escapes of their own.
 pub const COLLECTION_NAME_BYTES_MAX: usize = 255;
+/// Bytes of a vector's name, for the same reason.
+pub const VECTOR_NAME_BYTES_MAX: usize = 255;
 /// Components of a dense vector; the contract's limit.
 pub const DIMENSION_MAX: u32 = 65_536;
 /// Nesting of payloads and filters: deep enough for people, shallow enough for any stack.
 pub const DEPTH_MAX: usize = 64;
 /// Bytes of one stored payload: a page of text a thousand times over.
 pub const PAYLOAD_BYTES_MAX: usize = 32 << 20;
+/// Conditions of one filter, nested ones included: each is asked of every candidate.
+pub const FILTER_CONDITIONS_MAX: usize = 1 << 14;
+/// Ids and values that one filter lists: as many as a write has points.
+pub const FILTER_VALUES_MAX: usize = 1 << 20;
 /// Points of one write operation.
 pub const BATCH_POINTS_MAX: usize = 1 << 20;
 /// Bytes of one encoded operation, so that replay needs no more than this at once.

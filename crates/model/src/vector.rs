@@ -74,3 +74,24 @@ pub struct VectorColumn {
     /// One flag for each row, or empty when all are present.
     pub present: Vec<bool>,
 }
+
+impl VectorColumn {
+    /// Rows that have the vector, in a batch of `rows` rows.
+    pub fn rows_present(&self, rows: usize) -> usize {
+        if self.present.is_empty() {
+            return rows;
+        }
+        self.present.iter().filter(|&&present| present).count()
+    }
+
+    /// For each of `rows` rows its vector, `[dim]`, or nothing where it is absent.
+    ///
+    /// Rows beyond the flags or the components have none.
+    pub fn rows(&self, rows: usize) -> impl Iterator<Item = Option<&[f32]>> {
+        let mut vectors = self.values.chunks_exact(self.dim.max(1) as usize);
+        (0..rows).map(move |row| {
+            let present = self.present.is_empty() || self.present.get(row) == Some(&true);
+            if present { vectors.next() } else { None }
+        })
+    }
+}
