@@ -1,7 +1,7 @@
 //! Who may come in: whoever shows the key, if there is one.
 
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderValue};
 
 /// The key that requests must show.
 pub(crate) struct Auth(Option<Box<[u8]>>);
@@ -14,7 +14,7 @@ impl Auth {
     /// Whether a request with these headers may come in.
     pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
         let Some(key) = &self.0 else { return true };
-        let shown = headers.get("api-key").map(|value| value.as_bytes());
+        let shown = headers.get("api-key").map(HeaderValue::as_bytes);
         let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
         // Both are compared, so that the time taken does not tell which was shown.
         let shown = shown.is_some_and(|shown| equal(shown, key));

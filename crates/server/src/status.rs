@@ -66,7 +66,11 @@ impl RestError {
         let retry_after = match self {
             Self::Api(error) => error.retry_after.map(|after| after.as_secs().max(1)),
             Self::Stopping => Some(1),
-            _ => None,
+            Self::Wire(_)
+            | Self::BodyTooLarge { .. }
+            | Self::BodyTooSlow
+            | Self::BodyBroken(_)
+            | Self::TimedOut { .. } => None,
         };
         Refusal { status, text: format!("{prefix}{self}"), retry_after }
     }

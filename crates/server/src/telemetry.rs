@@ -65,8 +65,8 @@ impl Telemetry {
         let latency =
             Family::<Outcome, Histogram>::new_with_constructor(latency_histogram as fn() -> _);
         let memory = Family::<OfClass, Bytes>::default();
-        let [memory_limit, memory_reserved, collections, points] =
-            [const { () }; 4].map(|()| Bytes::default());
+        let gauges: [Bytes; 4] = std::array::from_fn(|_| Bytes::default());
+        let [memory_limit, memory_reserved, collections, points] = gauges;
         let build = Family::<Build, Bytes>::default();
         let version =
             Build { version: env!("CARGO_PKG_VERSION"), contract: crate::CONTRACT_VERSION };

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use vectorizer_api::collections::CollectionInfo;
 use vectorizer_api::index::create::params_path;
-use vectorizer_model::settings::{HnswSettings, VectorSettings};
+use vectorizer_model::settings::{HnswSettings, StorageType, VectorSettings};
 use vectorizer_model::{CollectionSettings, Metric, VectorName};
 
 use crate::index::kind_name;
@@ -28,6 +28,17 @@ pub fn collection_info(info: &CollectionInfo) -> Value {
         "config": config(&info.settings),
         "payload_schema": payload_schema(info),
         "update_queue": { "length": info.backlog_rows },
+        // Ours, beside what the contract has.
+        "vectorizer": {
+            "storage_type": match info.settings.storage_type {
+                StorageType::Mmap => "mmap",
+                StorageType::Memory => "memory",
+            },
+            "scanned_rows": info.scanned_rows,
+            "backlog_rows": info.backlog_rows,
+            "memtable_bytes": info.memtable_bytes,
+            "disk_bytes": info.bytes,
+        },
     })
 }
 

@@ -59,10 +59,7 @@ impl Answer {
         if refusal.status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %refusal.text, "request failed");
         }
-        let api = match error {
-            RestError::Api(error) => Some(error),
-            _ => None,
-        };
+        let api = if let RestError::Api(error) = error { Some(error) } else { None };
         let time = started.elapsed().as_secs_f64();
         let envelope = ErrorEnvelope::new(&refusal.text, api, time);
         let body = serde_json::to_vec(&envelope).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! One request on its way to an operation.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::body::Body;
@@ -30,7 +30,8 @@ pub(super) struct Call {
     path: Vec<String>,
     query: String,
     headers: HeaderMap,
-    body: Body,
+    /// Only taken out; the lock lets the call be shared between threads.
+    body: Mutex<Body>,
     /// Memory of the decoded request, held until it is answered.
     held: Option<Reservation>,
 }
@@ -40,12 +41,12 @@ pub(super) type Outcome = Result<Answer, RestError>;
 
 impl Call {
     pub(super) fn new(door: Arc<Door>, started: Instant, path: Vec<String>, query: String) -> Self {
-        let (headers, body) = (HeaderMap::new(), Body::empty());
+        let (headers, body) = (HeaderMap::new(), Mutex::new(Body::empty()));
         Self { door, started, path, query, headers, body, held: None }
     }
 
     pub(super) fn with_body(mut self, headers: HeaderMap, body: Body) -> Self {
-        (self.headers, self.body) = (headers, body);
+        (self.headers, self.body) = (headers, Mutex::new(body));
         self
     }
 
@@ -71,7 +72,7 @@ impl Call {
     ) -> Result<O, RestError> {
         let collection = self.collection()?;
         self.params()?;
-        let body = std::mem::take(&mut self.body);
+        let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
         let admitted: Admitted = self.door.admission.read(&self.headers, body).await?;
         let long = admitted.bytes.len() > LONG_WORK_BYTES;
         let door = &self.door;

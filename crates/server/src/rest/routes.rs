@@ -18,6 +18,8 @@ use vectorizer_wire::openapi::{self, Path, Response};
 
 use super::call::{Call, Outcome};
 use super::{collections, points, search, service};
+use Method::{Delete, Get, Patch, Post, Put};
+use Response::{Bare, Bool, Document, List, Schema};
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
@@ -68,7 +70,7 @@ impl Route {
             template,
             handler,
             request: None,
-            response: Response::Schema("UpdateResult"),
+            response: Schema("UpdateResult"),
             writes: matches!(entry.access, Access::Write),
             open: false,
             stops: true,
@@ -77,8 +79,7 @@ impl Route {
 
     const fn service(name: &'static str, template: &'static str, handler: Handler) -> Self {
         let access = Access::Read;
-        let mut route =
-            Self::of(Entry { name, summary: name, access }, Method::Get, template, handler);
+        let mut route = Self::of(Entry { name, summary: name, access }, Get, template, handler);
         route.response = Response::Text;
         route.stops = false;
         route
@@ -112,9 +113,6 @@ macro_rules! collection {
         concat!("/collections/{collection_name}", $rest)
     };
 }
-
-use Method::{Delete, Get, Patch, Post, Put};
-use Response::{Bare, Bool, Document, List, Schema};
 
 /// All routes.
 pub(super) static ROUTES: &[Route] = &[

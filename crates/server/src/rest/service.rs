@@ -8,21 +8,24 @@ use super::answer::Answer;
 use super::call::{Call, Outcome, encode};
 
 #[derive(Serialize)]
-struct Version {
+struct Root {
     title: &'static str,
     /// Of the contract; clients compare it with their own.
     version: &'static str,
-    /// Ours stands where the contract has room for it.
-    commit: &'static str,
+    /// The contract's field for a build; the version says enough.
+    commit: Option<&'static str>,
+    /// Ours.
+    vectorizer_version: &'static str,
 }
 
 pub(super) async fn root(_: Call) -> Outcome {
-    let version = Version {
+    let root = Root {
         title: "vectorizer - vector search engine",
         version: crate::CONTRACT_VERSION,
-        commit: concat!("vectorizer ", env!("CARGO_PKG_VERSION")),
+        commit: None,
+        vectorizer_version: env!("CARGO_PKG_VERSION"),
     };
-    encode(&version).map(Answer::json)
+    encode(&root).map(Answer::json)
 }
 
 pub(super) async fn alive(_: Call) -> Outcome {
