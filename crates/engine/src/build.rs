@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vectorizer_hnsw::{Executor, Params};
 use vectorizer_model::settings::{FieldIndexKind, HnswSettings};
-use vectorizer_model::{Budget, CollectionSettings, KeyPath, SegmentId, VectorName};
+use vectorizer_model::{CollectionSettings, KeyPath, SegmentId, VectorName};
 use vectorizer_segment::{ComponentKind, ComponentRef, Segment, write_field_index, write_graph};
 
 use crate::error::Result;

@@ -8,7 +8,7 @@ use vectorizer_model::Ordinal;
 use crate::rows::Rows;
 
 /// Rows that are loaded ahead of the one being scored, at most.
-const AHEAD_ROWS_MAX: usize = 8;
+const AHEAD_ROWS_MAX: usize = 16;
 /// Bytes that are loaded ahead: enough to keep the processor's line-fill buffers busy.
 const AHEAD_BYTES: usize = 8 << 10;
 

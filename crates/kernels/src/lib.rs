@@ -16,7 +16,7 @@
 //! - [`scalar`]: the truth; `x86`: the same functions, faster
 //! - [`rows`]: rows of a column and their prefetch; `drive`: the loops over rows
 //! - [`dispatch`]: tables of kernels, and the one this process uses
-//! - [`norm`]: lengths of vectors; [`cast`]: components as bytes
+//! - [`mod@norm`]: lengths of vectors; [`cast`]: components as bytes
 
 pub mod cast;
 pub mod dispatch;

@@ -2,7 +2,7 @@
 //!
 //! Shapes: a query is `[dim]`; a row holds the bytes of `[dim]` components, little-endian. If one
 //! is longer, the common prefix counts. Integer results are exact up to
-//! [`DIMENSION_MAX`](vectorizer_model::limits::DIMENSION_MAX) components.
+//! [`DIMENSION_MAX`] components.
 
 use half::f16;
 use vectorizer_model::limits::DIMENSION_MAX;

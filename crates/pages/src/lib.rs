@@ -1,52 +1,47 @@
-//! (in work)
-#![expect(unsafe_code, missing_docs, reason = "spike")]
-use std::ops::Range;
-use std::sync::Arc;
-use vectorizer_memory::Governor;
-use vectorizer_vfs::{File, Mapping};
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Residency {
-    Governed,
-    Mapped,
-    Pinned,
-}
-#[derive(Debug)]
-pub struct Pool;
-#[derive(Debug)]
-pub enum Region {
-    Map(Mapping),
-    Heap(Vec<u8>),
-}
-#[derive(Debug, thiserror::Error)]
-#[error("pages: {0}")]
-pub struct PagesError(#[from] vectorizer_vfs::VfsError);
-#[derive(Debug, Clone, Default)]
-pub struct PoolConfig;
-impl Pool {
-    pub fn new(_: Arc<Governor>, _: PoolConfig) -> Result<Arc<Self>, PagesError> {
-        Ok(Arc::new(Self))
-    }
-    pub fn open(&self, file: Arc<dyn File>, _: Residency) -> Result<Region, PagesError> {
-        let len = usize::try_from(file.len()?).unwrap_or(0);
-        match file.os_file() {
-            // SAFETY: spike
-            Some(os) => Ok(Region::Map(unsafe { Mapping::new(os, len as u64) }?)),
-            None => {
-                let mut v = vec![0; len];
-                file.read_exact_at(&mut v, 0)?;
-                Ok(Region::Heap(v))
-            }
-        }
-    }
-    pub fn with_pinned<T>(
-        &self,
-        region: &Region,
-        _: impl Iterator<Item = Range<u64>> + Clone,
-        with: impl FnOnce(&[u8]) -> T,
-    ) -> Result<T, PagesError> {
-        Ok(with(match region {
-            Region::Map(m) => m.as_slice(),
-            Region::Heap(v) => v,
-        }))
-    }
-}
+//! Page frames: residency, pins, eviction. Every index byte is read through this crate.
+//!
+//! A [`Pool`] owns a fixed number of bytes. A [`Region`] is a component of a file under one base
+//! address; its bytes are brought in when they are pinned and taken away when others need the
+//! room. A [`Reader`] belongs to one search; a [`Guard`] to one step of it.
+//!
+//! It checks no checksums, knows no file format and starts no threads.
+//!
+//! # Invariants
+//! - Bytes resident, being read or being given back, with the tables that describe them, are
+//!   charged to the pool, and the pool never holds more than its capacity.
+//! - Memory is given back only after every step that could have seen it resident has ended.
+//! - Nothing waits inside a step: a reader that finds bytes absent leaves its step, reads them,
+//!   enters again and looks again at all that it had pinned.
+//! - Room is charged before bytes are claimed, and claimed bytes are read without waiting for
+//!   anything but the disk. So whoever waits for bytes that another reads waits for a disk.
+//!
+//! # Layout
+//! - `arena`: addresses, the only unsafe code; `state`: one byte per extent; `frames`: both for
+//!   one region; `ledger`: what is charged; `epoch`: who is in a step; `registry`, `clock`: what
+//!   to take away; `store`: bringing in and making room
+//! - [`Pool`], [`Region`], [`Reader`], [`Guard`]: the way in
+//!
+//! After Leis et al. 2023, "Virtual-Memory Assisted Buffer Management" (vmcache); differs: readers
+//! are protected by epochs instead of versions, because kernels read whole rows unvalidated.
+
+mod arena;
+mod clock;
+mod config;
+mod epoch;
+mod error;
+mod frames;
+mod ledger;
+mod pool;
+mod reader;
+mod region;
+mod registry;
+mod state;
+mod stats;
+mod store;
+
+pub use config::{Config, Open, PageKind, Residency};
+pub use error::{PagesError, Result};
+pub use pool::Pool;
+pub use reader::{Guard, Reader};
+pub use region::Region;
+pub use stats::Stats;

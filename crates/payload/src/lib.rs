@@ -1,8 +1,8 @@
 //! Predicates over payloads, and the rows they select.
 //!
-//! [`matches`] is the truth about one payload. A [`FieldIndex`] answers for all rows of a segment
+//! [`matches()`] is the truth about one payload. A [`FieldIndex`] answers for all rows of a segment
 //! what it can answer exactly and bounds the rest from below and above. [`select`] combines such
-//! answers through a whole filter and says which rows are still to be judged by [`matches`].
+//! answers through a whole filter and says which rows are still to be judged by [`matches()`].
 //!
 //! Nothing here reads a file, a clock or a random number; stored payloads are the caller's.
 //!

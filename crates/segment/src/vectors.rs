@@ -8,7 +8,7 @@ use vectorizer_model::{Ordinal, RowLayout};
 use crate::component::ComponentRef;
 use crate::error::Result;
 use crate::footer::SectionKind;
-use crate::store::{OpenComponent, PagedSection, Store};
+use crate::store::{OpenComponent, PagedSection, PooledReader, Store};
 
 #[derive(Debug)]
 pub(crate) struct VectorColumn {
@@ -35,12 +35,12 @@ impl VectorColumn {
             return Err(component.damaged(0, "the number of vectors"));
         }
         let present = component.footer.section(SectionKind::Presence);
-        let _charge = store.charge(present.map_or(0, |section| section.len))?;
+        let charge = store.charge(present.map_or(0, |section| section.len))?;
         let presence = component.read(store, SectionKind::Presence)?.unwrap_or_default();
         if !presence.is_empty() && presence.len() != (rows as usize).div_ceil(8) {
             return Err(component.damaged(0, "the presence bits"));
         }
-        Ok(Self { values, settings: settings.clone(), layout, presence, rows, _charge })
+        Ok(Self { values, settings: settings.clone(), layout, presence, rows, _charge: charge })
     }
 
     /// Whether a row has this vector.
@@ -48,6 +48,11 @@ impl VectorColumn {
     pub(crate) fn is_present(&self, ordinal: Ordinal) -> bool {
         self.presence.get(ordinal.index() / 8).is_none_or(|byte| byte >> (ordinal.0 % 8) & 1 == 1)
             && ordinal.0 < self.rows
+    }
+
+    /// A reader for [`VectorColumn::score`].
+    pub(crate) fn reader(&self) -> Result<PooledReader> {
+        self.values.reader()
     }
 
     /// Whether every row has this vector.
@@ -76,14 +81,20 @@ impl VectorColumn {
 
     /// Exact distances of rows to a query. Shapes: `query` is `[dim]`, `ordinals` and `out` are
     /// `[n]`.
-    pub(crate) fn score(&self, query: &[f32], ordinals: &[Ordinal], out: &mut [f32]) -> Result<()> {
+    pub(crate) fn score(
+        &self,
+        reader: &mut PooledReader,
+        query: &[f32],
+        ordinals: &[Ordinal],
+        out: &mut [f32],
+    ) -> Result<()> {
         let (layout, row_bytes) = (self.layout, self.layout.row_bytes());
         let ranges = ordinals.iter().map(move |&ordinal| {
             let start = layout.offset(ordinal);
             start..start + row_bytes
         });
         let kernel = kernels().floats(self.settings.datatype).of(self.settings.metric);
-        self.values.with_pinned(ranges, |bytes| {
+        self.values.step(reader, ranges, |bytes| {
             kernel.gather(query, Rows { bytes, layout }, ordinals, out);
         })
     }

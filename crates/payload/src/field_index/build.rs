@@ -14,7 +14,7 @@ use crate::extract::{any_value_at, is_empty_at};
 /// Bytes that are reserved at once, so that a row rarely asks.
 const STEP_BYTES: u64 = 64 << 10;
 /// Bytes of one held value while building: its entry, grown by doubling, and its part of the result.
-const POSTING_BYTES: u64 = 72;
+const POSTING_BYTES: u64 = 48;
 /// Bytes of a new text beside its characters: its node and its part of the result.
 const TEXT_BYTES: u64 = 96;
 /// Bytes of one row in the sets.
@@ -69,22 +69,21 @@ impl FieldIndexBuilder {
         let Some(next) = row.checked_add(1).filter(|_| row >= self.rows) else {
             return Err(PayloadError::RowOrder { ordinal: row, next: self.rows });
         };
-        self.reserve_for(payload, budget)?;
+        let found = self.sorted_values(payload);
+        self.reserve_for(&found, budget)?;
         self.sets.empty.insert_range(self.rows..row);
         self.rows = next;
         let first = self.pairs.len();
-        let (texts, pairs, strays) = (&mut self.texts, &mut self.pairs, &mut self.sets.strays);
-        any_value_at(payload, &self.key, &mut |value| {
-            match sort(self.kind, value) {
+        for value in found {
+            match value {
                 Sorted::Nothing => {}
-                Sorted::Text(text) => pairs.push((texts.number_of(text), row)),
-                Sorted::Key(key) => pairs.push((key, row)),
+                Sorted::Text(text) => self.pairs.push((self.texts.number_of(text), row)),
+                Sorted::Key(key) => self.pairs.push((key, row)),
                 Sorted::Stray(class) => {
-                    strays[class as usize].insert(row);
+                    self.sets.strays[class as usize].insert(row);
                 }
             }
-            false
-        });
+        }
         self.pairs[first..].sort_unstable();
         self.pairs.dedup_from(first);
         match self.pairs.len() - first {
@@ -103,26 +102,39 @@ impl FieldIndexBuilder {
         Ok(())
     }
 
+    /// What the row holds; texts already seen as the keys that stand for them.
+    fn sorted_values<'a>(&self, payload: &'a Payload) -> Vec<Sorted<'a>> {
+        let mut found = Vec::new();
+        any_value_at(payload, &self.key, &mut |value| {
+            let sorted = sort(self.kind, value);
+            let seen = match sorted {
+                Sorted::Text(text) => self.texts.numbers.get(text),
+                Sorted::Nothing | Sorted::Key(_) | Sorted::Stray(_) => None,
+            };
+            found.push(seen.map_or(sorted, |&number| Sorted::Key(number.into())));
+            false
+        });
+        found
+    }
+
     /// Reserves what the row's values may take, before any is taken.
     fn reserve_for(
         &mut self,
-        payload: &Payload,
+        found: &[Sorted<'_>],
         budget: &mut dyn Budget,
     ) -> Result<(), PayloadError> {
-        let (mut values, mut bytes, mut text_bytes) = (0, ROW_BYTES, 0);
-        any_value_at(payload, &self.key, &mut |value| {
-            match sort(self.kind, value) {
-                Sorted::Text(text) if !self.texts.numbers.contains_key(text) => {
+        let (mut bytes, mut text_bytes) = (ROW_BYTES, 0);
+        for value in found {
+            match value {
+                Sorted::Text(text) => {
                     text_bytes += text.len();
                     bytes += TEXT_BYTES + POSTING_BYTES + 2 * text.len() as u64;
                 }
-                Sorted::Text(_) | Sorted::Key(_) => bytes += POSTING_BYTES,
+                Sorted::Key(_) => bytes += POSTING_BYTES,
                 Sorted::Nothing | Sorted::Stray(_) => {}
             }
-            values += 1;
-            false
-        });
-        fits("values", self.pairs.len() + values)?;
+        }
+        fits("values", self.pairs.len() + found.len())?;
         fits("bytes of text", self.texts.bytes + text_bytes)?;
         let needed = self.needed + bytes;
         if needed > self.held {
@@ -150,6 +162,8 @@ impl FieldIndexBuilder {
         };
         for set in self.sets.all_mut() {
             set.optimize();
+            // A clone has no spare capacity.
+            *set = set.clone();
         }
         let index = FieldIndex {
             kind: self.kind,
@@ -251,8 +265,9 @@ fn by_text(texts: Texts, pairs: Vec<(i64, u32)>) -> (Values, Postings) {
 #[expect(clippy::cast_possible_truncation, reason = "lengths are checked as rows come")]
 fn by_key(mut pairs: Vec<(i64, u32)>) -> (Values, Postings) {
     pairs.sort_unstable();
-    let mut keys: Vec<i64> = Vec::new();
-    let mut starts = Vec::new();
+    let distinct = pairs.chunk_by(|a, b| a.0 == b.0).count();
+    let mut keys: Vec<i64> = Vec::with_capacity(distinct);
+    let mut starts = Vec::with_capacity(distinct + 1);
     for (at, &(key, _)) in pairs.iter().enumerate() {
         if keys.last() != Some(&key) {
             keys.push(key);
@@ -260,7 +275,6 @@ fn by_key(mut pairs: Vec<(i64, u32)>) -> (Values, Postings) {
         }
     }
     starts.push(pairs.len() as u32);
-    keys.shrink_to_fit();
     let rows = pairs.into_iter().map(|(_, row)| row).collect();
     (Values::Keys(keys), Postings::from_lists(starts, rows))
 }

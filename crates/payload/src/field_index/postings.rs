@@ -30,7 +30,8 @@ impl Postings {
             if list.len() > LIST_ROWS_MAX {
                 let mut bitmap: RoaringBitmap = rows[list].iter().collect();
                 bitmap.optimize();
-                dense.push((to_u32(value), bitmap));
+                // A clone has no spare capacity.
+                dense.push((to_u32(value), bitmap.clone()));
             } else {
                 rows.copy_within(list.clone(), kept);
                 kept += list.len();
@@ -157,9 +158,9 @@ pub(super) fn bitmap_bytes(bitmap: &RoaringBitmap) -> u64 {
     let stored = bitmap.statistics();
     size_of::<RoaringBitmap>() as u64
         + 48 * u64::from(stored.n_containers)
-        + stored.n_bytes_array_containers
+        + 2 * u64::from(stored.n_values_array_containers)
         + stored.n_bytes_run_containers
-        + stored.n_bytes_bitset_containers
+        + 8192 * u64::from(stored.n_bitset_containers)
 }
 
 /// Positions within lists whose length was checked when they were built.

@@ -1,0 +1,87 @@
+//! An engine to test with, and short ways to say what it should do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use vectorizer_engine::{Engine, EngineOptions, Hit, LeafSearch, Residency, Scratch, SearchParams};
+use vectorizer_memory::{Governor, Limits};
+use vectorizer_model::operation::PointBatch;
+use vectorizer_model::settings::{HnswSettings, Quantization, StorageType, VectorSettings};
+use vectorizer_model::vector::VectorColumn;
+use vectorizer_model::{
+    CollectionName, CollectionSettings, Datatype, Filter, Metric, Operation, Payload, PointId,
+    VectorName,
+};
+use vectorizer_vfs::Directory;
+
+pub(crate) fn governor() -> Arc<Governor> {
+    Governor::new(Limits::of_root(2 << 30))
+}
+
+/// Small bounds, and no threads: every step happens when the test asks for it.
+pub(crate) fn options() -> EngineOptions {
+    EngineOptions {
+        residency: Residency::Governed,
+        search_threads: 1,
+        build_threads: 1,
+        graph_rows_min: 20,
+        background: false,
+        disk_percent_max: 100,
+        ..EngineOptions::default()
+    }
+}
+
+pub(crate) fn open(root: &Arc<dyn Directory>) -> Engine {
+    Engine::open_in(Arc::clone(root), None, governor(), options()).expect("opens")
+}
+
+pub(crate) fn settings(dim: u32, metric: Metric) -> CollectionSettings {
+    let vector = VectorSettings {
+        dim,
+        metric,
+        datatype: Datatype::Float32,
+        on_disk: None,
+        hnsw: None,
+        quantization: None,
+    };
+    CollectionSettings {
+        vectors: BTreeMap::from([(VectorName::unnamed(), vector)]),
+        hnsw: HnswSettings::default(),
+        quantization: Quantization::Int8,
+        storage_type: StorageType::Mmap,
+        field_indexes: BTreeMap::new(),
+        on_disk_payload: false,
+        tuning: BTreeMap::new(),
+    }
+}
+
+pub(crate) fn name() -> CollectionName {
+    CollectionName::new("things").expect("a name")
+}
+
+pub(crate) fn batch(points: &[(u64, Vec<f32>)], payload: impl Fn(u64) -> Payload) -> Operation {
+    let dim = points.first().map_or(0, |(_, vector)| vector.len());
+    Operation::Upsert(PointBatch {
+        ids: points.iter().map(|(id, _)| PointId::Num(*id)).collect(),
+        vectors: vec![VectorColumn {
+            name: VectorName::unnamed(),
+            dim: u32::try_from(dim).expect("small"),
+            values: points.iter().flat_map(|(_, vector)| vector.clone()).collect(),
+            present: Vec::new(),
+        }],
+        payloads: points.iter().map(|(id, _)| payload(*id)).collect(),
+    })
+}
+
+pub(crate) fn search(engine: &Engine, query: &[f32], limit: usize, exact: bool) -> Vec<Hit> {
+    let search = LeafSearch {
+        vector: VectorName::unnamed(),
+        query: query.to_vec(),
+        filter: Filter::default(),
+        limit,
+        params: SearchParams { exact, ..SearchParams::default() },
+        distance_max: None,
+    };
+    let view = engine.view(&name()).expect("there");
+    view.search(&search, &mut Scratch::new()).expect("readable")
+}

@@ -1,0 +1,196 @@
+//! Reading regions: one reader per search, one guard per step of it.
+
+use std::iter;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::clock::Extent;
+use crate::error::{PagesError, Result};
+use crate::region::{Backing, Region};
+use crate::stats::count;
+use crate::store::{Store, Wanted, refuse_within_step};
+
+/// Tries to get all of a step's bytes while others may take them away again.
+const CONTENDED_AFTER: usize = 4;
+
+/// One search's way to read regions of a pool.
+#[derive(Debug)]
+pub struct Reader {
+    store: Arc<Store>,
+    slot: usize,
+    /// What the step pinned; empty between steps.
+    pins: Vec<Extent>,
+    hits: u64,
+    misses: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(store: Arc<Store>) -> Result<Self> {
+        let slot = store.epochs.claim();
+        let slot =
+            slot.ok_or_else(|| PagesError::TooManyReaders { readers_max: store.epochs.len() })?;
+        Ok(Self { store, slot, pins: Vec::new(), hits: 0, misses: 0 })
+    }
+
+    /// Begins a step. Keep it short: memory taken away meanwhile is given back only when it
+    /// ends. While it lasts, the thread opens no regions and begins no other step.
+    pub fn enter(&mut self) -> Guard<'_> {
+        self.pins.clear();
+        self.store.epochs.enter(self.slot);
+        Guard { reader: self, one_thread: PhantomData }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.store.epochs.give_up(self.slot);
+        count(&self.store.counters.hits, self.hits);
+        count(&self.store.counters.misses, self.misses);
+    }
+}
+
+/// A step: what it pins stays resident until it is dropped.
+#[derive(Debug)]
+pub struct Guard<'r> {
+    reader: &'r mut Reader,
+    /// Steps are counted per thread.
+    one_thread: PhantomData<*const ()>,
+}
+
+impl Guard<'_> {
+    /// Makes all bytes of `ranges` resident. They stay so until the guard is dropped, with all
+    /// that it pinned before; absent bytes are read from the file, and the thread waits.
+    ///
+    /// # Errors
+    /// [`PagesError::Read`], [`PagesError::WorkingSetTooLarge`], [`PagesError::Busy`],
+    /// [`PagesError::OutOfRange`], [`PagesError::NestedGuard`] or [`PagesError::ForeignRegion`];
+    /// nothing is pinned any more.
+    #[inline]
+    pub fn pin(
+        &mut self,
+        region: &Region,
+        ranges: impl IntoIterator<Item = Range<usize>>,
+    ) -> Result<()> {
+        let Backing::Governed(frames) = &region.backing else {
+            return check(region.len, ranges);
+        };
+        if !frames.belong_to(&self.reader.store.ledger) {
+            self.reader.pins.clear();
+            return Err(PagesError::ForeignRegion);
+        }
+        let mut absent = 0_u64;
+        let before = self.reader.pins.len();
+        for range in ranges {
+            if range.end > region.len || range.start > range.end {
+                return Err(self.out_of_range(&range, region.len));
+            }
+            if range.is_empty() {
+                continue;
+            }
+            for at in frames.extents(&range) {
+                absent += u64::from(!frames.states.touch(at));
+                self.reader.pins.push((frames.id, at));
+            }
+        }
+        let touched = (self.reader.pins.len() - before) as u64;
+        self.reader.hits += touched - absent;
+        if absent == 0 {
+            return Ok(());
+        }
+        self.reader.misses += absent;
+        self.bring_in()
+    }
+
+    /// [`Guard::pin`] of a single range.
+    ///
+    /// # Errors
+    /// As [`Guard::pin`].
+    #[inline]
+    pub fn pin_range(&mut self, region: &Region, range: Range<usize>) -> Result<()> {
+        self.pin(region, iter::once(range))
+    }
+
+    /// All bytes of a region. Only those pinned by this guard have defined content; others may be
+    /// zero or change while they are looked at.
+    #[inline]
+    pub fn bytes<'a>(&'a self, region: &'a Region) -> &'a [u8] {
+        region.bytes()
+    }
+
+    /// Leaves the step, reads what is absent, enters again, and looks again at all pins: others
+    /// may have taken some away meanwhile. After a few tries it keeps others from doing so.
+    #[cold]
+    fn bring_in(&mut self) -> Result<()> {
+        let store = Arc::clone(&self.reader.store);
+        let slot = self.reader.slot;
+        let pins = std::mem::take(&mut self.reader.pins);
+        store.epochs.leave(slot);
+        let outcome = refuse_within_step().and_then(|()| {
+            let wanted = Wanted::resolve(pins, &store.registry);
+            enter_with(&store, slot, wanted)
+        });
+        match outcome {
+            Ok(wanted) => {
+                self.reader.pins = wanted.into_extents();
+                Ok(())
+            }
+            Err(error) => {
+                store.epochs.enter(slot);
+                Err(error)
+            }
+        }
+    }
+
+    #[cold]
+    fn out_of_range(&mut self, range: &Range<usize>, len: usize) -> PagesError {
+        self.reader.pins.clear();
+        out_of_range(range, len)
+    }
+}
+
+impl Drop for Guard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.reader.store.epochs.leave(self.reader.slot);
+    }
+}
+
+/// Enters a step in which all wanted extents are resident. On failure no step is entered.
+fn enter_with(store: &Store, slot: usize, wanted: Wanted) -> Result<Wanted> {
+    for _ in 0..CONTENDED_AFTER {
+        store.bring_in(&wanted, None)?;
+        store.epochs.enter(slot);
+        if wanted.are_resident() {
+            return Ok(wanted);
+        }
+        store.epochs.leave(slot);
+    }
+    count(&store.counters.contended, 1);
+    let mut clock = store.hold_clock();
+    loop {
+        store.bring_in(&wanted, Some(&mut clock))?;
+        store.epochs.enter(slot);
+        if wanted.are_resident() {
+            return Ok(wanted);
+        }
+        // Another's read of a wanted extent failed; this thread tries it itself.
+        store.epochs.leave(slot);
+    }
+}
+
+/// Bytes that are always there need no pins, but wrong offsets are wrong everywhere.
+#[inline]
+fn check(len: usize, ranges: impl IntoIterator<Item = Range<usize>>) -> Result<()> {
+    for range in ranges {
+        if range.end > len || range.start > range.end {
+            return Err(out_of_range(&range, len));
+        }
+    }
+    Ok(())
+}
+
+#[cold]
+fn out_of_range(range: &Range<usize>, len: usize) -> PagesError {
+    PagesError::OutOfRange { start: range.start, end: range.end, len }
+}

@@ -1,0 +1,277 @@
+//! Bringing extents in and making room for them.
+
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::clock::{Clock, Extent};
+use crate::epoch::{self, Epochs};
+use crate::error::{PagesError, Result};
+use crate::frames::Frames;
+use crate::ledger::Ledger;
+use crate::registry::{Registry, lock};
+use crate::stats::{Counters, count};
+
+/// Extents taken away at once, so that one wait for steps to end serves many.
+const BATCH_EXTENTS: u64 = 64;
+/// At most this part of the pool is in limbo.
+const LIMBO_PART: u64 = 16;
+/// How long to wait for others' reads before looking again.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// Between two tries for room while all of it is being read into.
+const BUSY_PAUSE: Duration = Duration::from_micros(100);
+/// Tries before giving up: five seconds.
+const BUSY_TRIES: usize = 50_000;
+
+/// What all regions and readers of a pool share.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) epochs: Epochs,
+    pub(crate) registry: Registry,
+    pub(crate) counters: Counters,
+    clock: Mutex<Clock>,
+    /// Signals that extents left transit.
+    settled: Condvar,
+    transit: Mutex<()>,
+    extent_bits: u32,
+}
+
+/// Extents that one step needs, and their frames.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// Sorted, each once.
+    extents: Vec<(Arc<Frames>, usize)>,
+    /// The same by number, not to be taken away meanwhile.
+    spared: Vec<Extent>,
+}
+
+impl Wanted {
+    /// Looks up what is still open.
+    pub(crate) fn resolve(mut spared: Vec<Extent>, registry: &Registry) -> Self {
+        spared.sort_unstable();
+        spared.dedup();
+        let mut extents: Vec<(Arc<Frames>, usize)> = Vec::with_capacity(spared.len());
+        for &(id, at) in &spared {
+            let frames = match extents.last() {
+                Some((last, _)) if last.id == id => Some(Arc::clone(last)),
+                _ => registry.get(id),
+            };
+            extents.extend(frames.map(|frames| (frames, at)));
+        }
+        Self { extents, spared }
+    }
+
+    fn bytes(&self) -> u64 {
+        let bytes = |(frames, at): &(Arc<Frames>, usize)| frames.run_bytes(&(*at..at + 1));
+        self.extents.iter().map(bytes).sum()
+    }
+
+    /// Whether all are resident. Within a step they then stay so.
+    pub(crate) fn are_resident(&self) -> bool {
+        self.extents.iter().all(|(frames, at)| frames.states.rescue(*at))
+    }
+
+    pub(crate) fn into_extents(self) -> Vec<Extent> {
+        self.spared
+    }
+}
+
+impl Store {
+    pub(crate) fn new(ledger: Arc<Ledger>, readers_max: usize, extent_bits: u32) -> Self {
+        Self {
+            ledger,
+            epochs: Epochs::new(readers_max),
+            registry: Registry::default(),
+            counters: Counters::default(),
+            clock: Mutex::default(),
+            settled: Condvar::new(),
+            transit: Mutex::default(),
+            extent_bits,
+        }
+    }
+
+    pub(crate) fn extent_bits(&self) -> u32 {
+        self.extent_bits
+    }
+
+    /// Keeps others from marking extents while the returned guard lives.
+    pub(crate) fn hold_clock(&self) -> MutexGuard<'_, Clock> {
+        lock(&self.clock)
+    }
+
+    /// Charges `bytes`, taking extents away as needed. The caller is in no step and holds
+    /// nothing that others wait for.
+    pub(crate) fn charge(&self, bytes: u64) -> Result<()> {
+        if self.ledger.try_charge(bytes) {
+            return Ok(());
+        }
+        refuse_within_step()?;
+        self.make_room(&mut lock(&self.clock), bytes, &[])
+    }
+
+    /// Takes extents away until no more than the capacity is charged.
+    pub(crate) fn shrink_to_capacity(&self) -> Result<()> {
+        refuse_within_step()?;
+        let mut clock = lock(&self.clock);
+        let mut tries = 0;
+        loop {
+            let over = self.ledger.used().saturating_sub(self.ledger.capacity());
+            if over == 0 {
+                return Ok(());
+            }
+            let freed = self.take_away(&mut clock, over, &[], &mut tries)?;
+            self.ledger.release(freed);
+        }
+    }
+
+    /// Makes all wanted extents resident at some moment, not necessarily the same one. `clock` is
+    /// given by who holds it already.
+    pub(crate) fn bring_in(&self, wanted: &Wanted, clock: Option<&mut Clock>) -> Result<()> {
+        let (needed, capacity) = (wanted.bytes(), self.ledger.room());
+        if needed > capacity {
+            return Err(PagesError::WorkingSetTooLarge { needed, capacity });
+        }
+        let absent = |(frames, at): &&(Arc<Frames>, usize)| {
+            !frames.states.rescue(*at) && frames.states.is_absent(*at)
+        };
+        let missing: Vec<_> = wanted.extents.iter().filter(absent).collect();
+        if !missing.is_empty() {
+            let bytes = |(frames, at): &&(Arc<Frames>, usize)| frames.run_bytes(&(*at..at + 1));
+            let bytes = missing.iter().map(bytes).sum();
+            if !self.ledger.try_charge(bytes) {
+                match clock {
+                    Some(clock) => self.make_room(clock, bytes, &wanted.spared)?,
+                    None => self.make_room(&mut lock(&self.clock), bytes, &wanted.spared)?,
+                }
+            }
+            let read = self.read_charged(&missing);
+            self.announce();
+            read?;
+        }
+        for (frames, at) in &wanted.extents {
+            self.wait_settled(frames, *at);
+        }
+        Ok(())
+    }
+
+    /// Claims and reads charged extents; releases what others claimed first and what failed.
+    fn read_charged(&self, missing: &[&(Arc<Frames>, usize)]) -> Result<()> {
+        let mut runs: Vec<(&Arc<Frames>, Range<usize>)> = Vec::new();
+        for (frames, at) in missing {
+            if !frames.states.claim(*at) {
+                self.ledger.release(frames.run_bytes(&(*at..at + 1)));
+                continue;
+            }
+            match runs.last_mut() {
+                Some((of, run)) if of.id == frames.id && run.end == *at => run.end += 1,
+                _ => runs.push((frames, *at..at + 1)),
+            }
+        }
+        let mut outcome = Ok(());
+        for (frames, run) in runs {
+            if outcome.is_err() {
+                frames.abandon_claimed(run);
+                continue;
+            }
+            count(&self.counters.reads, 1);
+            count(&self.counters.bytes_read, frames.run_bytes(&run));
+            outcome = frames.read_claimed(run);
+        }
+        outcome
+    }
+
+    /// Charges `bytes`, from free capacity or from what others lose; what was taken away goes
+    /// to this caller and nobody in between.
+    fn make_room(&self, clock: &mut Clock, bytes: u64, spared: &[Extent]) -> Result<()> {
+        let (mut got, mut tries) = (0, 0);
+        loop {
+            if got >= bytes {
+                self.ledger.release(got - bytes);
+                break;
+            }
+            let capacity = self.ledger.room();
+            if bytes > capacity {
+                self.ledger.release(got);
+                let needed = bytes;
+                return Err(PagesError::WorkingSetTooLarge { needed, capacity });
+            }
+            if self.ledger.try_charge(bytes - got) {
+                break;
+            }
+            match self.take_away(clock, bytes - got, spared, &mut tries) {
+                Ok(freed) => got += freed,
+                Err(error) => {
+                    self.ledger.release(got);
+                    return Err(error);
+                }
+            }
+        }
+        // The next batch outlives its steps while this caller reads.
+        if clock.limbo_is_empty() {
+            clock.mark(self.batch_bytes(), spared, &self.registry, &self.epochs);
+        }
+        Ok(())
+    }
+
+    /// Takes a batch away and returns its bytes, still charged; none if all was rescued or is
+    /// being read into.
+    fn take_away(
+        &self,
+        clock: &mut Clock,
+        bytes: u64,
+        spared: &[Extent],
+        tries: &mut usize,
+    ) -> Result<u64> {
+        let mut marked = true;
+        if clock.limbo_is_empty() {
+            let bytes = bytes.max(self.batch_bytes());
+            marked = clock.mark(bytes, spared, &self.registry, &self.epochs) > 0;
+        }
+        let (extents, freed) = clock.settle(&self.epochs);
+        self.announce();
+        count(&self.counters.evictions, extents);
+        if freed == 0 {
+            *tries += 1;
+            if *tries > BUSY_TRIES {
+                let capacity = self.ledger.capacity();
+                return Err(PagesError::Busy { capacity });
+            }
+        }
+        if !marked {
+            thread::sleep(BUSY_PAUSE);
+        }
+        Ok(freed)
+    }
+
+    fn batch_bytes(&self) -> u64 {
+        let batch = BATCH_EXTENTS << self.extent_bits;
+        batch.min(self.ledger.room() / LIMBO_PART).max(1)
+    }
+
+    /// Wakes whoever waits for extents in transit.
+    fn announce(&self) {
+        drop(lock(&self.transit));
+        self.settled.notify_all();
+    }
+
+    fn wait_settled(&self, frames: &Frames, at: usize) {
+        if !frames.states.in_transit(at) {
+            return;
+        }
+        let mut transit = lock(&self.transit);
+        while frames.states.in_transit(at) {
+            let waited = self.settled.wait_timeout(transit, LOOK_AGAIN);
+            transit = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// A thread in a step would wait for its own step to end.
+pub(crate) fn refuse_within_step() -> Result<()> {
+    if epoch::in_step() {
+        return Err(PagesError::NestedGuard);
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! One case per promise.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use vectorizer_memory::{Class, Governor, Limits};
+use vectorizer_pages::{Config, Open, PageKind, PagesError, Pool, Region, Residency};
+use vectorizer_vfs::{Access, OsDirectory};
+
+use crate::fixture::{MIB, PAGE, PatternFile, check, governed, governor, pattern, pool};
+
+fn read(pool: &Pool, region: &Region, start: usize, end: usize) {
+    let mut reader = pool.reader().unwrap();
+    let mut guard = reader.enter();
+    guard.pin_range(region, start..end).unwrap();
+    check(&guard.bytes(region)[start..end], start);
+}
+
+#[test]
+fn pinned_ranges_read_as_the_file_and_adjacent_pages_in_one_read() {
+    let governor = governor();
+    let pool = pool(&governor, MIB, PAGE);
+    let file = PatternFile::new(64 * PAGE);
+    let region = governed(&pool, &file);
+    read(&pool, &region, 5, 20 * PAGE + 1);
+    assert_eq!(file.reads.load(SeqCst), 1);
+    read(&pool, &region, 19 * PAGE, 22 * PAGE);
+    assert_eq!(file.reads.load(SeqCst), 2);
+    let stats = pool.stats();
+    assert_eq!((stats.misses, stats.hits, stats.bytes_read), (22, 2, 22 * PAGE as u64));
+}
+
+#[test]
+fn a_part_of_a_file_is_a_region() {
+    let pool = pool(&governor(), MIB, 4 * PAGE);
+    let file = PatternFile::new(11 * PAGE);
+    let part = Open::whole(Residency::Governed)
+        .range(2 * PAGE as u64..10 * PAGE as u64 - 7)
+        .kind(PageKind::Links);
+    let region = pool.open(file, &part).unwrap();
+    assert_eq!(region.len(), 8 * PAGE - 7);
+    let mut reader = pool.reader().unwrap();
+    let mut guard = reader.enter();
+    guard.pin_range(&region, 3 * PAGE..region.len()).unwrap();
+    check(&guard.bytes(&region)[3 * PAGE..], 5 * PAGE);
+    assert_eq!(guard.bytes(&region).len(), region.len());
+    let beyond = guard.pin_range(&region, 0..region.len() + 1);
+    assert!(matches!(beyond, Err(PagesError::OutOfRange { .. })));
+}
+
+#[test]
+fn a_region_that_does_not_cover_pages_is_refused() {
+    let pool = pool(&governor(), MIB, PAGE);
+    for (len, range) in [(PAGE + 1, 0..PAGE as u64 + 1), (PAGE, 1..2), (PAGE, 0..8192)] {
+        let open = Open::whole(Residency::Governed).range(range);
+        let refused = pool.open(PatternFile::new(len), &open);
+        assert!(matches!(refused, Err(PagesError::Misaligned { .. })));
+    }
+    let empty = governed(&pool, &PatternFile::new(0));
+    assert!(empty.is_empty());
+    read(&pool, &empty, 0, 0);
+}
+
+#[test]
+fn everything_comes_back() {
+    let governor = governor();
+    let pool = pool(&governor, MIB, PAGE);
+    assert_eq!(governor.usage().classes[Class::IndexPages.index()].1, MIB as u64);
+    let before = pool.stats().used;
+    let region = governed(&pool, &PatternFile::new(4 * MIB));
+    for start in (0..4 * MIB).step_by(16 * PAGE) {
+        read(&pool, &region, start, start + 16 * PAGE);
+    }
+    assert!(pool.stats().evictions > 0);
+    assert!(pool.stats().used <= MIB as u64);
+    drop(region);
+    assert_eq!(pool.stats().used, before);
+    drop(pool);
+    assert_eq!(governor.reserved(), 0);
+}
+
+#[test]
+fn a_region_outlives_its_pool_under_the_same_reservation() {
+    let governor = governor();
+    let pool = pool(&governor, MIB, PAGE);
+    let region = governed(&pool, &PatternFile::new(PAGE));
+    drop(pool);
+    assert_eq!(governor.reserved(), MIB as u64);
+    drop(region);
+    assert_eq!(governor.reserved(), 0);
+}
+
+#[test]
+fn pinned_regions_are_read_at_open_or_refused() {
+    let governor = Governor::new(Limits::of_root(3 * MIB as u64));
+    let pool = pool(&governor, MIB, PAGE);
+    let tenant = governor.tenant("acme");
+    let open = Open::whole(Residency::Pinned).tenant(tenant);
+    let too_large = pool.open(PatternFile::new(2 * MIB), &open);
+    assert!(matches!(too_large, Err(PagesError::Memory(_))));
+    assert_eq!(governor.reserved(), MIB as u64);
+    let region = pool.open(PatternFile::new(MIB), &open).unwrap();
+    assert_eq!(&*governor.usage().tenants[0].name, "acme");
+    assert!(region.reserved() >= MIB as u64);
+    read(&pool, &region, 0, MIB);
+    drop(region);
+    assert_eq!(governor.reserved(), MIB as u64);
+}
+
+#[test]
+fn mapped_and_governed_regions_of_a_real_file_read_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes: Vec<u8> = (0..MIB).map(pattern).collect();
+    let mut file = std::fs::File::create(folder.path().join("component")).unwrap();
+    file.write_all(&bytes).unwrap();
+    file.sync_all().unwrap();
+    let directory = OsDirectory::open(folder.path()).unwrap();
+    let pool = pool(&governor(), MIB / 2, PAGE);
+    for (residency, access) in [
+        (Residency::Mapped, Access::Read),
+        (Residency::Governed, Access::ReadDirect),
+        (Residency::Pinned, Access::ReadDirect),
+    ] {
+        let file = directory.open("component", access).unwrap();
+        let open = Open::whole(residency).range(PAGE as u64..MIB as u64);
+        let region = pool.open(file, &open).unwrap();
+        assert_eq!(region.residency(), residency);
+        region.prefetch([0..10, 5000..90_000]);
+        let mut reader = pool.reader().unwrap();
+        for start in (0..region.len() - 3000).step_by(9973) {
+            let mut guard = reader.enter();
+            guard.pin_range(&region, start..start + 3000).unwrap();
+            check(&guard.bytes(&region)[start..start + 3000], PAGE + start);
+        }
+    }
+    let unmappable = pool.open(PatternFile::new(PAGE), &Open::whole(Residency::Mapped));
+    assert!(matches!(unmappable, Err(PagesError::NotMappable)));
+}
+
+#[test]
+fn a_pool_changes_its_size_under_readers() {
+    let governor = governor();
+    let pool = pool(&governor, 2 * MIB, PAGE);
+    let region = governed(&pool, &PatternFile::new(4 * MIB));
+    read(&pool, &region, 0, MIB);
+    pool.resize(MIB as u64 / 4).unwrap();
+    assert_eq!(governor.reserved(), MIB as u64 / 4);
+    assert!(pool.stats().used <= MIB as u64 / 4);
+    read(&pool, &region, 0, MIB / 8);
+    assert!(matches!(pool.resize(5), Err(PagesError::WorkingSetTooLarge { .. })));
+    pool.resize(2 * MIB as u64).unwrap();
+    read(&pool, &region, 0, MIB);
+    assert!(matches!(pool.resize(2 << 30), Err(PagesError::Memory(_))));
+}
+
+#[test]
+fn readers_are_bounded_and_come_back() {
+    let governor = governor();
+    let config = Config { capacity: MIB as u64, extent_bytes: PAGE, readers_max: 2 };
+    let pool = Pool::new(&governor, config).unwrap();
+    let _one = pool.reader().unwrap();
+    let two = pool.reader().unwrap();
+    assert!(matches!(pool.reader(), Err(PagesError::TooManyReaders { readers_max: 2 })));
+    drop(two);
+    assert!(pool.reader().is_ok());
+}
+
+#[test]
+fn a_reader_of_another_pool_is_refused() {
+    let governor = governor();
+    let (one, other) = (pool(&governor, MIB, PAGE), pool(&governor, MIB, PAGE));
+    let region = governed(&one, &PatternFile::new(PAGE));
+    let mut reader = other.reader().unwrap();
+    let refused = reader.enter().pin_range(&region, 0..1);
+    assert!(matches!(refused, Err(PagesError::ForeignRegion)));
+    drop(Arc::clone(&one));
+}
