@@ -1,7 +1,7 @@
 //! Why the engine refused or failed.
 
 use vectorizer_hnsw::HnswError;
-use vectorizer_log::LogError;
+pub use vectorizer_log::LogError;
 use vectorizer_memory::MemoryError;
 use vectorizer_model::encode::DecodeError;
 use vectorizer_model::{CollectionName, KeyPath, ShardId};
