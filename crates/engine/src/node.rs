@@ -9,7 +9,7 @@ use vectorizer_memory::{Governor, Reservation, Tenant};
 use vectorizer_model::settings::StorageType;
 use vectorizer_model::{Operation, SequenceNumber, ShardId};
 use vectorizer_pages::{Pool, Residency};
-use vectorizer_segment::Store;
+use vectorizer_segment::{Frames, Store};
 use vectorizer_vfs::Directory;
 
 use crate::apply::Applied;
@@ -32,7 +32,7 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) governor: Arc<Governor>,
-    pub(crate) pool: Arc<Pool>,
+    frames: Arc<Frames>,
     pub(crate) config: EngineOptions,
     log: OnceLock<Log<Pending>>,
     closing: AtomicBool,
@@ -40,7 +40,8 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(governor: Arc<Governor>, pool: Arc<Pool>, config: EngineOptions) -> Self {
-        Self { governor, pool, config, log: OnceLock::new(), closing: AtomicBool::new(false) }
+        let frames = Arc::new(Frames::new(pool));
+        Self { governor, frames, config, log: OnceLock::new(), closing: AtomicBool::new(false) }
     }
 
     /// The choke point of storage types: how the bytes of every segment are held, wherever it
@@ -57,7 +58,7 @@ impl Node {
         };
         Store {
             directory,
-            pool: Arc::clone(&self.pool),
+            frames: Arc::clone(&self.frames),
             residency,
             governor: Arc::clone(&self.governor),
             tenant: tenant.clone(),

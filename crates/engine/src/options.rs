@@ -2,7 +2,7 @@
 
 use vectorizer_log::Durability;
 use vectorizer_model::bytes::{GIB, MIB};
-use vectorizer_pages::{PoolConfig, Residency};
+use vectorizer_pages::{Config as PoolConfig, Residency};
 
 /// How an engine is opened. The defaults suit one node on a few cores.
 #[derive(Debug, Clone)]

@@ -41,7 +41,7 @@ impl Inner {
                 catalogue
             }
         };
-        let pool = Pool::new(Arc::clone(&governor), options.pool.clone())?;
+        let pool = Pool::new(&governor, options.pool)?;
         let mut log_config = LogConfig::new(catalogue.node);
         log_config.durability = options.durability;
         let node = Arc::new(Node::new(governor, pool, options));

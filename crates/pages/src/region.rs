@@ -78,6 +78,17 @@ impl Region {
         }
     }
 
+    /// All its bytes, if they are always there: a mapped or a pinned region needs no step.
+    #[inline]
+    pub fn stable_bytes(&self) -> Option<&[u8]> {
+        match &self.backing {
+            Backing::Governed(_) => None,
+            Backing::Mapped { .. } | Backing::Pinned { .. } | Backing::Empty(_) => {
+                Some(self.bytes())
+            }
+        }
+    }
+
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.backing {

@@ -7,7 +7,7 @@ use vectorizer_quantize::{QueryCodes, ScalarQuantizer};
 use crate::component::ComponentRef;
 use crate::error::Result;
 use crate::footer::SectionKind;
-use crate::store::{OpenComponent, PagedSection, Store};
+use crate::store::{OpenComponent, PagedSection, PooledReader, Store};
 
 #[derive(Debug)]
 pub(crate) struct CodeColumn {
@@ -38,19 +38,15 @@ impl CodeColumn {
         &self.quantizer
     }
 
-    /// Asks the processor for rows that will be scored soon.
-    pub(crate) fn prefetch(&self, ordinals: &[Ordinal]) {
-        let layout = self.layout;
-        // Nothing is pinned: bytes that are not resident are only hinted at, never read.
-        let hinted = self.codes.with_pinned(std::iter::empty(), |bytes| {
-            prefetch_rows(Rows { bytes, layout }, ordinals);
-        });
-        debug_assert!(hinted.is_ok(), "pinning nothing cannot fail");
+    /// A reader for [`CodeColumn::score`].
+    pub(crate) fn reader(&self) -> Result<PooledReader> {
+        self.codes.reader()
     }
 
     /// Approximate distances of rows. Shapes: `ordinals` and `out` are `[n]`.
     pub(crate) fn score(
         &self,
+        reader: &mut PooledReader,
         query: &QueryCodes,
         ordinals: &[Ordinal],
         out: &mut [f32],
@@ -60,7 +56,11 @@ impl CodeColumn {
             let start = layout.offset(ordinal);
             start..start + row_bytes
         });
-        self.codes.with_pinned(ranges, |bytes| query.score(Rows { bytes, layout }, ordinals, out))
+        self.codes.step(reader, ranges, |bytes| {
+            let rows = Rows { bytes, layout };
+            prefetch_rows(rows, ordinals);
+            query.score(rows, ordinals, out);
+        })
     }
 
     /// Bytes of a copy of all codes in memory.
@@ -107,7 +107,6 @@ impl RowScorer for LoadedCodes {
     }
 
     fn score(&self, row: Ordinal, ordinals: &[Ordinal], out: &mut [f32]) {
-        let query = self.quantizer.query_from_codes(self.columns().row(row));
-        query.score(self.columns(), ordinals, out);
+        self.quantizer.score_row(self.columns().row(row), self.columns(), ordinals, out);
     }
 }

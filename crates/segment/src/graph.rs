@@ -8,7 +8,7 @@ use vectorizer_vfs::Directory;
 use crate::component::{ComponentHead, ComponentRef, ComponentWriter};
 use crate::error::{Result, SegmentError};
 use crate::footer::SectionKind;
-use crate::store::{OpenComponent, PagedSection, Store};
+use crate::store::{OpenComponent, PagedSection, PooledReader, Store};
 
 #[derive(Debug)]
 pub(crate) struct GraphColumn {
@@ -43,29 +43,35 @@ impl GraphColumn {
     }
 
     /// The graph as a search reads it.
-    pub(crate) fn links(&self) -> PagedLinks<'_> {
-        PagedLinks(self)
+    ///
+    /// # Errors
+    /// If there are too many readers.
+    pub(crate) fn links(&self) -> Result<PagedLinks<'_>> {
+        Ok(PagedLinks { graph: self, reader: self.section.reader()? })
     }
 }
 
 /// The links of a stored graph.
 #[derive(Debug)]
-pub(crate) struct PagedLinks<'a>(&'a GraphColumn);
+pub(crate) struct PagedLinks<'a> {
+    graph: &'a GraphColumn,
+    reader: PooledReader,
+}
 
 impl Links for PagedLinks<'_> {
     type Error = SegmentError;
 
     fn rows(&self) -> usize {
-        self.0.rows
+        self.graph.rows
     }
 
     fn entry(&self) -> Option<(Ordinal, u8)> {
-        self.0.upper.entry()
+        self.graph.upper.entry()
     }
 
     fn prefetch(&mut self, ordinals: &[Ordinal]) {
-        let (layout, start) = (self.0.layout, self.0.blocks);
-        let hinted = self.0.section.with_pinned(std::iter::empty(), |bytes| {
+        let (layout, start) = (self.graph.layout, self.graph.blocks);
+        let hinted = self.graph.section.step(&mut self.reader, std::iter::empty(), |bytes| {
             let bytes = bytes.get(start..).unwrap_or_default();
             vectorizer_kernels::prefetch_rows(vectorizer_kernels::Rows { bytes, layout }, ordinals);
         });
@@ -74,13 +80,13 @@ impl Links for PagedLinks<'_> {
 
     fn neighbors(&mut self, level: u8, of: Ordinal, out: &mut Vec<Ordinal>) -> Result<()> {
         if level > 0 {
-            self.0.upper.neighbors(level, of, out);
+            self.graph.upper.neighbors(level, of, out);
             return Ok(());
         }
-        let at = self.0.blocks + self.0.layout.offset(of);
-        let range = at..at + self.0.layout.row_bytes();
-        let rows = self.0.rows;
-        self.0.section.with_pinned(std::iter::once(range.clone()), |bytes| {
+        let at = self.graph.blocks + self.graph.layout.offset(of);
+        let range = at..at + self.graph.layout.row_bytes();
+        let rows = self.graph.rows;
+        self.graph.section.step(&mut self.reader, std::iter::once(range.clone()), |bytes| {
             decode_block(bytes.get(range).unwrap_or_default(), rows, out)
         })??;
         Ok(())

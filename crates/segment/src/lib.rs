@@ -38,4 +38,4 @@ pub use graph::write_graph;
 pub use payloads::{PatchRow, read_tombstones, write_tombstones};
 pub use search::{Nearest, SegmentQuery, SegmentSearchError};
 pub use segment::{Segment, SegmentRecord};
-pub use store::Store;
+pub use store::{Frames, Store};

@@ -10,6 +10,7 @@ use crate::codes::CodeColumn;
 use crate::error::{Result, SegmentError};
 use crate::graph::GraphColumn;
 use crate::segment::Segment;
+use crate::store::PooledReader;
 use crate::vectors::VectorColumn;
 
 /// Rows that are scored in one call.
@@ -69,11 +70,19 @@ impl Segment {
     ) -> SearchResult<Vec<Scored>, F::Error> {
         let Some(parts) = self.parts(query.vector) else { return Ok(Vec::new()) };
         let rows = self.rows();
-        let mut exact = ExactScorer { column: &parts.column, query: query.query };
+        let mut exact = ExactScorer {
+            column: &parts.column,
+            query: query.query,
+            reader: parts.column.reader()?,
+        };
         let Some(codes) = parts.codes.as_ref().filter(|_| !query.exact) else {
             return scan(rows, &mut exact, selection, query.limit);
         };
-        let mut approximate = CodeScorer { codes, query: codes.quantizer().query(query.query) };
+        let mut approximate = CodeScorer {
+            codes,
+            query: codes.quantizer().query(query.query),
+            reader: codes.reader()?,
+        };
         let wanted = query.limit.max(query.rescored);
         let candidates = match parts.graph.as_ref() {
             Some(graph) if !scan_is_cheaper(codes, selection, rows) => {
@@ -105,7 +114,7 @@ fn walk<F: Selection>(
     query: &SegmentQuery<'_>,
     scratch: &mut Scratch,
 ) -> SearchResult<Option<Vec<Scored>>, F::Error> {
-    let mut links = graph.links();
+    let mut links = graph.links()?;
     let rows = vectorizer_hnsw::Links::rows(&links) as u64;
     let admitted = selection.cardinality().rows().min(rows);
     let seeds = if admitted < rows { seeds(selection, rows)? } else { Vec::new() };
@@ -223,6 +232,7 @@ impl Nearest {
 struct ExactScorer<'a> {
     column: &'a VectorColumn,
     query: &'a [f32],
+    reader: PooledReader,
 }
 
 impl Scorer for ExactScorer<'_> {
@@ -231,23 +241,23 @@ impl Scorer for ExactScorer<'_> {
     fn prefetch(&mut self, _: &[Ordinal]) {}
 
     fn score(&mut self, ordinals: &[Ordinal], out: &mut [f32]) -> Result<()> {
-        self.column.score(self.query, ordinals, out)
+        self.column.score(&mut self.reader, self.query, ordinals, out)
     }
 }
 
 struct CodeScorer<'a> {
     codes: &'a CodeColumn,
     query: QueryCodes,
+    reader: PooledReader,
 }
 
 impl Scorer for CodeScorer<'_> {
     type Error = SegmentError;
 
-    fn prefetch(&mut self, ordinals: &[Ordinal]) {
-        self.codes.prefetch(ordinals);
-    }
+    /// Rows are asked for where they are pinned, at the start of each score.
+    fn prefetch(&mut self, _: &[Ordinal]) {}
 
     fn score(&mut self, ordinals: &[Ordinal], out: &mut [f32]) -> Result<()> {
-        self.codes.score(&self.query, ordinals, out)
+        self.codes.score(&mut self.reader, &self.query, ordinals, out)
     }
 }

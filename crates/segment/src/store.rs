@@ -1,15 +1,15 @@
 //! What segments are opened with: a folder, page frames and a budget.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use vectorizer_memory::{Class, Governor, Reservation, Tenant};
-use vectorizer_pages::{Pool, Region, Residency};
+use vectorizer_pages::{Open, PageKind, Pool, Reader, Region, Residency};
 use vectorizer_vfs::{Access, Directory};
 
 use crate::component::{self, ComponentRef};
 use crate::error::{Result, SegmentError};
-use crate::footer::{Footer, Section, SectionKind};
+use crate::footer::{ComponentKind, Footer, Section, SectionKind};
 
 /// Where a shard's segments lie and what they may use.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub struct Store {
     /// The shard's folder.
     pub directory: Arc<dyn Directory>,
     /// Page frames for all that is read.
-    pub pool: Arc<Pool>,
+    pub frames: Arc<Frames>,
     /// How component bytes are held.
     pub residency: Residency,
     /// Accounts for what lives outside of page frames.
@@ -33,24 +33,69 @@ impl Store {
     }
 }
 
+/// Page frames, and readers of them that wait for their next search.
+#[derive(Debug)]
+pub struct Frames {
+    pool: Arc<Pool>,
+    idle: Mutex<Vec<Reader>>,
+}
+
+impl Frames {
+    /// Frames of a pool.
+    pub fn new(pool: Arc<Pool>) -> Self {
+        Self { pool, idle: Mutex::default() }
+    }
+
+    fn reader(self: &Arc<Self>) -> Result<PooledReader> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match idle {
+            Some(reader) => reader,
+            None => self.pool.reader()?,
+        };
+        Ok(PooledReader { frames: Arc::clone(self), reader: Some(reader) })
+    }
+}
+
+/// A reader that goes back to the idle ones.
+#[derive(Debug)]
+pub(crate) struct PooledReader {
+    frames: Arc<Frames>,
+    reader: Option<Reader>,
+}
+
+impl Drop for PooledReader {
+    fn drop(&mut self) {
+        let mut idle = self.frames.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.extend(self.reader.take());
+    }
+}
+
 /// An open component: its footer, and its bytes through page frames.
 #[derive(Debug)]
 pub(crate) struct OpenComponent {
     pub(crate) reference: ComponentRef,
     pub(crate) footer: Footer,
     region: Arc<Region>,
-    pool: Arc<Pool>,
+    frames: Arc<Frames>,
 }
 
 impl OpenComponent {
     pub(crate) fn open(store: &Store, reference: &ComponentRef) -> Result<Self> {
         let access = match store.residency {
-            Residency::Mapped => Access::Read,
-            Residency::Governed | Residency::Pinned => Access::ReadDirect,
+            Residency::Governed => Access::ReadDirect,
+            Residency::Mapped | Residency::Pinned => Access::Read,
         };
         let (file, footer) = component::open(&*store.directory, reference, access)?;
-        let region = Arc::new(store.pool.open(file, store.residency)?);
-        Ok(Self { reference: reference.clone(), footer, region, pool: Arc::clone(&store.pool) })
+        let kind = match reference.kind {
+            ComponentKind::Graph => PageKind::Links,
+            ComponentKind::Codes => PageKind::Codes,
+            ComponentKind::Vectors => PageKind::Vectors,
+            _ => PageKind::Other,
+        };
+        let open = Open::whole(store.residency).kind(kind).tenant(store.tenant.clone());
+        let region = Arc::new(store.frames.pool.open(file, &open)?);
+        let frames = Arc::clone(&store.frames);
+        Ok(Self { reference: reference.clone(), footer, region, frames })
     }
 
     pub(crate) fn damaged(&self, offset: u64, what: &'static str) -> SegmentError {
@@ -60,19 +105,20 @@ impl OpenComponent {
     /// A section that must be there.
     pub(crate) fn section(&self, kind: SectionKind) -> Result<PagedSection> {
         let section = self.footer.section(kind).ok_or_else(|| self.damaged(0, "a section"))?;
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         Ok(PagedSection {
             region: Arc::clone(&self.region),
-            pool: Arc::clone(&self.pool),
-            section: *section,
+            frames: Arc::clone(&self.frames),
+            range: place(section.offset)..place(section.offset + section.len),
         })
     }
 
     /// A section's checked bytes, for tables that live in memory; none if it is not there.
     pub(crate) fn read(&self, store: &Store, kind: SectionKind) -> Result<Option<Vec<u8>>> {
-        self.footer
-            .section(kind)
-            .map(|section| component::read_section(&*store.directory, &self.reference, section))
-            .transpose()
+        let read = |section: &Section| {
+            component::read_section(&*store.directory, &self.reference, section)
+        };
+        self.footer.section(kind).map(read).transpose()
     }
 }
 
@@ -80,30 +126,53 @@ impl OpenComponent {
 #[derive(Debug, Clone)]
 pub(crate) struct PagedSection {
     region: Arc<Region>,
-    pool: Arc<Pool>,
-    section: Section,
+    frames: Arc<Frames>,
+    range: Range<usize>,
 }
 
 impl PagedSection {
     /// Bytes of the section.
     pub(crate) fn len(&self) -> usize {
-        usize::try_from(self.section.len).unwrap_or(usize::MAX)
+        self.range.len()
+    }
+
+    /// A reader for many steps of one search.
+    pub(crate) fn reader(&self) -> Result<PooledReader> {
+        self.frames.reader()
+    }
+
+    /// One step with a reader of its own; see [`PagedSection::step`].
+    pub(crate) fn with_pinned<T>(
+        &self,
+        ranges: impl Iterator<Item = Range<usize>>,
+        with: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T> {
+        match self.region.stable_bytes() {
+            Some(bytes) => Ok(with(bytes.get(self.range.clone()).unwrap_or_default())),
+            None => self.step(&mut self.reader()?, ranges, with),
+        }
     }
 
     /// Runs `with` on the section's bytes, of which the given ranges are resident; the others are
     /// unspecified.
-    pub(crate) fn with_pinned<T>(
+    #[inline]
+    pub(crate) fn step<T>(
         &self,
-        ranges: impl Iterator<Item = Range<usize>> + Clone,
+        reader: &mut PooledReader,
+        ranges: impl Iterator<Item = Range<usize>>,
         with: impl FnOnce(&[u8]) -> T,
     ) -> Result<T> {
-        let start = self.section.offset;
-        let absolute = ranges.map(|r| start + r.start as u64..start + r.end as u64);
-        let end = start + self.section.len;
-        let (from, to) = (usize::try_from(start), usize::try_from(end));
-        Ok(self.pool.with_pinned(&self.region, absolute, |bytes| {
-            with(bytes.get(from.unwrap_or(0)..to.unwrap_or(0)).unwrap_or_default())
-        })?)
+        if let Some(bytes) = self.region.stable_bytes() {
+            return Ok(with(bytes.get(self.range.clone()).unwrap_or_default()));
+        }
+        let Some(reader) = reader.reader.as_mut() else {
+            return self.with_pinned(ranges, with);
+        };
+        let start = self.range.start;
+        let mut guard = reader.enter();
+        guard.pin(&self.region, ranges.map(|range| start + range.start..start + range.end))?;
+        let bytes = guard.bytes(&self.region);
+        Ok(with(bytes.get(self.range.clone()).unwrap_or_default()))
     }
 
     /// Reads one little-endian word of `N` bytes from a table of such words.

@@ -8,7 +8,7 @@ use vectorizer_model::{Ordinal, RowLayout};
 use crate::component::ComponentRef;
 use crate::error::Result;
 use crate::footer::SectionKind;
-use crate::store::{OpenComponent, PagedSection, Store};
+use crate::store::{OpenComponent, PagedSection, PooledReader, Store};
 
 #[derive(Debug)]
 pub(crate) struct VectorColumn {
@@ -50,6 +50,11 @@ impl VectorColumn {
             && ordinal.0 < self.rows
     }
 
+    /// A reader for [`VectorColumn::score`].
+    pub(crate) fn reader(&self) -> Result<PooledReader> {
+        self.values.reader()
+    }
+
     /// Whether every row has this vector.
     pub(crate) fn is_complete(&self) -> bool {
         self.presence.is_empty()
@@ -76,14 +81,20 @@ impl VectorColumn {
 
     /// Exact distances of rows to a query. Shapes: `query` is `[dim]`, `ordinals` and `out` are
     /// `[n]`.
-    pub(crate) fn score(&self, query: &[f32], ordinals: &[Ordinal], out: &mut [f32]) -> Result<()> {
+    pub(crate) fn score(
+        &self,
+        reader: &mut PooledReader,
+        query: &[f32],
+        ordinals: &[Ordinal],
+        out: &mut [f32],
+    ) -> Result<()> {
         let (layout, row_bytes) = (self.layout, self.layout.row_bytes());
         let ranges = ordinals.iter().map(move |&ordinal| {
             let start = layout.offset(ordinal);
             start..start + row_bytes
         });
         let kernel = kernels().floats(self.settings.datatype).of(self.settings.metric);
-        self.values.with_pinned(ranges, |bytes| {
+        self.values.step(reader, ranges, |bytes| {
             kernel.gather(query, Rows { bytes, layout }, ordinals, out);
         })
     }
