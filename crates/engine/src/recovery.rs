@@ -23,8 +23,8 @@ use crate::node::Node;
 use crate::options::EngineOptions;
 use crate::shard::{LiveSegment, Shard, ShardParts};
 
-const LOG_FOLDER: &str = "log";
-const SHARDS_FOLDER: &str = "shards";
+pub(crate) const LOG_FOLDER: &str = "log";
+pub(crate) const SHARDS_FOLDER: &str = "shards";
 
 impl Inner {
     /// Opens a data folder and brings every shard to the last committed operation.
