@@ -25,13 +25,20 @@ pub(crate) fn open(
     visit: &mut Visit<'_>,
 ) -> Result<(Writer, LiveFiles, Recovery), LogError> {
     let mut sources = open_sources(dir, config)?;
+    let mut voids = Voids::default();
+    let survey = match sources.files.last() {
+        Some(last) => survey(last, sources.unborn.is_some(), &mut voids)?,
+        None => Survey::of_nothing(),
+    };
+    // Not earlier: an unborn file is what tells damage to the file before it from a torn tail.
+    if let Some(number) = sources.unborn {
+        dir.remove(&file_name(number))?;
+    }
     // The names found may have been created by a process that died before it synced them.
     dir.sync()?;
     let Some(last) = sources.files.last_mut() else {
         return found(dir, config);
     };
-    let mut voids = Voids::default();
-    let survey = survey(last, sources.last_was_closed, &mut voids)?;
     let torn = cut(last, survey.end)?;
     for pair in sources.files.windows(2) {
         if let [file, next] = pair
@@ -103,8 +110,9 @@ struct Source {
 struct Sources {
     /// In ascending order, without gaps, each as long as the next one says.
     files: Vec<Source>,
-    /// A file behind the last one had been created, so that the last one is complete.
-    last_was_closed: bool,
+    /// The file behind the last one, if its creation was cut short. It got no frames, because
+    /// frames follow a synced header, and the last one is complete, because it was synced first.
+    unborn: Option<u64>,
 }
 
 fn open_sources(dir: &dyn Directory, config: &LogConfig) -> Result<Sources, LogError> {
@@ -121,7 +129,8 @@ fn open_sources(dir: &dyn Directory, config: &LogConfig) -> Result<Sources, LogE
             return Err(LogError::Missing { number: number + 1 });
         }
     }
-    let last_was_closed = remove_unborn(dir, &mut numbers)?;
+    let unborn = unborn(dir, &numbers)?;
+    numbers.retain(|&number| Some(number) != unborn);
     let mut files: Vec<Source> = Vec::with_capacity(numbers.len());
     for (index, &number) in numbers.iter().enumerate() {
         let access = if index + 1 == numbers.len() { Access::Write } else { Access::Read };
@@ -131,28 +140,20 @@ fn open_sources(dir: &dyn Directory, config: &LogConfig) -> Result<Sources, LogE
         }
         files.push(source);
     }
-    Ok(Sources { files, last_was_closed })
+    Ok(Sources { files, unborn })
 }
 
-/// Removes the last file if its creation was cut short: it got no frames, because frames follow a
-/// synced header, and the file before it is complete, because it was synced first.
-fn remove_unborn(dir: &dyn Directory, numbers: &mut Vec<u64>) -> Result<bool, LogError> {
+/// The last file, if its creation was cut short.
+fn unborn(dir: &dyn Directory, numbers: &[u64]) -> Result<Option<u64>, LogError> {
     let Some(&number) = numbers.last() else {
-        return Ok(false);
+        return Ok(None);
     };
-    let name = file_name(number);
-    let file = dir.open(&name, Access::Read)?;
+    let file = dir.open(&file_name(number), Access::Read)?;
     let has_predecessor = number == 1 || numbers.len() > 1;
-    if file.len()? > FILE_HEADER_BYTES as u64
-        || !has_predecessor
-        || FileHeader::check(&first_page(&*file)?).is_ok()
-    {
-        return Ok(false);
-    }
-    drop(file);
-    dir.remove(&name)?;
-    numbers.pop();
-    Ok(true)
+    let unborn = has_predecessor
+        && file.len()? <= FILE_HEADER_BYTES as u64
+        && FileHeader::check(&first_page(&*file)?).is_err();
+    Ok(unborn.then_some(number))
 }
 
 fn first_page(file: &dyn File) -> Result<Vec<u8>, LogError> {
@@ -270,9 +271,16 @@ struct Survey {
     marked: bool,
 }
 
+impl Survey {
+    /// What a file without frames holds.
+    fn of_nothing() -> Self {
+        Self { end: FILE_HEADER_BYTES as u64, truncations: 0, marked: true }
+    }
+}
+
 /// Finds the end of the last file, and tells a torn tail from damage.
 fn survey(last: &Source, closed: bool, voids: &mut Voids) -> Result<Survey, LogError> {
-    let mut survey = Survey { end: FILE_HEADER_BYTES as u64, truncations: 0, marked: true };
+    let mut survey = Survey::of_nothing();
     let mut reader = FrameReader::new(&*last.file, last.seed, last.bytes);
     loop {
         match reader.step()? {

@@ -32,4 +32,10 @@ pub enum ServerError {
     /// The engine could not flush everything; the log holds it.
     #[error("the engine did not close cleanly: {0}")]
     Close(vectorizer_engine::EngineError),
+    /// The document of what is answered could not be made: a bug.
+    #[error("the API document could not be made: {0}")]
+    Document(#[from] vectorizer_wire::WireError),
+    /// Closing the engine panicked: a bug.
+    #[error("closing the engine panicked: {0}")]
+    Panicked(String),
 }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use vectorizer_engine::{Engine, EngineOptions, Hit, LeafSearch, Residency, Scratch, SearchParams};
 use vectorizer_memory::{Governor, Limits};
 use vectorizer_model::operation::PointBatch;
-use vectorizer_model::settings::{
-    HnswSettings, Quantization, StorageType, VectorSettings,
-};
+use vectorizer_model::settings::{HnswSettings, Quantization, StorageType, VectorSettings};
 use vectorizer_model::vector::VectorColumn;
 use vectorizer_model::{
     CollectionName, CollectionSettings, Datatype, Filter, Metric, Operation, Payload, PointId,
@@ -23,7 +21,7 @@ pub(crate) fn governor() -> Arc<Governor> {
 /// Small bounds, and no threads: every step happens when the test asks for it.
 pub(crate) fn options() -> EngineOptions {
     EngineOptions {
-        residency: Residency::Mapped,
+        residency: Residency::Governed,
         search_threads: 1,
         build_threads: 1,
         graph_rows_min: 20,

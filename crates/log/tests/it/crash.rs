@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use vectorizer_log::{Durability, Entry, Log, LogConfig};
 use vectorizer_model::{SequenceNumber, ShardId};
+use vectorizer_vfs::crash::TraceDirectory;
 
 use crate::disk::{Disk, Random};
 use crate::model::{Seen, commit, config, entry, open};
@@ -46,7 +47,12 @@ impl Run {
 }
 
 /// Commits groups of random entries; with `frees` also releases and collects.
-fn run(disk: &Disk, log: &Log<u128>, random: &mut Random, shape: (u64, bool, Durability)) -> Run {
+fn run(
+    now: &dyn Fn() -> usize,
+    log: &Log<u128>,
+    random: &mut Random,
+    shape: (u64, bool, Durability),
+) -> Run {
     let (groups, frees, durability) = shape;
     let mut run = Run { appended: Vec::new(), moments: Vec::new() };
     let mut released = 0;
@@ -66,12 +72,12 @@ fn run(disk: &Disk, log: &Log<u128>, random: &mut Random, shape: (u64, bool, Dur
         if durability == Durability::Fsync {
             assert_eq!(durable, run.appended.len());
         }
-        run.moments.push(Moment { events: disk.now(), acknowledged: durable, released });
+        run.moments.push(Moment { events: now(), acknowledged: durable, released });
         if frees && group % 4 == 3 && end.file > 2 {
             released = released.max(durable - durable / 4);
             log.release(ShardId(7), SequenceNumber(run.appended[released - 1].seq));
             log.collect().unwrap();
-            run.moments.push(Moment { events: disk.now(), acknowledged: durable, released });
+            run.moments.push(Moment { events: now(), acknowledged: durable, released });
         }
     }
     run
@@ -114,7 +120,7 @@ fn try_crashes(seed: u64, frees: bool, durability: Durability) -> usize {
     let config = config(4096 + 1000 + random.next() % 20_000, durability);
     let disk = Disk::default();
     let log = open(disk.directory(), config).unwrap().log;
-    let run = run(&disk, &log, &mut random, (14, frees, durability));
+    let run = run(&|| disk.now(), &log, &mut random, (14, frees, durability));
     for events in 0..=disk.now() {
         for _ in 0..3 {
             let files = disk.after_power_loss(events, &mut random);
@@ -135,5 +141,24 @@ fn no_crash_loses_an_acknowledged_entry() {
 fn no_crash_loses_a_synced_entry_without_sync_per_group() {
     let images: usize =
         (100..140).map(|seed| try_crashes(seed, seed % 2 == 1, Durability::Os)).sum();
+    assert!(images > 2000, "{images}");
+}
+
+#[test]
+fn no_crash_image_of_the_trace_loses_an_acknowledged_entry() {
+    let mut images = 0;
+    for (seed, durability) in (0..16).zip([Durability::Fsync, Durability::Os].into_iter().cycle()) {
+        let mut random = Random(seed);
+        let config = config(4096 + 1000 + random.next() % 20_000, durability);
+        let disk = TraceDirectory::new();
+        let log = open(disk.directory(), config).unwrap().log;
+        let shape = (14, seed % 4 > 1, durability);
+        let run = run(&|| disk.position(), &log, &mut random, shape);
+        for image in disk.images(seed, 3) {
+            let files = image.directory.contents();
+            check_image(&run, image.cut, &files, config, &mut random);
+            images += 1;
+        }
+    }
     assert!(images > 2000, "{images}");
 }

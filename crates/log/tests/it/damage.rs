@@ -17,9 +17,8 @@ fn proven_log(config: LogConfig) -> (BTreeMap<String, Vec<u8>>, Vec<Seen>, Locat
     let mut seen = Vec::new();
     let mut end = opened.recovery.end;
     for group in 0..6_u64 {
-        let entries: Vec<_> = (0..3)
-            .map(|of| entry(of, group + 1, 20 + 13 * usize::try_from(group).unwrap()))
-            .collect();
+        let entries: Vec<_> =
+            (0..3).map(|of| entry(of, group + 1, 13 * usize::try_from(group).unwrap())).collect();
         end = commit(&opened.log, &entries).end;
         seen.extend(entries.iter().map(Seen::of));
     }
@@ -54,6 +53,21 @@ fn a_flipped_byte_of_what_was_durable_is_named() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_mark_proves_even_the_smallest_frame_before_it() {
+    let config = config(1 << 20, Durability::Os);
+    let disk = Disk::default();
+    let opened = open(disk.directory(), config).unwrap();
+    commit(&opened.log, &[entry(1, 1, 0)]);
+    opened.log.sync().unwrap();
+    for at in HEADER_BYTES..HEADER_BYTES + 64 {
+        let mut files = disk.files();
+        files.get_mut(&name(1)).unwrap()[at] ^= 1;
+        let error = open(Disk::holding(&files).directory(), config).map(|_| ()).unwrap_err();
+        assert!(matches!(error, LogError::Damaged { at, .. } if at.offset == 4096), "{error}");
     }
 }
 
@@ -192,6 +206,31 @@ fn missing_cut_and_foreign_files_are_refused() {
     let stranger = LogConfig { node: NODE + 1, ..config };
     let error = open(Disk::holding(&files).directory(), stranger).map(|_| ()).unwrap_err();
     assert!(matches!(error, LogError::ForeignNode { number: 1, .. }), "{error}");
+}
+
+#[test]
+fn a_file_is_complete_once_the_creation_of_the_next_began() {
+    let config = config(1 << 20, Durability::Fsync);
+    let disk = Disk::default();
+    let opened = open(disk.directory(), config).unwrap();
+    let group: Vec<_> = (1..4).map(|seq| entry(1, seq, 100)).collect();
+    let end = usize::try_from(commit(&opened.log, &group).end.offset).unwrap();
+    for unborn in [0, 1000, HEADER_BYTES] {
+        let mut files = disk.files();
+        files.insert(name(2), vec![0; unborn]);
+        let disk = Disk::holding(&files);
+        let opened = open(disk.directory(), config).unwrap();
+        assert_eq!(opened.seen.len(), 3);
+        assert_eq!(disk.files().len(), 1);
+
+        files.get_mut(&name(1)).unwrap()[end - 20] ^= 1;
+        let disk = Disk::holding(&files);
+        for _ in 0..2 {
+            let error = open(disk.directory(), config).map(|_| ()).unwrap_err();
+            assert!(matches!(error, LogError::Damaged { at, .. } if at.file == 1), "{error}");
+        }
+        assert_eq!(disk.files(), files);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Sixteen threads reserve, grow, transfer and release while limits move.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use vectorizer_memory::{Class, Governor, Limits, Tenant};
 
@@ -45,11 +45,11 @@ fn balance_is_zero_and_nothing_is_admitted_above_the_limit() {
                 thread::yield_now();
             }
         });
-        for worker in workers {
-            worker.join().unwrap();
-        }
+        // Whoever watches ends first, so that a failure is seen.
+        let outcomes: Vec<_> = workers.into_iter().map(ScopedJoinHandle::join).collect();
         done.store(true, SeqCst);
         limiter.join().unwrap();
+        assert!(outcomes.iter().all(Result::is_ok));
     });
     assert!(governor.peak() <= ROOT, "peak {}", governor.peak());
     assert!(refused.load(SeqCst) > 0, "never full: the test tests nothing");

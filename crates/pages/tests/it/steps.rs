@@ -1,7 +1,7 @@
 //! Steps of several threads over pools that are too small for them.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use vectorizer_pages::{PagesError, Pool, Region};
 
@@ -26,11 +26,11 @@ fn random_reads_of_a_tiny_pool_see_every_byte() {
                 scope.spawn(move || walk(pool, &[region], seed, 2000))
             })
             .collect();
-        for reader in readers {
-            reader.join().unwrap();
-        }
+        // Whoever watches ends first, so that a failure is seen.
+        let outcomes: Vec<_> = readers.into_iter().map(ScopedJoinHandle::join).collect();
         done.store(true, SeqCst);
         sampler.join().unwrap();
+        assert!(outcomes.iter().all(Result::is_ok));
     });
     let stats = pool.stats();
     assert!(stats.evictions > 10_000, "{stats:?}");
