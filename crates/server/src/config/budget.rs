@@ -92,15 +92,16 @@ pub(super) fn plan(settings: &Settings, root: &Path) -> Result<Budget, Violation
     if limit < floor {
         return Err(match rule {
             BudgetRule::Given(origin) => Violation::MemoryTooSmall { bytes: limit, floor, origin },
-            rule => Violation::BudgetTooSmall { bytes: limit, floor, rule: rule.to_string() },
+            rule @ (BudgetRule::Cgroup { .. } | BudgetRule::Machine { .. }) => {
+                Violation::BudgetTooSmall { bytes: limit, floor, rule: rule.to_string() }
+            }
         });
     }
     let bounded = !matches!(rule, BudgetRule::Machine { .. });
     let residency = match settings.residency {
         ResidencyChoice::Governed => Residency::Governed,
-        ResidencyChoice::Mapped => Residency::Mapped,
         ResidencyChoice::Auto if bounded => Residency::Governed,
-        ResidencyChoice::Auto => Residency::Mapped,
+        ResidencyChoice::Auto | ResidencyChoice::Mapped => Residency::Mapped,
     };
     let above_cgroup = cgroup_limit.filter(|cgroup| *cgroup < limit);
     Ok(Budget { limit, base, rule, residency, above_cgroup })

@@ -70,8 +70,8 @@ impl<'de> Deserialize<'de> for Node {
 
 struct NodeVisitor;
 
-fn typed<E>(value: impl ToString) -> Result<Node, E> {
-    Ok(Node::Scalar(Text::Typed(value.to_string())))
+fn typed(value: &impl ToString) -> Node {
+    Node::Scalar(Text::Typed(value.to_string()))
 }
 
 impl<'de> Visitor<'de> for NodeVisitor {
@@ -82,27 +82,27 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        typed(value)
+        Ok(typed(&value))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        typed(value)
+        Ok(typed(&value))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        typed(value)
+        Ok(typed(&value))
     }
 
     fn visit_i128<E>(self, value: i128) -> Result<Node, E> {
-        typed(value)
+        Ok(typed(&value))
     }
 
     fn visit_u128<E>(self, value: u128) -> Result<Node, E> {
-        typed(value)
+        Ok(typed(&value))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        typed(value)
+        Ok(typed(&value))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Node, E> {

@@ -17,6 +17,8 @@ use super::keys::{self, KEYS, KnownKey};
 use super::origin::{Given, Origin, Text};
 use super::violation::Violation;
 
+const KEY_FILE_MEND: &str = "give auth.api_key_file the path of a readable file";
+
 /// Where settings come from; flags outrank variables, and these the file.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
@@ -330,7 +332,7 @@ impl Resolver {
         match std::fs::read_to_string(&path) {
             Ok(text) => self.check_key(text.trim_end_matches(['\r', '\n']).to_owned(), origin),
             Err(cause) => {
-                let mend = "give auth.api_key_file the path of a readable file";
+                let mend = KEY_FILE_MEND;
                 self.violations.push(Violation::Unreadable { path, cause, mend });
                 None
             }
@@ -348,10 +350,7 @@ impl Resolver {
 
 /// Whether there is a key, though an unusable one.
 fn is_about_the_key(violation: &Violation) -> bool {
-    match violation {
-        Violation::EmptyKey { .. } | Violation::TwoKeys { .. } => true,
-        Violation::Unquoted { key, .. } => *key == "auth.api_key",
-        Violation::Unreadable { mend, .. } => mend.contains("auth.api_key_file"),
-        _ => false,
-    }
+    matches!(violation, Violation::EmptyKey { .. } | Violation::TwoKeys { .. })
+        || matches!(violation, Violation::Unquoted { key, .. } if *key == "auth.api_key")
+        || matches!(violation, Violation::Unreadable { mend, .. } if *mend == KEY_FILE_MEND)
 }

@@ -160,12 +160,11 @@ fn off_loopback_needs_a_key_or_a_word() {
 }
 
 #[test]
-fn the_budget_follows_the_rule() {
-    const MIB: u64 = 1 << 20;
+fn the_budget_is_a_share_of_the_cgroup_or_of_the_machine() {
     let free = Machine::new("machine", 8 << 20);
     let loaded = load(&free.0, &Sources::default()).unwrap();
     assert_eq!(loaded.budget.limit, 4 << 30);
-    assert_eq!(loaded.budget.base, 3 * MIB);
+    assert_eq!(loaded.budget.base, 3 << 20);
     assert_eq!(loaded.budget.residency, Residency::Mapped);
     assert_eq!(loaded.budget.rule.to_string(), "half of the machine's 8.0 GiB");
 
@@ -175,6 +174,14 @@ fn the_budget_follows_the_rule() {
     assert_eq!(loaded.budget.residency, Residency::Governed);
     assert!(matches!(loaded.budget.rule, BudgetRule::Cgroup { bytes: 1_073_741_824, .. }));
 
+    let unlimited = Machine::new("unlimited", 8 << 20).with_cgroup("max\n");
+    let loaded = load(&unlimited.0, &Sources::default()).unwrap();
+    assert!(matches!(loaded.budget.rule, BudgetRule::Machine { .. }));
+}
+
+#[test]
+fn a_given_limit_outranks_the_rule_and_names_its_origin() {
+    let boxed = Machine::new("given", 8 << 20).with_cgroup("1073741824\n");
     let given = sources(None, &[], &[("memory.limit", "2GB")]);
     let loaded = load(&boxed.0, &given).unwrap();
     assert_eq!((loaded.budget.limit, loaded.budget.above_cgroup), (2 << 30, Some(1 << 30)));
@@ -183,19 +190,18 @@ fn the_budget_follows_the_rule() {
     let mapped = [("memory.limit", "2GB"), ("storage.residency", "mapped")];
     let loaded = load(&boxed.0, &sources(None, &[], &mapped)).unwrap();
     assert_eq!(loaded.budget.residency, Residency::Mapped);
+}
 
-    let unlimited = Machine::new("unlimited", 8 << 20).with_cgroup("max\n");
-    let loaded = load(&unlimited.0, &Sources::default()).unwrap();
-    assert!(matches!(loaded.budget.rule, BudgetRule::Machine { .. }));
-
+#[test]
+fn budgets_that_nothing_fits_in_are_refused_with_the_floor() {
     let tiny = Machine::new("tiny", 8 << 20).with_cgroup("33554432\n");
     let refusal = load(&tiny.0, &Sources::default()).unwrap_err();
     assert!(refusal.contains("at least 64.0 MiB are needed"), "{refusal}");
     for bytes in ["0", "63MB"] {
         let given = sources(None, &[], &[("memory.limit", bytes)]);
-        assert!(load(&free.0, &given).unwrap_err().contains("give it at least 64.0 MiB"));
+        assert!(load(&tiny.0, &given).unwrap_err().contains("give it at least 64.0 MiB"));
     }
-    assert_eq!(MEMORY_FLOOR, 64 * MIB);
+    assert_eq!(MEMORY_FLOOR, 64 << 20);
 }
 
 #[test]
@@ -223,7 +229,7 @@ fn the_example_file_shows_every_setting_with_its_default() {
         assert_eq!(example.value.as_deref().unwrap_or(""), default.value.as_deref().unwrap_or(""));
         assert_eq!(default.value.as_deref().unwrap_or(""), key.default, "{}", key.path);
         let name = key.path.rsplit('.').next().unwrap();
-        assert!(text.contains(&format!("{name}: {}", key.default).trim_end()), "{}", key.path);
+        assert!(text.contains(format!("{name}: {}", key.default).trim_end()), "{}", key.path);
         assert!(text.contains(key.about), "{} is not explained as in the table", key.path);
         let layer = if key.default.is_empty() { "default" } else { "file" };
         assert_eq!(example.origin.layer(), layer, "{}", key.path);
