@@ -11,7 +11,7 @@ use vectorizer_model::ShardId;
 
 use crate::engine::Inner;
 use crate::error::{EngineError, Result};
-use crate::node::Pending;
+use crate::node::{Pending, report};
 use crate::policy::{Choice, PolicyConfig, SegmentSummary, ShardSummary, choose};
 use crate::shard::{Shard, ShardState};
 
@@ -116,11 +116,16 @@ impl Inner {
             self.flush.wait(TICK);
             let shards = self.shards();
             watches.retain(&shards);
+            let mut all_idle = true;
             for shard in &shards {
                 let idle = watches.is_idle(shard);
+                all_idle &= idle;
                 if let Err(error) = self.flush_if_due(shard, idle) {
-                    self.node.report("a memtable could not be flushed", &error);
+                    report("a memtable could not be flushed", &error);
                 }
+            }
+            if all_idle {
+                self.mark_log();
             }
             self.empty_log();
         }
@@ -141,7 +146,7 @@ impl Inner {
                         Ok(false) => break,
                         Err(error) => {
                             if !shard.is_dropped() {
-                                self.node.report("background work is put off", &error);
+                                report("background work is put off", &error);
                             }
                             break;
                         }
@@ -196,7 +201,7 @@ impl Inner {
                 && !error.is_callers()
             {
                 shard.fail(error);
-                self.node.report("a shard stops: a committed write could not be applied", error);
+                report("a shard stops: a committed write could not be applied", error);
             }
             if shard.state().active.charged_bytes() >= self.node.config.memtable_bytes {
                 self.flush.raise();
@@ -236,6 +241,16 @@ impl Inner {
         Ok(())
     }
 
+    /// Makes the log's end certain: what was committed so far can no longer be taken for torn.
+    /// Costs nothing when repeated.
+    pub(crate) fn mark_log(&self) {
+        if let Some(log) = self.node.log()
+            && let Err(error) = log.sync()
+        {
+            report("the log could not be synced", &error);
+        }
+    }
+
     /// Deletes log files that nothing needs, flushing what pins the oldest if there are too many.
     fn empty_log(&self) {
         let Some(log) = self.node.log() else { return };
@@ -244,10 +259,10 @@ impl Inner {
         if let Some(shard) = pinned
             && let Err(error) = self.flush_shard(&shard)
         {
-            self.node.report("the log's oldest shard could not be flushed", &error);
+            report("the log's oldest shard could not be flushed", &error);
         }
         if let Err(error) = log.collect() {
-            self.node.report("log files that nothing needs stay", &error);
+            report("log files that nothing needs stay", &error);
         }
     }
 
@@ -311,7 +326,7 @@ fn summarise(shard: &Shard, state: &ShardState, idle: bool, inner: &Inner) -> Sh
         .segments
         .iter()
         .map(|live| {
-            let patched = live.segment.patched().map_or(0, |rows| rows.len());
+            let patched = live.segment.patched().map_or(0, roaring::RoaringBitmap::len);
             let patched = u32::try_from(patched).unwrap_or(u32::MAX);
             SegmentSummary {
                 id: live.segment.id(),

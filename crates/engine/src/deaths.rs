@@ -28,11 +28,6 @@ impl Deaths {
         }
     }
 
-    /// Bytes of a set for `rows` rows, recent deaths excluded.
-    pub(crate) fn bytes_needed(rows: u32) -> u64 {
-        u64::from(rows).div_ceil(64) * 8
-    }
-
     /// Those dead at or before `covered`, which a manifest holds from now on, as a new set that
     /// also carries the later deaths.
     pub(crate) fn covered_by(&self, covered: SequenceNumber) -> Self {

@@ -18,7 +18,7 @@ use crate::background::Signal;
 use crate::catalogue::Catalogue;
 use crate::error::{EngineError, Result};
 use crate::executor::Executor;
-use crate::node::{Node, Pending};
+use crate::node::{Node, Pending, report};
 use crate::options::EngineOptions;
 use crate::shard::Shard;
 use crate::ticket::{Ticket, ticket};
@@ -85,10 +85,8 @@ impl Engine {
         options: EngineOptions,
     ) -> Result<Self> {
         let inner = Arc::new(Inner::recover(root, governor, options)?);
-        let threads = match inner.node.config.background {
-            true => Inner::start_background(&inner)?,
-            false => Vec::new(),
-        };
+        let background = inner.node.config.background;
+        let threads = if background { Inner::start_background(&inner)? } else { Vec::new() };
         Ok(Self(Arc::new(Owner { inner, threads: Mutex::new(threads), _lock: lock })))
     }
 
@@ -221,17 +219,19 @@ impl Owner {
         self.inner.build.raise();
         for thread in threads {
             if thread.join().is_err() {
-                self.inner.node.report("a background thread panicked", &"see above");
+                report("a background thread panicked", &"see above");
             }
         }
-        self.inner.flush_all()
+        self.inner.flush_all()?;
+        self.inner.mark_log();
+        Ok(())
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
-            self.inner.node.report("not everything was flushed; the log holds it", &error);
+            report("not everything was flushed; the log holds it", &error);
         }
     }
 }

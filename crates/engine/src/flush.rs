@@ -19,6 +19,7 @@ use crate::deaths::Deaths;
 use crate::error::Result;
 use crate::manifest::Manifest;
 use crate::memtable::Memtable;
+use crate::node::report;
 use crate::shard::{Frozen, LiveSegment, Shard, ShardState};
 
 /// Rows on which a quantizer is trained.
@@ -143,9 +144,10 @@ impl Shard {
             let mut added: Vec<ComponentRef> =
                 patched.get(&live.segment.id()).cloned().into_iter().collect();
             added.extend(self.cover_deaths(live, frozen.last)?);
-            let segment = match added.is_empty() {
-                true => Arc::clone(&live.segment),
-                false => Arc::new(live.segment.with_components(&store, &added)?),
+            let segment = if added.is_empty() {
+                Arc::clone(&live.segment)
+            } else {
+                Arc::new(live.segment.with_components(&store, &added)?)
             };
             let deaths = Arc::new(live.deaths.covered_by(frozen.last));
             segments.push(LiveSegment { segment, deaths });
@@ -216,7 +218,7 @@ impl Shard {
             // Open handles keep the bytes readable; a name that stays is an orphan that the next
             // open removes.
             if let Err(error) = self.directory.remove(&vectorizer_segment::file_name(file)) {
-                self.node.report("a component that is no longer needed stays", &error);
+                report("a component that is no longer needed stays", &error);
             }
         }
         Ok(())

@@ -15,6 +15,8 @@ use crate::error::{EngineError, Result};
 
 const MAGIC: &[u8; 8] = b"VZMANI01";
 const PREFIX: &str = "manifest-";
+/// Ends the name of a small file that is being written.
+const UNFINISHED: &str = ".new";
 
 /// One version of a shard.
 #[derive(Debug, Clone, PartialEq)]
@@ -153,7 +155,7 @@ pub(crate) fn checked_body<'a>(
 
 /// Writes a small file so that after a crash either all of it is there or none.
 pub(crate) fn store_atomically(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Result<()> {
-    let temporary = format!("{name}.new");
+    let temporary = format!("{name}{UNFINISHED}");
     if directory.list()?.iter().any(|entry| entry.name == temporary) {
         directory.remove(&temporary)?;
     }
@@ -163,6 +165,11 @@ pub(crate) fn store_atomically(directory: &dyn Directory, name: &str, bytes: &[u
     directory.rename(&temporary, name)?;
     directory.sync()?;
     Ok(())
+}
+
+/// Whether a file is the remains of an interrupted [`store_atomically`].
+pub(crate) fn is_unfinished(name: &str) -> bool {
+    name.ends_with(UNFINISHED)
 }
 
 /// Reads a small file.

@@ -116,11 +116,6 @@ impl Memtable {
         })
     }
 
-    /// Whether nothing was written to it.
-    pub(crate) fn is_empty(&self) -> bool {
-        read(&self.chunks).is_empty() && read(&self.patches).is_empty()
-    }
-
     /// Appends a row, chained to the id's earlier row, which must be dead or marked next.
     pub(crate) fn append(&self, row: NewRow<'_>) -> u32 {
         let id = row.id;
@@ -220,7 +215,6 @@ impl Memtable {
         let mut patches = write(&self.patches);
         for &from in merged {
             let Some(of_segment) = patches.get(&from) else { continue };
-            #[expect(clippy::iter_over_hash_type, reason = "each row goes alone; order is nothing")]
             let moved: SegmentPatches = of_segment
                 .iter()
                 .filter_map(|(&row, history)| Some((place(from, row)?, history.clone())))

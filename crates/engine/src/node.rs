@@ -90,9 +90,9 @@ impl Node {
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }
+}
 
-    /// Tells an operator of a failure that no caller is waiting for.
-    pub(crate) fn report(&self, what: &str, error: &dyn Display) {
-        tracing::warn!(%error, "{what}");
-    }
+/// Tells an operator of a failure that no caller is waiting for.
+pub(crate) fn report(what: &str, error: &dyn Display) {
+    tracing::warn!(%error, "{what}");
 }

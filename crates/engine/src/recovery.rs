@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use vectorizer_log::{Log, LogConfig, Replayed};
 use vectorizer_memory::{Class, Governor};
+use vectorizer_model::bytes::MIB;
 use vectorizer_model::encode::decode_operation;
 use vectorizer_model::{CollectionName, CollectionSettings, Operation, SequenceNumber, ShardId};
-use vectorizer_pages::Pool;
+use vectorizer_pages::{Config as PoolConfig, Pool, Residency};
 use vectorizer_segment::{ComponentKind, Segment, SegmentRecord, file_number, read_tombstones};
 use vectorizer_vfs::{Directory, EntryKind};
 
@@ -18,13 +19,15 @@ use crate::catalogue::{Catalogue, shard_folder};
 use crate::deaths::Deaths;
 use crate::engine::{Inner, lock};
 use crate::error::{EngineError, Result};
-use crate::manifest::Manifest;
-use crate::node::Node;
+use crate::manifest::{Manifest, is_unfinished};
+use crate::node::{Node, report};
 use crate::options::EngineOptions;
 use crate::shard::{LiveSegment, Shard, ShardParts};
 
 const LOG_FOLDER: &str = "log";
 const SHARDS_FOLDER: &str = "shards";
+/// Frames of an engine that reads through the kernel.
+const FRAMES_BYTES_MIN: u64 = MIB;
 
 impl Inner {
     /// Opens a data folder and brings every shard to the last committed operation.
@@ -33,15 +36,21 @@ impl Inner {
         governor: Arc<Governor>,
         options: EngineOptions,
     ) -> Result<Self> {
-        let catalogue = match Catalogue::load(&*root)? {
-            Some(catalogue) => catalogue,
-            None => {
-                let catalogue = Catalogue::new(random_number());
-                catalogue.store(&*root)?;
-                catalogue
+        let catalogue = if let Some(catalogue) = Catalogue::load(&*root)? {
+            catalogue
+        } else {
+            let catalogue = Catalogue::new(random_number());
+            catalogue.store(&*root)?;
+            catalogue
+        };
+        let pool = match options.residency {
+            Residency::Governed => options.pool,
+            // The kernel holds mapped bytes; frames are for what asks for them alone.
+            Residency::Mapped | Residency::Pinned => {
+                PoolConfig { capacity: FRAMES_BYTES_MIN, ..options.pool }
             }
         };
-        let pool = Pool::new(&governor, options.pool)?;
+        let pool = Pool::new(&governor, pool)?;
         let mut log_config = LogConfig::new(catalogue.node);
         log_config.durability = options.durability;
         let node = Arc::new(Node::new(governor, pool, options));
@@ -116,6 +125,9 @@ impl Inner {
             return Err(failure);
         }
         let (log, recovery) = opened?;
+        if let Some(torn) = recovery.torn {
+            tracing::warn!(at = %torn.at, bytes = torn.bytes, "the log's torn tail was cut");
+        }
         log.release(ShardId::CATALOGUE, lock(&self.catalogue).applied);
         for (id, _) in &recovery.shards {
             match self.shard_by_id(*id) {
@@ -181,16 +193,14 @@ impl Inner {
         seq: SequenceNumber,
         operation: &Operation,
     ) -> Result<Applied> {
-        let points = match operation {
-            Operation::CreateCollection { name, shard, settings } => {
-                self.create_shard(seq, name, *shard, settings)?;
-                1
-            }
-            Operation::DropCollection { name } => u64::from(self.drop_shard(seq, name)?),
-            _ => {
-                let what = "an entry of the catalogue that is no catalogue operation";
-                return Err(EngineError::InvalidOperation(what.to_owned()));
-            }
+        let points = if let Operation::CreateCollection { name, shard, settings } = operation {
+            self.create_shard(seq, name, *shard, settings)?;
+            1
+        } else if let Operation::DropCollection { name } = operation {
+            u64::from(self.drop_shard(seq, name)?)
+        } else {
+            let what = "an entry of the catalogue that is no catalogue operation";
+            return Err(EngineError::InvalidOperation(what.to_owned()));
         };
         self.node.release_log(ShardId::CATALOGUE, seq);
         Ok(Applied { seq, points })
@@ -236,7 +246,7 @@ impl Inner {
         // What stays behind, because a flush was writing there, goes at the next open.
         let folder = self.root.subdirectory(SHARDS_FOLDER)?;
         if let Err(error) = folder.remove_subdirectory(&shard_folder(shard.id)) {
-            self.node.report("a dropped collection's folder stays until the next start", &error);
+            report("a dropped collection's folder stays until the next start", &error);
         }
         Ok(true)
     }
@@ -284,7 +294,7 @@ fn remove_orphans(directory: &dyn Directory, manifest: &Manifest) -> Result<()> 
     let live: BTreeSet<u64> = manifest.files().collect();
     for entry in directory.list()? {
         let orphan = file_number(&entry.name).is_some_and(|number| !live.contains(&number));
-        if orphan || entry.name.ends_with(".new") {
+        if orphan || is_unfinished(&entry.name) {
             directory.remove(&entry.name)?;
         }
     }

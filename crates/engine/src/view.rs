@@ -236,10 +236,8 @@ impl ReadView {
         id: PointId,
         select: &Select,
     ) -> Result<Record> {
-        let payload = match select.payload {
-            PayloadSelector::Nothing => None,
-            _ => Some(self.payload_of(live, ordinal)?),
-        };
+        let wanted = select.payload != PayloadSelector::Nothing;
+        let payload = wanted.then(|| self.payload_of(live, ordinal)).transpose()?;
         let mut vectors = Vec::new();
         for name in self.state.settings.vectors.keys() {
             if select.vectors.wants(name)

@@ -8,6 +8,7 @@ use vectorizer_model::{Budget, Ordinal, RowScorer};
 use crate::growing::Growing;
 use crate::insert::{Inserter, Placed, Site};
 use crate::level::insertion_order;
+use crate::mend::{self, mend};
 use crate::params::ROWS_MAX;
 use crate::{Graph, HnswError, Params};
 
@@ -68,6 +69,7 @@ impl std::fmt::Debug for Host<'_> {
 /// time in proportion to the rows, since it draws their levels.
 pub fn bytes_needed(rows: usize, params: &Params, workers: usize) -> u64 {
     let order = (4 * rows + size_of::<Placed>() * rows.div_ceil(2)) as u64;
+    let order = order.max(mend::bytes_needed(rows));
     let inserters = workers as u64 * Inserter::bytes_needed(rows, params);
     Growing::bytes_needed(rows, params) + order + inserters
 }
@@ -138,7 +140,8 @@ fn insert_all<S: RowScorer>(site: &Site<'_, S>, host: Host<'_>) -> bool {
         }
         done = end;
     }
-    true
+    drop(order);
+    mend(site, &mut inserter, host.cancelled)
 }
 
 /// Rows inserted region by region.

@@ -160,11 +160,13 @@ impl LockedList<'_> {
         }
     }
 
-    /// Adds a link to a list of `len` that has room.
-    pub(crate) fn push(&self, len: usize, link: Ordinal) {
-        if let Some(slot) = self.slots.get(len) {
+    /// Adds a link, if the list has room.
+    pub(crate) fn add(&self, link: Ordinal) -> bool {
+        let free = self.slots.iter().find(|slot| slot.load(Relaxed) == NO_LINK);
+        if let Some(slot) = free {
             slot.store(link.0, Relaxed);
         }
+        free.is_some()
     }
 }
 

@@ -122,21 +122,14 @@ impl Inserter {
     ) -> Result<(), Never> {
         let (mut links, scorer) = (site.growing, &mut FromRow { scorer: site.scorer, row });
         let scratch = &mut self.scratch;
-        let ef = site.params.ef_construct as usize;
         self.own.resize_with(self.own.len().max(usize::from(highest) + 1), Vec::new);
         let mut nearest = score_one(scorer, entry, scratch)?;
         for level in (highest + 1..=top).rev() {
             nearest = descend(&mut links, scorer, level, nearest, scratch)?;
         }
         for level in (0..=highest).rev() {
-            let layer = Layer { level, limit: usize::MAX, salt: salt(row) };
-            scratch.visits = Visits::default();
-            scratch.visited.begin(links.rows(), ef);
-            scratch.visited.visit(nearest.ordinal);
-            scratch.pool.reset(ef);
-            scratch.pool.insert(layer.pack(nearest.distance, nearest.ordinal));
-            widen(&mut links, scorer, layer, scratch)?;
-            let found = scratch.pool.keys().map(|key| layer.unpack(key));
+            let layer = self.widen(site, row, level, nearest);
+            let found = self.scratch.pool.keys().map(|key| layer.unpack(key));
             self.chosen.choose(site.scorer, found, site.params.m as usize);
             nearest = self.chosen.rows().first().copied().unwrap_or(nearest);
             let own = &mut self.own[usize::from(level)];
@@ -144,6 +137,39 @@ impl Inserter {
             own.extend_from_slice(self.chosen.rows());
         }
         Ok(())
+    }
+
+    /// Fills the pool with the rows near a row that a walk of one layer finds.
+    fn widen<S: RowScorer>(
+        &mut self,
+        site: &Site<'_, S>,
+        row: Ordinal,
+        level: u8,
+        start: Scored,
+    ) -> Layer {
+        let (mut links, scorer) = (site.growing, &mut FromRow { scorer: site.scorer, row });
+        let layer = Layer { level, limit: usize::MAX, salt: salt(row) };
+        let (scratch, ef) = (&mut self.scratch, site.params.ef_construct as usize);
+        scratch.visits = Visits::default();
+        scratch.visited.begin(links.rows(), ef);
+        scratch.visited.visit(start.ordinal);
+        scratch.pool.reset(ef);
+        scratch.pool.insert(layer.pack(start.distance, start.ordinal));
+        let Ok(_): Result<_, Never> = widen(&mut links, scorer, layer, scratch);
+        layer
+    }
+
+    /// Rows near a row, nearest first, as layer 0 leads to them.
+    pub(crate) fn nearest<S: RowScorer>(
+        &mut self,
+        site: &Site<'_, S>,
+        row: Ordinal,
+    ) -> impl Iterator<Item = Scored> {
+        let start = self.place(site, row).near;
+        let mut scorer = FromRow { scorer: site.scorer, row };
+        let Ok(start): Result<_, Never> = score_one(&mut scorer, start, &mut self.scratch);
+        let layer = self.widen(site, row, 0, start);
+        self.scratch.pool.keys().map(move |key| layer.unpack(key))
     }
 
     /// Adds a link to the row `back.ordinal` to the list of `of`; chooses anew if it is full.
@@ -159,8 +185,7 @@ impl Inserter {
         if self.list.contains(&back.ordinal) {
             return;
         }
-        if self.list.len() < stride {
-            locked.push(self.list.len(), back.ordinal);
+        if locked.add(back.ordinal) {
             return;
         }
         site.scorer.prefetch(&self.list);

@@ -12,7 +12,7 @@
 //! # Layout
 //! - [`params`]: what shapes a graph; `level`: the paper's level draw
 //! - [`build`]: all rows, in parallel; `insert`: Alg. 1; `select`: Alg. 4; `growing`: links that
-//!   many threads write
+//!   many threads write; `mend`: rows that lost their last link
 //! - [`graph`]: the finished links; [`encode`]: their bytes; [`upper`], [`reader`]: reading those
 //! - [`links`]: the seam between a search and where links lie
 //! - [`search`]: Alg. 5 over Alg. 2; `pool`: its candidates; `visited`: rows it has met;
@@ -28,6 +28,7 @@ mod growing;
 mod insert;
 mod level;
 pub mod links;
+mod mend;
 pub mod params;
 mod pool;
 pub mod reader;
@@ -45,5 +46,5 @@ pub use links::{Links, decode_block};
 pub use params::Params;
 pub use reader::GraphBytes;
 pub use scratch::Scratch;
-pub use search::{Outcome, SearchParams, Visits, search};
+pub use search::{Outcome, SearchErrorOf, SearchParams, Visits, search};
 pub use upper::UpperLayers;

@@ -1,7 +1,7 @@
 //! The candidates of a search: a sorted array of bounded length.
 //!
 //! One array takes the place of the paper's two heaps: it holds the nearest rows met so far, and
-//! each knows whether it was expanded. (The idea is Vamana's candidate list, as ParlayANN and
+//! each knows whether it was expanded. (The idea is Vamana's candidate list, as `ParlayANN` and
 //! Glass keep it.) A candidate is one integer, `distance | ordinal | expanded` from the highest
 //! bit, so that candidates compare as [`Scored`] does and a mark moves none.
 
@@ -57,6 +57,14 @@ impl Pool {
         self.keys.reserve_exact(capacity);
         self.capacity = capacity;
         self.next = 0;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
     }
 
     pub(crate) fn is_full(&self) -> bool {

@@ -52,6 +52,10 @@ pub enum Outcome {
     LimitReached(Visits),
 }
 
+/// Why a search over these three seams stopped.
+pub type SearchErrorOf<L, S, F> =
+    SearchError<<L as Links>::Error, <S as Scorer>::Error, <F as Selection>::Error>;
+
 /// Finds the rows nearest to a query; they lie in [`Scratch::results`], nearest first, ties by
 /// ordinal, at most `limit`, each admitted by the selection.
 ///
@@ -69,7 +73,7 @@ pub fn search<L: Links, S: Scorer, F: Selection>(
     selection: &mut F,
     params: &SearchParams<'_>,
     scratch: &mut Scratch,
-) -> Result<Outcome, SearchError<L::Error, S::Error, F::Error>> {
+) -> Result<Outcome, SearchErrorOf<L, S, F>> {
     scratch.results.clear();
     scratch.visits = Visits::default();
     let (Some((entry, top)), true) = (links.entry(), params.limit > 0) else {
@@ -191,11 +195,11 @@ pub(crate) fn widen<L: Links, S: Scorer, F>(
         scorer.score(neighbors, distances).map_err(SearchError::Scorer)?;
         let mut nearest = usize::MAX;
         for (&ordinal, &distance) in neighbors.iter().zip(&*distances) {
-            if let Some(place) = pool.insert(layer.pack(distance, ordinal)) {
-                if place < nearest {
-                    links.prefetch(&[ordinal]);
-                    nearest = place;
-                }
+            if let Some(place) = pool.insert(layer.pack(distance, ordinal))
+                && place < nearest
+            {
+                links.prefetch(&[ordinal]);
+                nearest = place;
             }
         }
     }

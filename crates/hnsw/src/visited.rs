@@ -70,6 +70,17 @@ impl Visited {
         }
     }
 
+    /// Forgets all rows, within a search.
+    pub(crate) fn forget(&mut self) {
+        match self {
+            Self::Stamps { stamps, generation } => {
+                stamps.fill(0);
+                *generation = 1;
+            }
+            Self::Cache { slots, .. } => slots.fill(EMPTY),
+        }
+    }
+
     /// Keeps of `rows` those not met before, in order, and remembers them.
     #[inline]
     pub(crate) fn retain_new(&mut self, rows: &mut Vec<Ordinal>) {

@@ -239,19 +239,16 @@ impl ColumnWriter {
             self.present.push(0);
         }
         self.scratch.clear();
-        match vector {
-            Some(vector) => {
-                if let Some(byte) = self.present.last_mut() {
-                    *byte |= 1 << (number % 8);
-                }
-                encode_vector(self.datatype, vector, &mut self.scratch);
-                digest.add(self.name.0.as_bytes());
-                digest.add(&self.scratch);
+        if let Some(vector) = vector {
+            if let Some(byte) = self.present.last_mut() {
+                *byte |= 1 << (number % 8);
             }
-            None => {
-                self.absent += 1;
-                self.scratch.resize(self.dim * self.datatype.bytes(), 0);
-            }
+            encode_vector(self.datatype, vector, &mut self.scratch);
+            digest.add(self.name.0.as_bytes());
+            digest.add(&self.scratch);
+        } else {
+            self.absent += 1;
+            self.scratch.resize(self.dim * self.datatype.bytes(), 0);
         }
         self.values.write(&self.scratch)?;
         match &mut self.codes {

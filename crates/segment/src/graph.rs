@@ -26,12 +26,12 @@ impl GraphColumn {
         let section = component.section(SectionKind::Graph)?;
         let head = section.with_pinned(
             std::iter::once(0..vectorizer_hnsw::encode::HEADER_BYTES.min(section.len())),
-            |bytes| Header::parse(bytes),
+            Header::parse,
         )??;
         if head.bytes() != section.len() as u64 || head.rows() != component.footer.rows as usize {
             return Err(component.damaged(0, "the graph's size"));
         }
-        let _charge = store.charge(UpperLayers::bytes_needed(&head))?;
+        let charge = store.charge(UpperLayers::bytes_needed(&head))?;
         let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         let upper = place(head.upper_range().start)..place(head.upper_range().end);
         let upper = section.with_pinned(std::iter::once(upper.clone()), |bytes| {
@@ -39,7 +39,7 @@ impl GraphColumn {
         })??;
         let blocks = place(head.blocks_range().start);
         let (layout, rows) = (head.block_layout(), head.rows());
-        Ok(Self { section, upper, blocks, layout, rows, _charge })
+        Ok(Self { section, upper, blocks, layout, rows, _charge: charge })
     }
 
     /// The graph as a search reads it.

@@ -38,9 +38,7 @@ impl IdFilter {
     }
 
     fn block(&self, hash: u64) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "below the number of blocks")]
-        let block = (u128::from(hash >> 32) * self.blocks.len() as u128 >> 32) as usize;
-        block
+        ((u128::from(hash >> 32) * self.blocks.len() as u128) >> 32) as usize
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the low half of the hash")]

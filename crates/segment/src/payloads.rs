@@ -99,7 +99,7 @@ impl PatchColumn {
     pub(crate) fn open(store: &Store, reference: &ComponentRef) -> Result<Self> {
         let component = OpenComponent::open(store, reference)?;
         let listed = component.footer.section(SectionKind::Ordinals).map_or(0, |s| s.len / 4);
-        let _charge = store.charge(listed * (4 + 4 + 1) * 2 + listed * 4)?;
+        let charge = store.charge(listed * (4 + 4 + 1) * 2 + listed * 4)?;
         let ordinals = read_ordinals(store, &component)?;
         let table = PayloadTable::open(&component, ordinals.len())?;
         let versions = component.section(SectionKind::Versions)?;
@@ -109,7 +109,7 @@ impl PatchColumn {
         }
         let rows = ordinals.iter().map(|o| o.0).collect();
         let place = (0..).zip(&ordinals).map(|(at, ordinal)| (ordinal.0, at)).collect();
-        Ok(Self { table, versions, digests, place, rows, _charge })
+        Ok(Self { table, versions, digests, place, rows, _charge: charge })
     }
 
     /// The patched rows.

@@ -39,11 +39,11 @@ impl RowTable {
         if !fits {
             return Err(component.damaged(0, "the number of ids"));
         }
-        let _charge = store.charge(IdFilter::bytes_needed(count))?;
+        let charge = store.charge(IdFilter::bytes_needed(count))?;
         let filter = component.read(store, SectionKind::IdFilter)?.unwrap_or_default();
         let filter =
             IdFilter::parse(&filter).ok_or_else(|| component.damaged(0, "the id filter"))?;
-        Ok(Self { nums, uuids, versions, digests, filter, rows, num_count, _charge })
+        Ok(Self { nums, uuids, versions, digests, filter, rows, num_count, _charge: charge })
     }
 
     pub(crate) fn rows(&self) -> u32 {

@@ -1,6 +1,7 @@
 //! An open segment: immutable rows, and the components that were added since.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
@@ -316,10 +317,10 @@ impl Segment {
     ) -> Result<ComponentRef> {
         let mut rows = newer.clone();
         for ordinal in self.patched().into_iter().flatten().map(Ordinal) {
-            if !rows.contains_key(&ordinal) {
+            if let Entry::Vacant(entry) = rows.entry(ordinal) {
                 let payload = Arc::new(self.payload(ordinal)?);
                 let version = self.version(ordinal)?;
-                rows.insert(ordinal, PatchRow { ordinal, version, payload });
+                entry.insert(PatchRow { ordinal, version, payload });
             }
         }
         let rows = rows

@@ -90,7 +90,11 @@ impl OpenComponent {
             ComponentKind::Graph => PageKind::Links,
             ComponentKind::Codes => PageKind::Codes,
             ComponentKind::Vectors => PageKind::Vectors,
-            _ => PageKind::Other,
+            ComponentKind::Rows
+            | ComponentKind::Payload
+            | ComponentKind::Patch
+            | ComponentKind::Tombstones
+            | ComponentKind::FieldIndex => PageKind::Other,
         };
         let open = Open::whole(store.residency).kind(kind).tenant(store.tenant.clone());
         let region = Arc::new(store.frames.pool.open(file, &open)?);

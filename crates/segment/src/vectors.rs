@@ -35,12 +35,12 @@ impl VectorColumn {
             return Err(component.damaged(0, "the number of vectors"));
         }
         let present = component.footer.section(SectionKind::Presence);
-        let _charge = store.charge(present.map_or(0, |section| section.len))?;
+        let charge = store.charge(present.map_or(0, |section| section.len))?;
         let presence = component.read(store, SectionKind::Presence)?.unwrap_or_default();
         if !presence.is_empty() && presence.len() != (rows as usize).div_ceil(8) {
             return Err(component.damaged(0, "the presence bits"));
         }
-        Ok(Self { values, settings: settings.clone(), layout, presence, rows, _charge })
+        Ok(Self { values, settings: settings.clone(), layout, presence, rows, _charge: charge })
     }
 
     /// Whether a row has this vector.

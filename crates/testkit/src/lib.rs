@@ -1,1 +1,19 @@
-//! (in work)
+//! Oracles, strategies and data for tests and benchmarks. Never a product dependency.
+//!
+//! # Layout
+//! - [`oracle`]: brute-force answers in double precision, and recall against them
+//! - [`data`]: seeded vectors, the shared data sets, `.npy`, `.fvecs` and `.bvecs` files
+//! - [`strategies`]: proptest strategies for every noun of the model
+//! - [`model_store`]: a collection as a plain map, to hold the engine against
+//! - [`random`]: seeded numbers; [`allocation`]: what a piece of code holds on the heap
+
+pub mod allocation;
+pub mod data;
+pub mod model_store;
+pub mod oracle;
+pub mod random;
+pub mod strategies;
+
+pub use data::{DataSet, Matrix};
+pub use model_store::ModelStore;
+pub use oracle::{Neighbour, ground_truth, nearest, recall};

@@ -25,20 +25,12 @@ fn record(disk: &TraceDirectory, steps: &[Step]) -> (usize, Vec<Acknowledged>) {
     let from = disk.position();
     let mut acknowledged = Vec::new();
     for step in steps {
-        match step {
-            Step::Flush => engine.flush().expect("flushed"),
-            Step::Settle => engine.settle().expect("settled"),
-            Step::Reopen => {
-                drop(engine);
-                engine = open(&root);
-            }
-            write => {
-                let operation = write.operation().expect("a write");
-                if let Ok(applied) = engine.write(&name(), operation.clone()) {
-                    let (at, seq) = (disk.position(), applied.seq.0);
-                    acknowledged.push(Acknowledged { at, seq, operation });
-                }
-            }
+        engine = step.housekeep(engine, || open(&root));
+        if let Some(operation) = step.operation()
+            && let Ok(applied) = engine.write(&name(), operation.clone())
+        {
+            let (at, seq) = (disk.position(), applied.seq.0);
+            acknowledged.push(Acknowledged { at, seq, operation });
         }
     }
     (from, acknowledged)
@@ -79,11 +71,13 @@ fn recover_all(seed: u8, random: usize) -> usize {
     let disk = TraceDirectory::new();
     let (from, acknowledged) = record(&disk, &history(seed, 30));
     let mut images = 0;
-    for CrashImage { cut, mode, directory } in disk.images(u64::from(seed), random).starting_at(from)
+    for CrashImage { cut, mode, directory } in
+        disk.images(u64::from(seed), random).starting_at(from)
     {
         let (certain, possible) = expected(&acknowledged, cut);
-        let engine = Engine::open_in(directory.directory(), None, governor(), options())
-            .unwrap_or_else(|error| panic!("seed {seed}, cut {cut}, {mode:?}: {error}"));
+        let opened = Engine::open_in(directory.directory(), None, governor(), options());
+        assert!(opened.is_ok(), "seed {seed}, cut {cut}, {mode:?}: {:?}", opened.err());
+        let Ok(engine) = opened else { continue };
         let model = if holds(&engine, &certain) { &certain } else { &possible };
         let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             check(&engine, model);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use vectorizer_engine::{Engine, PayloadSelector, Select, VectorSelector};
-use vectorizer_model::operation::PointSelector;
 use vectorizer_model::filter::{Condition, Filter, Predicate, Range, Scalar};
+use vectorizer_model::operation::PointSelector;
 use vectorizer_model::settings::FieldIndexKind;
 use vectorizer_model::{KeyPath, Operation, Payload, PointId, Value};
 use vectorizer_payload::{delete_keys, matches, set_at};
@@ -94,6 +94,20 @@ fn num(ids: &[u64]) -> Vec<PointId> {
 }
 
 impl Step {
+    /// Moves data about, if that is what the step does.
+    pub(crate) fn housekeep(&self, engine: Engine, open: impl Fn() -> Engine) -> Engine {
+        if matches!(self, Self::Flush) {
+            engine.flush().expect("flushed");
+        } else if matches!(self, Self::Settle) {
+            engine.settle().expect("settled");
+        } else if matches!(self, Self::Reopen) {
+            engine.close().expect("closed");
+            drop(engine);
+            return open();
+        }
+        engine
+    }
+
     /// The operation that a step writes; none if it only moves data about.
     pub(crate) fn operation(&self) -> Option<Operation> {
         let ids = |ids: &[u64]| PointSelector::Ids(num(ids));
@@ -159,7 +173,11 @@ impl Model {
             Operation::ClearPayload { points } => {
                 self.change(version, points, |old| *old = Payload::new());
             }
-            _ => {}
+            Operation::CreateCollection { .. }
+            | Operation::DropCollection { .. }
+            | Operation::UpdateSettings(_)
+            | Operation::CreateFieldIndex { .. }
+            | Operation::DropFieldIndex { .. } => {}
         }
     }
 
@@ -171,9 +189,8 @@ impl Model {
     }
 
     fn matching(&self, filter: &Filter) -> Vec<PointId> {
-        let admitted = |(id, point): (&PointId, &Point)| {
-            matches(filter, *id, &point.payload).then_some(*id)
-        };
+        let admitted =
+            |(id, point): (&PointId, &Point)| matches(filter, *id, &point.payload).then_some(*id);
         self.0.iter().filter_map(admitted).collect()
     }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use vectorizer_model::Metric;
 use vectorizer_vfs::crash::TraceDirectory;
 
-use crate::history::{Model, Step, check, steps};
+use crate::history::{Model, check, steps};
 use crate::support::{name, open, settings};
 
 proptest! {
@@ -18,20 +18,12 @@ proptest! {
         created.wait().expect("done").expect("created");
         let mut model = Model::default();
         for step in &steps {
-            match step {
-                Step::Flush => engine.flush().expect("flushed"),
-                Step::Settle => engine.settle().expect("settled"),
-                Step::Reopen => {
-                    drop(engine);
-                    engine = open(&root);
-                }
-                write => {
-                    let operation = write.operation().expect("a write");
-                    // Dropping an index that is not there is refused; nothing changes.
-                    if let Ok(applied) = engine.write(&name(), operation.clone()) {
-                        model.apply(applied.seq.0, &operation);
-                    }
-                }
+            engine = step.housekeep(engine, || open(&root));
+            // Dropping an index that is not there is refused; nothing changes.
+            if let Some(operation) = step.operation()
+                && let Ok(applied) = engine.write(&name(), operation.clone())
+            {
+                model.apply(applied.seq.0, &operation);
             }
             check(&engine, &model);
         }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use vectorizer_engine::{Engine, EngineOptions, Hit, LeafSearch, Residency, Scratch, SearchParams};
 use vectorizer_memory::{Governor, Limits};
 use vectorizer_model::operation::PointBatch;
-use vectorizer_model::settings::{
-    HnswSettings, Quantization, StorageType, VectorSettings,
-};
+use vectorizer_model::settings::{HnswSettings, Quantization, StorageType, VectorSettings};
 use vectorizer_model::vector::VectorColumn;
 use vectorizer_model::{
     CollectionName, CollectionSettings, Datatype, Filter, Metric, Operation, Payload, PointId,

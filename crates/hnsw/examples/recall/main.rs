@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! recall --base base.npy --query query.npy --truth truth.npy [--m 16] [--ef-construct 200]
-//!        [--workers 2] [--ef 16,32,64]
+//!        [--workers 2] [--ef 16,32,64] [--metric l2|cosine] [--bits 8|7]
 //! ```
 //! Vectors are `[n, dim]` of u8, f16 or f32, truth is `[queries, k]` of i32. Traversal reads one
 //! byte for each component; answers are rescored from f32.
+
+#![expect(clippy::print_stdout, clippy::panic, reason = "a tool that reports to a person")]
 
 mod codes;
 mod npy;
@@ -13,12 +15,11 @@ mod npy;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
-use codes::{Codes, prefetch};
+use codes::{Codes, prefetch, touch};
 use vectorizer_hnsw::{Executor, GraphBytes, Host, Params, Scratch, SearchParams, build, search};
 use vectorizer_model::budget::Unbounded;
-use vectorizer_model::{AllRows, Ordinal};
-
-pub(crate) static PF: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(true);
+use vectorizer_model::{AllRows, Metric, Ordinal, RowScorer};
+use vectorizer_quantize::Levels;
 
 struct Threads(usize);
 
@@ -74,8 +75,13 @@ fn exact(a: &[f32], b: &[f32]) -> f32 {
 
 fn main() {
     let set = load();
-    let codes = Codes::new(&set.base, set.dim);
-    let rows = vectorizer_model::RowScorer::rows(&codes);
+    let metric = match argument("--metric").as_deref() {
+        Some("cosine") => Metric::Cosine,
+        _ => Metric::L2,
+    };
+    let levels = if number("--bits", 8) == 7 { Levels::U7 } else { Levels::U8 };
+    let codes = Codes::new(&set.base, set.dim, metric, levels);
+    let rows = codes.rows();
     let params = Params {
         m: number("--m", 16),
         ef_construct: number("--ef-construct", 200),
@@ -83,15 +89,10 @@ fn main() {
     };
     let executor = Threads(number("--workers", 2) as usize);
     let inserted = AtomicUsize::new(0);
-    let host = Host {
-        executor: &executor,
-        cancelled: &|| false,
-        inserted: &inserted,
-        hint: codes::prefetch_links,
-    };
+    let host = Host { executor: &executor, cancelled: &|| false, inserted: &inserted, hint: touch };
     let start = Instant::now();
     let graph = build(&codes, &params, host, &mut Unbounded::default()).expect("a graph");
-    println!("build: {:.2} s, {} rows, {params:?}", start.elapsed().as_secs_f32(), rows);
+    println!("build: {:.2} s, {rows} rows, {params:?}", start.elapsed().as_secs_f32());
     let mut bytes = Vec::new();
     let written = graph.encode(|part| {
         bytes.extend_from_slice(part);
@@ -108,9 +109,6 @@ fn main() {
     let default = "16,24,32,48,64,96,128,192,256";
     for ef in argument("--ef").unwrap_or(default.into()).split(',') {
         measure(&set, &codes, &bytes, ef.parse().expect("a number"));
-        PF.store(false, std::sync::atomic::Ordering::Relaxed);
-        measure(&set, &codes, &bytes, ef.parse().expect("a number"));
-        PF.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -126,7 +124,7 @@ fn degree(graph: &vectorizer_hnsw::Graph) -> f32 {
 
 fn measure(set: &Set, codes: &Codes, bytes: &[u8], ef: usize) {
     let mut links = GraphBytes::with_hint(bytes, prefetch).expect("the graph just written");
-    let mut all = AllRows { rows: vectorizer_model::RowScorer::rows(codes) as u64 };
+    let mut all = AllRows { rows: codes.rows() as u64 };
     let mut scratch = Scratch::new();
     let queries = set.query.chunks_exact(set.dim);
     let count = queries.len();

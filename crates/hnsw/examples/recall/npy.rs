@@ -1,4 +1,4 @@
-//! Reads the few shapes of NumPy's `.npy` format that the data sets have.
+//! Reads the few shapes of `NumPy`'s `.npy` format that the data sets have.
 
 fn read(path: &str) -> (String, Vec<u8>, usize) {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -11,7 +11,7 @@ fn read(path: &str) -> (String, Vec<u8>, usize) {
 }
 
 /// Values of u8, f16 or f32, and the length of a row.
-pub fn floats(path: &str) -> (Vec<f32>, usize) {
+pub(crate) fn floats(path: &str) -> (Vec<f32>, usize) {
     let (header, bytes, columns) = read(path);
     let values = if header.contains("|u1") {
         bytes.iter().map(|value| f32::from(*value)).collect()
@@ -27,7 +27,7 @@ pub fn floats(path: &str) -> (Vec<f32>, usize) {
 }
 
 /// Values of i32, and the length of a row.
-pub fn integers(path: &str) -> (Vec<i32>, usize) {
+pub(crate) fn integers(path: &str) -> (Vec<i32>, usize) {
     let (header, bytes, columns) = read(path);
     assert!(header.contains("<i4"), "{path}: {header}");
     (bytes.as_chunks().0.iter().map(|value| i32::from_le_bytes(*value)).collect(), columns)

@@ -8,15 +8,12 @@
 
 use vectorizer_model::{Ordinal, Scored, Scorer, Selection};
 
-use super::{SearchParams, Visits, score_one};
+use super::{SearchErrorOf, SearchParams, Visits, score_one};
 use crate::pool::{pack, unpack};
 use crate::{Links, Scratch, SearchError};
 
 /// Below this share of matching rows, in percent, the walk takes two hops at once.
 const TWO_HOPS_BELOW_PERCENT: u64 = 25;
-
-type Failure<L, S, F> =
-    SearchError<<L as Links>::Error, <S as Scorer>::Error, <F as Selection>::Error>;
 
 /// Fills the pool with admitted rows. False if it met its limit.
 pub(super) fn widen<L: Links, S: Scorer, F: Selection>(
@@ -25,7 +22,7 @@ pub(super) fn widen<L: Links, S: Scorer, F: Selection>(
     selection: &mut F,
     params: &SearchParams<'_>,
     scratch: &mut Scratch,
-) -> Result<bool, Failure<L, S, F>> {
+) -> Result<bool, SearchErrorOf<L, S, F>> {
     let nearest = scratch.frontier.peek().map(unpack);
     if let Some(Scored { distance, ordinal }) = nearest
         && selection.admits(ordinal).map_err(SearchError::Selection)?
@@ -43,17 +40,14 @@ pub(super) fn widen<L: Links, S: Scorer, F: Selection>(
     let matching = selection.cardinality().rows().saturating_mul(100);
     let two_hops = matching < TWO_HOPS_BELOW_PERCENT * links.rows() as u64;
     let mut walk = Walk { links, scorer, selection, scratch };
-    while let Some(current) = walk.next() {
-        if walk.scratch.visits.total() >= params.visit_limit {
-            return Ok(false);
+    if two_hops {
+        let done = walk.run(params.visit_limit, Walk::expand_twice)?;
+        if !done || !walk.ran_dry() {
+            return Ok(done);
         }
-        if two_hops {
-            walk.expand_twice(current)?;
-        } else {
-            walk.expand(current)?;
-        }
+        walk.start_again(nearest);
     }
-    Ok(true)
+    walk.run(params.visit_limit, Walk::expand)
 }
 
 struct Walk<'a, L, S, F> {
@@ -64,6 +58,40 @@ struct Walk<'a, L, S, F> {
 }
 
 impl<L: Links, S: Scorer, F: Selection> Walk<'_, L, S, F> {
+    /// Expands rows until none is left that could add a result. False if it met its limit.
+    fn run(
+        &mut self,
+        limit: usize,
+        expand: impl Fn(&mut Self, Ordinal) -> Result<(), SearchErrorOf<L, S, F>>,
+    ) -> Result<bool, SearchErrorOf<L, S, F>> {
+        while let Some(current) = self.next() {
+            if self.scratch.visits.total() >= limit {
+                return Ok(false);
+            }
+            expand(self, current)?;
+        }
+        Ok(true)
+    }
+
+    /// Whether there are fewer results than wanted and than admitted rows: two hops did not
+    /// bridge a gap between them.
+    fn ran_dry(&self) -> bool {
+        let found = self.scratch.pool.len();
+        !self.scratch.pool.is_full() && (found as u64) < self.selection.cardinality().rows()
+    }
+
+    /// Begins anew from the results so far and the row the walk began with.
+    fn start_again(&mut self, first: Option<Scored>) {
+        let Scratch { pool, frontier, visited, .. } = &mut *self.scratch;
+        visited.forget();
+        frontier.reset(frontier.capacity());
+        let first = first.map(|row| pack(row.distance, row.ordinal));
+        for key in pool.keys().chain(first) {
+            visited.visit(unpack(key).ordinal);
+            frontier.insert(key);
+        }
+    }
+
     /// The nearest row to expand, unless all results are nearer.
     fn next(&mut self) -> Option<Ordinal> {
         let current = self.scratch.frontier.pop()?;
@@ -74,7 +102,7 @@ impl<L: Links, S: Scorer, F: Selection> Walk<'_, L, S, F> {
     }
 
     /// One hop: every new neighbour is a candidate, admitted ones are results.
-    fn expand(&mut self, current: Ordinal) -> Result<(), Failure<L, S, F>> {
+    fn expand(&mut self, current: Ordinal) -> Result<(), SearchErrorOf<L, S, F>> {
         let Scratch { visited, neighbors, visits, .. } = &mut *self.scratch;
         self.links.neighbors(0, current, neighbors).map_err(SearchError::Links)?;
         visits.expanded += 1;
@@ -97,7 +125,7 @@ impl<L: Links, S: Scorer, F: Selection> Walk<'_, L, S, F> {
 
     /// Two hops: admitted neighbours are candidates and results; the others stand for their own
     /// admitted neighbours.
-    fn expand_twice(&mut self, current: Ordinal) -> Result<(), Failure<L, S, F>> {
+    fn expand_twice(&mut self, current: Ordinal) -> Result<(), SearchErrorOf<L, S, F>> {
         let Scratch { visited, neighbors, gathered, visits, .. } = &mut *self.scratch;
         self.links.neighbors(0, current, neighbors).map_err(SearchError::Links)?;
         visits.expanded += 1;
@@ -123,7 +151,7 @@ impl<L: Links, S: Scorer, F: Selection> Walk<'_, L, S, F> {
     }
 
     /// Collects the admitted neighbours of a row that is not.
-    fn gather(&mut self, of: Ordinal) -> Result<(), Failure<L, S, F>> {
+    fn gather(&mut self, of: Ordinal) -> Result<(), SearchErrorOf<L, S, F>> {
         let Scratch { visited, gathered, visits, .. } = &mut *self.scratch;
         self.links.neighbors(0, of, gathered).map_err(SearchError::Links)?;
         visits.expanded += 1;
@@ -140,7 +168,7 @@ impl<L: Links, S: Scorer, F: Selection> Walk<'_, L, S, F> {
     }
 
     /// Scores the gathered rows, all admitted, and makes them candidates and results.
-    fn offer_gathered(&mut self) -> Result<(), Failure<L, S, F>> {
+    fn offer_gathered(&mut self) -> Result<(), SearchErrorOf<L, S, F>> {
         let Scratch { pool, frontier, gathered, distances, visits, .. } = &mut *self.scratch;
         score(self.scorer, gathered, distances, visits)?;
         for (&ordinal, &distance) in gathered.iter().zip(&*distances) {

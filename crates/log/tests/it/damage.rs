@@ -57,6 +57,21 @@ fn a_flipped_byte_of_what_was_durable_is_named() {
 }
 
 #[test]
+fn a_mark_proves_even_the_smallest_frame_before_it() {
+    let config = config(1 << 20, Durability::Os);
+    let disk = Disk::default();
+    let opened = open(disk.directory(), config).unwrap();
+    commit(&opened.log, &[entry(1, 1, 0)]);
+    opened.log.sync().unwrap();
+    for at in HEADER_BYTES..HEADER_BYTES + 64 {
+        let mut files = disk.files();
+        files.get_mut(&name(1)).unwrap()[at] ^= 1;
+        let error = open(Disk::holding(&files).directory(), config).map(|_| ()).unwrap_err();
+        assert!(matches!(error, LogError::Damaged { at, .. } if at.offset == 4096), "{error}");
+    }
+}
+
+#[test]
 fn a_flipped_byte_of_the_mark_costs_nothing_but_the_mark() {
     let config = config(1 << 20, Durability::Fsync);
     let (files, seen, end) = proven_log(config);

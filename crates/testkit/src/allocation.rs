@@ -1,0 +1,80 @@
+//! How many bytes the current thread holds on the heap.
+//!
+//! A test binary installs [`CountingAllocator`] as its global allocator and asks
+//! [`heap_of`]. Counts are of the thread that asks: what another thread frees stays counted.
+#![expect(
+    unsafe_code,
+    reason = "an allocator is an unsafe trait; every call is passed on unchanged"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+/// The system's allocator, counting.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CountingAllocator;
+
+/// What a piece of code asked of the allocator, in bytes as requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heap {
+    /// Held afterwards, less what was held before.
+    pub held: i64,
+    /// The most that was held at once, above what was held before.
+    pub peak: i64,
+}
+
+thread_local! {
+    static HELD: Cell<i64> = const { Cell::new(0) };
+    static PEAK: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Runs `work` and says what this thread held for it. All zero without [`CountingAllocator`].
+pub fn heap_of<T>(work: impl FnOnce() -> T) -> (T, Heap) {
+    let before = HELD.get();
+    PEAK.set(before);
+    let result = work();
+    (result, Heap { held: HELD.get() - before, peak: PEAK.get() - before })
+}
+
+fn add(bytes: i64) {
+    // A thread that is ending has lost its counters; its last frees are of no interest.
+    let counted = HELD.try_with(|held| {
+        held.set(held.get() + bytes);
+        held.get()
+    });
+    if let Ok(held) = counted {
+        PEAK.try_with(|peak| peak.set(peak.get().max(held))).unwrap_or(());
+    }
+}
+
+fn signed(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+// SAFETY: every call goes to the system's allocator with the same arguments, and its answer is
+// returned; counting touches no heap, as the counters are constant-initialised cells.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        add(signed(layout.size()));
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        add(signed(layout.size()));
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        add(-signed(layout.size()));
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        add(signed(new_size) - signed(layout.size()));
+        // SAFETY: the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+}
