@@ -1,11 +1,29 @@
 //! What the server is told before it starts; parsed once, by whoever calls
 //! [`run`](crate::run).
 
+mod budget;
+mod env;
+mod file;
+pub mod keys;
+mod load;
+mod origin;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod violation;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
 use vectorizer_api::CollectionDefaults;
 use vectorizer_model::bytes::MIB;
+
+pub use self::budget::{Budget, BudgetRule, MEMORY_FLOOR};
+pub use self::file::DEFAULT_FILE;
+pub use self::load::{Configuration, Inspection};
+pub use self::origin::Origin;
+pub use self::settings::{ResidencyChoice, Settings, Shown, Sources};
+pub use self::violation::{Violation, Violations};
 
 /// How the server listens, whom it answers, and how much it takes at once.
 #[derive(Clone)]
