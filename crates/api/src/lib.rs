@@ -1,1 +1,39 @@
-//! (in work)
+//! One typed operation per file, the catalogue, the error kinds.
+//!
+//! Every door (REST and those to come) makes one of these operations out of a request and shows
+//! its outcome; what an operation means is written here and nowhere else. This crate knows no wire
+//! format, no async runtime and no sockets: futures are plain std futures, and the one timer it
+//! needs comes in through [`Context`].
+//!
+//! # Layout
+//! - [`operation`]: the trait; [`catalogue`]: all operations; [`context`]: what they run in
+//! - [`collections`], [`points`], [`payload`], [`search`], [`index`]: one operation per file
+//! - [`settings`]: what a collection's settings become; [`defaults`]: where nothing is said
+//! - [`error`]: the eight kinds; `turn`: one settings change after the other; `write`: pacing
+
+#![forbid(unsafe_code)]
+
+pub mod catalogue;
+pub mod collections;
+pub mod context;
+pub mod defaults;
+pub mod error;
+pub mod index;
+pub mod operation;
+pub mod payload;
+pub mod points;
+pub mod search;
+pub mod settings;
+mod turn;
+mod write;
+
+pub use catalogue::CATALOGUE;
+pub use context::{Context, Sleep};
+pub use defaults::CollectionDefaults;
+pub use error::{ApiError, ErrorKind, Result};
+pub use operation::{Access, Entry, Operation};
+pub use vectorizer_query::{
+    BoxFuture, NearestQuery, Page, PayloadSelector, Record, ScoredRecord, ScrollQuery,
+    SearchParams, Select, Target, VectorSelector,
+};
+pub use write::Written;

@@ -134,6 +134,15 @@ impl Engine {
         self.0.inner.submit_to_shard(&shard, operation, request)
     }
 
+    /// Whether writes to a collection are welcome now.
+    ///
+    /// # Errors
+    /// [`EngineError::CollectionNotFound`]; [`EngineError::Paced`] means later.
+    pub fn check_pace(&self, collection: &CollectionName) -> Result<()> {
+        let shard = self.0.inner.shard(collection)?;
+        self.0.inner.check_pace(&shard)
+    }
+
     /// Writes and waits until it is durable, after a pause if writes are paced.
     ///
     /// # Errors

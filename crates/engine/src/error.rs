@@ -1,7 +1,7 @@
 //! Why the engine refused or failed.
 
 use vectorizer_hnsw::HnswError;
-use vectorizer_log::LogError;
+pub use vectorizer_log::LogError;
 use vectorizer_memory::MemoryError;
 use vectorizer_model::encode::DecodeError;
 use vectorizer_model::{CollectionName, KeyPath, ShardId};
@@ -102,6 +102,12 @@ pub enum EngineError {
     /// A graph could not be built.
     #[error("graph: {0}")]
     Graph(#[from] HnswError),
+    /// The folder holds no data of an engine; nothing changed.
+    #[error("{} is not a data folder", path.display())]
+    NoDataFolder {
+        /// The folder.
+        path: std::path::PathBuf,
+    },
     /// A manifest or the catalogue is damaged.
     #[error("{file} is damaged: {what}")]
     Damaged {

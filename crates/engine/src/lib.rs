@@ -10,6 +10,7 @@
 //! - `shard`: one shard's state; `memtable`, `deaths`: what changes in it; `apply`: how
 //! - [`view`]: what one request sees; `selection`, `nearest`: searching it; [`leaf`]: the questions
 //! - `manifest`, `catalogue`, `recovery`: what is on disk, and opening it
+//! - [`verify`](mod@verify): checking a folder that no engine has open
 //! - `flush`, `merge`, `build`: background work; `policy`: which is next; `background`: the threads
 //! - [`ticket`], [`executor`]: results that come later, and the threads that searches run on
 
@@ -38,6 +39,7 @@ mod recovery;
 mod selection;
 mod shard;
 pub mod ticket;
+pub mod verify;
 pub mod view;
 
 pub use apply::Applied;
@@ -52,4 +54,5 @@ pub use ticket::Ticket;
 pub use vectorizer_hnsw::Scratch;
 pub use vectorizer_log::Durability;
 pub use vectorizer_pages::Residency;
+pub use verify::{Report, verify};
 pub use view::ReadView;

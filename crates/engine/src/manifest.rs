@@ -14,7 +14,7 @@ use vectorizer_vfs::{Access, Directory};
 use crate::error::{EngineError, Result};
 
 const MAGIC: &[u8; 8] = b"VZMANI01";
-const PREFIX: &str = "manifest-";
+pub(crate) const PREFIX: &str = "manifest-";
 /// Ends the name of a small file that is being written.
 const UNFINISHED: &str = ".new";
 

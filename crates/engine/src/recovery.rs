@@ -24,8 +24,8 @@ use crate::node::{Node, report};
 use crate::options::EngineOptions;
 use crate::shard::{LiveSegment, Shard, ShardParts};
 
-const LOG_FOLDER: &str = "log";
-const SHARDS_FOLDER: &str = "shards";
+pub(crate) const LOG_FOLDER: &str = "log";
+pub(crate) const SHARDS_FOLDER: &str = "shards";
 /// Frames of an engine that reads through the kernel.
 const FRAMES_BYTES_MIN: u64 = MIB;
 

@@ -6,3 +6,4 @@ mod basics;
 mod crashes;
 mod history;
 mod properties;
+mod verify;

@@ -1,0 +1,74 @@
+//! Creates a collection.
+
+use std::collections::BTreeMap;
+
+use vectorizer_engine::EngineError;
+use vectorizer_model::settings::{StorageType, VectorSettings};
+use vectorizer_model::{CollectionName, CollectionSettings, Datatype, Metric, VectorName};
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::operation::{Access, Entry, Operation};
+use crate::settings::SettingsChanges;
+
+/// Creates a collection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreateCollection {
+    /// Its name, unused until now.
+    pub name: CollectionName,
+    /// Its vectors by name.
+    pub vectors: BTreeMap<VectorName, NewVector>,
+    /// Where its index bytes live, if not where they do by default.
+    pub storage_type: Option<StorageType>,
+    /// What differs from the defaults.
+    pub changes: SettingsChanges,
+}
+
+/// What a vector of a new collection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewVector {
+    /// Components.
+    pub dim: u32,
+    /// How two vectors are compared.
+    pub metric: Metric,
+    /// How a component is stored.
+    pub datatype: Datatype,
+}
+
+impl Operation for CreateCollection {
+    const ENTRY: Entry = Entry {
+        name: "create_collection",
+        summary: "Creates a collection",
+        access: Access::Manage,
+    };
+
+    type Output = ();
+
+    async fn execute(self, context: &Context) -> Result<()> {
+        let defaults = context.defaults();
+        let vectors = self.vectors.into_iter().map(|(name, vector)| {
+            let settings = VectorSettings {
+                dim: vector.dim,
+                metric: vector.metric,
+                datatype: vector.datatype,
+                on_disk: None,
+                hnsw: None,
+                quantization: None,
+            };
+            (name, settings)
+        });
+        let mut settings = CollectionSettings {
+            vectors: vectors.collect(),
+            hnsw: defaults.hnsw,
+            quantization: defaults.quantization,
+            storage_type: self.storage_type.unwrap_or(defaults.storage_type),
+            field_indexes: BTreeMap::new(),
+            on_disk_payload: true,
+            tuning: BTreeMap::new(),
+        };
+        self.changes.apply(&mut settings)?;
+        let ticket = context.engine().create_collection(self.name, settings)?;
+        ticket.await.map_err(EngineError::from)??;
+        Ok(())
+    }
+}

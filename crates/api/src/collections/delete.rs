@@ -1,0 +1,37 @@
+//! Deletes a collection with all its points.
+
+use vectorizer_engine::EngineError;
+use vectorizer_model::CollectionName;
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::operation::{Access, Entry, Operation};
+
+/// Deletes a collection with all its points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteCollection {
+    /// Its name.
+    pub name: CollectionName,
+}
+
+impl Operation for DeleteCollection {
+    const ENTRY: Entry = Entry {
+        name: "delete_collection",
+        summary: "Deletes a collection with all its points",
+        access: Access::Manage,
+    };
+
+    /// Whether it was there.
+    type Output = bool;
+
+    async fn execute(self, context: &Context) -> Result<bool> {
+        let ticket = match context.engine().drop_collection(&self.name) {
+            Err(EngineError::CollectionNotFound { .. }) => return Ok(false),
+            other => other?,
+        };
+        match ticket.await.map_err(EngineError::from)? {
+            Err(EngineError::CollectionNotFound { .. }) => Ok(false),
+            other => Ok(other.map(|_applied| true)?),
+        }
+    }
+}

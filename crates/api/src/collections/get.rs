@@ -1,0 +1,29 @@
+//! Tells what a collection is and holds.
+
+use vectorizer_engine::CollectionInfo;
+use vectorizer_model::CollectionName;
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::operation::{Access, Entry, Operation};
+
+/// Tells what a collection is and holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GetCollection {
+    /// Its name.
+    pub name: CollectionName,
+}
+
+impl Operation for GetCollection {
+    const ENTRY: Entry = Entry {
+        name: "get_collection",
+        summary: "Tells what a collection is and holds",
+        access: Access::Read,
+    };
+
+    type Output = CollectionInfo;
+
+    async fn execute(self, context: &Context) -> Result<CollectionInfo> {
+        Ok(context.engine().info(&self.name)?)
+    }
+}

@@ -1,0 +1,23 @@
+//! Lists the collections.
+
+use vectorizer_model::CollectionName;
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::operation::{Access, Entry, Operation};
+
+/// Lists the collections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListCollections;
+
+impl Operation for ListCollections {
+    const ENTRY: Entry =
+        Entry { name: "list_collections", summary: "Lists the collections", access: Access::Read };
+
+    /// Their names, sorted.
+    type Output = Vec<CollectionName>;
+
+    async fn execute(self, context: &Context) -> Result<Vec<CollectionName>> {
+        Ok(context.engine().collections())
+    }
+}

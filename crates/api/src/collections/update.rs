@@ -1,0 +1,39 @@
+//! Changes a collection's settings.
+
+use vectorizer_model::{self as model, CollectionName};
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::operation::{Access, Entry, Operation};
+use crate::settings::SettingsChanges;
+
+/// Changes a collection's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpdateCollection {
+    /// Its name.
+    pub name: CollectionName,
+    /// What changes.
+    pub changes: SettingsChanges,
+}
+
+impl Operation for UpdateCollection {
+    const ENTRY: Entry = Entry {
+        name: "update_collection",
+        summary: "Changes a collection's settings",
+        access: Access::Manage,
+    };
+
+    type Output = ();
+
+    async fn execute(self, context: &Context) -> Result<()> {
+        let _turn = context.settings_turn().take().await;
+        let before = context.view(&self.name)?;
+        let mut settings = (**before.settings()).clone();
+        self.changes.apply(&mut settings)?;
+        if settings != **before.settings() {
+            let operation = model::Operation::UpdateSettings(Box::new(settings));
+            context.write(&self.name, operation).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,36 @@
+//! Removes the index of a payload field.
+
+use vectorizer_model::{self as model, CollectionName, KeyPath};
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::operation::{Access, Entry, Operation};
+use crate::write::Written;
+
+/// Removes the index of a payload field; if there is none, nothing happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteFieldIndex {
+    /// Where.
+    pub collection: CollectionName,
+    /// Which field.
+    pub key: KeyPath,
+}
+
+impl Operation for DeleteFieldIndex {
+    const ENTRY: Entry = Entry {
+        name: "delete_field_index",
+        summary: "Removes the index of a payload field",
+        access: Access::Write,
+    };
+
+    type Output = Written;
+
+    async fn execute(self, context: &Context) -> Result<Written> {
+        let _turn = context.settings_turn().take().await;
+        let view = context.view(&self.collection)?;
+        if !view.settings().field_indexes.contains_key(&self.key) {
+            return Ok(Written { seq: view.seq(), points: 0 });
+        }
+        context.write(&self.collection, model::Operation::DropFieldIndex { key: self.key }).await
+    }
+}

@@ -1,0 +1,43 @@
+//! What an operation is.
+
+use std::future::Future;
+
+use crate::context::Context;
+use crate::error::Result;
+
+/// What an operation may touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reads only.
+    Read,
+    /// Changes points, payloads or field indexes.
+    Write,
+    /// Changes which collections there are, or their settings.
+    Manage,
+}
+
+/// One line of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The name that logs, metrics and doors use.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// What it may touch.
+    pub access: Access,
+}
+
+/// One typed operation: its fields are the question.
+pub trait Operation: Send {
+    /// Its line of the catalogue.
+    const ENTRY: Entry;
+
+    /// The answer.
+    type Output: Send;
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`ApiError`](crate::ApiError); unless its text says otherwise, nothing changed.
+    fn execute(self, context: &Context) -> impl Future<Output = Result<Self::Output>> + Send;
+}

@@ -1,0 +1,37 @@
+//! Writes keys of payloads.
+
+use vectorizer_model::operation::PointSelector;
+use vectorizer_model::{self as model, CollectionName, KeyPath, Payload};
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::operation::{Access, Entry, Operation};
+use crate::write::{Written, check_payload};
+
+/// Writes keys of payloads. Listed points must all be there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetPayload {
+    /// Where.
+    pub collection: CollectionName,
+    /// Which points.
+    pub points: PointSelector,
+    /// The keys and their values; a null removes its key.
+    pub payload: Payload,
+    /// Where in the payload they go; absent means the top.
+    pub at: Option<KeyPath>,
+}
+
+impl Operation for SetPayload {
+    const ENTRY: Entry =
+        Entry { name: "set_payload", summary: "Writes keys of payloads", access: Access::Write };
+
+    type Output = Written;
+
+    async fn execute(self, context: &Context) -> Result<Written> {
+        let Self { collection, points, payload, at } = self;
+        check_payload(&payload)?;
+        context.check_points_exist(&collection, &points).await?;
+        let operation = model::Operation::SetPayload { points, payload, at };
+        context.write(&collection, operation).await
+    }
+}

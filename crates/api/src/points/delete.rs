@@ -1,0 +1,32 @@
+//! Deletes points.
+
+use vectorizer_model::operation::PointSelector;
+use vectorizer_model::{self as model, CollectionName};
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::operation::{Access, Entry, Operation};
+use crate::write::{Written, check_count};
+
+/// Deletes points; those that are not there are passed over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeletePoints {
+    /// Where.
+    pub collection: CollectionName,
+    /// Which points.
+    pub points: PointSelector,
+}
+
+impl Operation for DeletePoints {
+    const ENTRY: Entry =
+        Entry { name: "delete_points", summary: "Deletes points", access: Access::Write };
+
+    type Output = Written;
+
+    async fn execute(self, context: &Context) -> Result<Written> {
+        if let PointSelector::Ids(ids) = &self.points {
+            check_count(ids)?;
+        }
+        context.write(&self.collection, model::Operation::Delete(self.points)).await
+    }
+}

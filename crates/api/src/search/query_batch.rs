@@ -1,0 +1,36 @@
+//! Answers several queries from one view of the collection.
+
+use vectorizer_model::CollectionName;
+use vectorizer_query::{ScoredRecord, join_all};
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::operation::{Access, Entry, Operation};
+use crate::search::query::Query;
+
+/// Answers several queries from one view of the collection; one bad query, and none is answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueryBatch {
+    /// Where.
+    pub collection: CollectionName,
+    /// What is sought.
+    pub queries: Vec<Query>,
+}
+
+impl Operation for QueryBatch {
+    const ENTRY: Entry = Entry {
+        name: "query_batch",
+        summary: "Answers several queries from one view of the collection",
+        access: Access::Read,
+    };
+
+    /// One answer for each query, in their order.
+    type Output = Vec<Vec<ScoredRecord>>;
+
+    async fn execute(self, context: &Context) -> Result<Vec<Vec<ScoredRecord>>> {
+        let view = context.view(&self.collection)?;
+        self.queries.iter().try_for_each(|query| query.check(&view))?;
+        let answers = self.queries.into_iter().map(|query| query.run(&view));
+        join_all(answers).await.into_iter().collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! Writing: wait while writes are paced, submit, wait until it is durable and seen.
+
+use std::time::Duration;
+
+use vectorizer_engine::EngineError;
+use vectorizer_model::operation::PointSelector;
+use vectorizer_model::{CollectionName, Operation, Payload, PointId, RequestId, SequenceNumber};
+use vectorizer_model::{check::PayloadLimits, limits};
+use vectorizer_query::Select;
+
+use crate::context::Context;
+use crate::error::{ApiError, Result};
+
+/// The pauses of a paced write double from here to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(2);
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+/// A write that is still paced after so many pauses is refused: about ten seconds.
+const PAUSES_MAX: u32 = 100;
+
+/// What a write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Its position in the collection's history.
+    pub seq: SequenceNumber,
+    /// Points it wrote, changed or removed.
+    pub points: u64,
+}
+
+impl Context {
+    /// Writes; done when the write is durable and every later read sees it.
+    pub(crate) async fn write(
+        &self,
+        collection: &CollectionName,
+        operation: Operation,
+    ) -> Result<Written> {
+        let engine = self.engine();
+        if !matches!(operation, Operation::Delete(_)) {
+            self.wait_for_pace(collection).await?;
+        }
+        let ticket = engine.submit(collection, operation, RequestId::default())?;
+        let applied = ticket.await.map_err(EngineError::from)??;
+        Ok(Written { seq: applied.seq, points: applied.points })
+    }
+
+    async fn wait_for_pace(&self, collection: &CollectionName) -> Result<()> {
+        let mut pause = PAUSE_MIN;
+        for _ in 0..PAUSES_MAX {
+            match self.engine().check_pace(collection) {
+                Err(EngineError::Paced { .. }) => self.sleep(pause).await,
+                other => return Ok(other?),
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        Ok(self.engine().check_pace(collection)?)
+    }
+
+    /// Whether all points that a payload change lists are there; nothing is changed if one is not.
+    pub(crate) async fn check_points_exist(
+        &self,
+        collection: &CollectionName,
+        points: &PointSelector,
+    ) -> Result<()> {
+        let view = self.view(collection)?;
+        let PointSelector::Ids(ids) = points else { return Ok(()) };
+        check_count(ids)?;
+        let mut wanted = ids.clone();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut found: Vec<PointId> = view
+            .retrieve(wanted.clone(), Select::default())
+            .await?
+            .into_iter()
+            .map(|record| record.id)
+            .collect();
+        found.sort_unstable();
+        match wanted.iter().find(|id| found.binary_search(id).is_err()) {
+            Some(id) => Err(ApiError::not_found(format!("no point with id {id} found"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether one operation may list so many points.
+pub(crate) fn check_count(ids: &[PointId]) -> Result<()> {
+    if ids.len() <= limits::BATCH_POINTS_MAX {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!(
+        "{} points listed; list at most {} at once",
+        ids.len(),
+        limits::BATCH_POINTS_MAX
+    )))
+}
+
+/// Whether a payload can be stored.
+pub(crate) fn check_payload(payload: &Payload) -> Result<()> {
+    payload.check(&PayloadLimits::default()).map_err(|error| ApiError::invalid(error.to_string()))
+}

@@ -1,0 +1,82 @@
+//! The shards of this node: leaves run on the engine's search threads.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use vectorizer_engine::ticket::Ticket;
+use vectorizer_engine::{
+    Engine, EngineError, Hit, LeafScroll, LeafSearch, ReadView, Record, Scratch, Select,
+};
+use vectorizer_model::{CollectionSettings, Filter, PointId, SequenceNumber};
+
+use crate::access::{BoxFuture, ShardAccess};
+use crate::error::{QueryError, Result};
+
+thread_local! {
+    /// What graph searches of this thread reuse: visited marks and queues.
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
+}
+
+/// A shard of this node at one position of its history.
+#[derive(Debug, Clone)]
+pub struct LocalShard {
+    engine: Engine,
+    view: ReadView,
+}
+
+impl LocalShard {
+    /// The shard that a view shows.
+    pub fn new(engine: Engine, view: ReadView) -> Self {
+        Self { engine, view }
+    }
+
+    /// Queues a task among the searches of this collection.
+    fn run<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&ReadView) -> std::result::Result<T, EngineError> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        let view = self.view.clone();
+        let ticket = self.engine.spawn(view.shard_number(), move || task(&view));
+        Box::pin(outcome(ticket))
+    }
+}
+
+async fn outcome<T>(
+    ticket: std::result::Result<Ticket<std::result::Result<T, EngineError>>, EngineError>,
+) -> Result<T> {
+    let finished = ticket?.await.map_err(EngineError::from)?;
+    finished.map_err(QueryError::from)
+}
+
+impl ShardAccess for LocalShard {
+    fn seq(&self) -> SequenceNumber {
+        self.view.seq()
+    }
+
+    fn settings(&self) -> &Arc<CollectionSettings> {
+        self.view.settings()
+    }
+
+    fn search(&self, leaf: LeafSearch) -> BoxFuture<'static, Result<Vec<Hit>>> {
+        self.run(move |view| SCRATCH.with_borrow_mut(|scratch| view.search(&leaf, scratch)))
+    }
+
+    fn scroll(
+        &self,
+        leaf: LeafScroll,
+    ) -> BoxFuture<'static, Result<(Vec<PointId>, Option<PointId>)>> {
+        self.run(move |view| view.scroll(&leaf))
+    }
+
+    fn count(&self, filter: Filter) -> BoxFuture<'static, Result<u64>> {
+        self.run(move |view| view.count(&filter))
+    }
+
+    fn records(
+        &self,
+        ids: Vec<PointId>,
+        select: Select,
+    ) -> BoxFuture<'static, Result<Vec<Record>>> {
+        self.run(move |view| view.records(&ids, &select))
+    }
+}

@@ -1,0 +1,61 @@
+//! What one request sees of a collection: its shards, each at one position of its history.
+
+use std::sync::Arc;
+
+use vectorizer_engine::Engine;
+use vectorizer_memory::{Class, Governor, Reservation};
+use vectorizer_model::{CollectionName, CollectionSettings, SequenceNumber};
+
+use crate::access::ShardAccess;
+use crate::error::Result;
+use crate::local::LocalShard;
+
+/// What one request sees of a collection. All its answers fit together: a write is seen by all of
+/// them or by none.
+#[derive(Debug)]
+pub struct CollectionView {
+    shards: Vec<Box<dyn ShardAccess>>,
+    settings: Arc<CollectionSettings>,
+    seq: SequenceNumber,
+    governor: Arc<Governor>,
+}
+
+impl CollectionView {
+    /// Everything acknowledged so far in a collection of this node.
+    ///
+    /// # Errors
+    /// [`EngineError::CollectionNotFound`](vectorizer_engine::EngineError::CollectionNotFound).
+    pub fn local(engine: &Engine, name: &CollectionName) -> Result<Self> {
+        let shard = LocalShard::new(engine.clone(), engine.view(name)?);
+        let (settings, seq) = (Arc::clone(shard.settings()), shard.seq());
+        let governor = Arc::clone(engine.governor());
+        Ok(Self { shards: vec![Box::new(shard)], settings, seq, governor })
+    }
+
+    /// The collection's settings.
+    pub fn settings(&self) -> &Arc<CollectionSettings> {
+        &self.settings
+    }
+
+    /// The last operation that it shows.
+    pub fn seq(&self) -> SequenceNumber {
+        self.seq
+    }
+
+    pub(crate) fn shards(&self) -> impl Iterator<Item = &dyn ShardAccess> {
+        self.shards.iter().map(|shard| &**shard)
+    }
+
+    /// Holds memory for an answer of about this many bytes while it is made.
+    pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation> {
+        let tenant = self.governor.tenant("default");
+        Ok(self.governor.reserve(Class::Operations, &tenant, bytes as u64)?)
+    }
+
+    /// About what a record takes besides its payload.
+    pub(crate) fn record_bytes(&self, with_vectors: bool) -> usize {
+        const RECORD_BYTES: usize = 256;
+        let dims = self.settings.vectors.values().map(|vector| vector.dim as usize);
+        RECORD_BYTES + if with_vectors { dims.sum::<usize>() * 4 } else { 0 }
+    }
+}

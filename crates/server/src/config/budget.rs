@@ -1,0 +1,141 @@
+//! The memory budget: how much the process may hold, and who says so.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use vectorizer_engine::{EngineOptions, Residency};
+use vectorizer_memory::{Governor, Limits};
+use vectorizer_model::bytes::{ByteCount, MIB};
+use vectorizer_vfs::{cgroup_memory, machine_memory, process_memory};
+
+use super::origin::Origin;
+use super::settings::{ResidencyChoice, Settings};
+use super::violation::Violation;
+
+/// The least that a process can run in: code, stacks, one small collection and one search.
+pub const MEMORY_FLOOR: u64 = 64 * MIB;
+/// Frames that mapped collections leave to the pool: its tables, and little more.
+const MAPPED_POOL_BYTES: u64 = 4 * MIB;
+
+/// How much the process may hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes of the whole process.
+    pub limit: u64,
+    /// Bytes that it holds before any reservation.
+    pub base: u64,
+    /// Where the limit came from.
+    pub rule: BudgetRule,
+    /// How the bytes of disk-backed collections are held.
+    pub residency: Residency,
+    /// The cgroup's limit, if the one given is above it: then the kernel may end the process.
+    pub above_cgroup: Option<u64>,
+}
+
+/// Where a budget came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BudgetRule {
+    /// It was given.
+    Given(Origin),
+    /// 90 percent of the cgroup's limit.
+    Cgroup {
+        /// The limit.
+        bytes: u64,
+        /// The group's folder.
+        folder: PathBuf,
+    },
+    /// Half of the machine's memory.
+    Machine {
+        /// The machine's memory.
+        bytes: u64,
+    },
+}
+
+impl fmt::Display for BudgetRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given(origin) => write!(f, "memory.limit, {origin}"),
+            Self::Cgroup { bytes, folder } => {
+                let (bytes, folder) = (ByteCount(*bytes), folder.display());
+                write!(f, "90 percent of the cgroup's {bytes}, {folder}")
+            }
+            Self::Machine { bytes } => write!(f, "half of the machine's {}", ByteCount(*bytes)),
+        }
+    }
+}
+
+/// Works out the budget from the settings and the readings below `root`, which is `/` in
+/// production.
+pub(super) fn plan(settings: &Settings, root: &Path) -> Result<Budget, Violation> {
+    let unmeasured = |cause| Violation::Unmeasured { cause };
+    let cgroup = cgroup_memory(root).map(|group| group.and_then(|group| group.limit));
+    let (limit, rule, cgroup_limit) = match (&settings.memory_limit, cgroup) {
+        (Some((bytes, origin)), cgroup) => {
+            // Whoever gives the limit need not have readable cgroups.
+            let above = cgroup.ok().flatten().map(|limit| limit.bytes);
+            (*bytes, BudgetRule::Given(origin.clone()), above)
+        }
+        (None, Err(cause)) => return Err(unmeasured(cause)),
+        (None, Ok(Some(limit))) => {
+            let ninety = limit.bytes / 10 * 9;
+            (ninety, BudgetRule::Cgroup { bytes: limit.bytes, folder: limit.folder }, None)
+        }
+        (None, Ok(None)) => {
+            let total = machine_memory(root).map_err(unmeasured)?.total;
+            (total / 2, BudgetRule::Machine { bytes: total }, None)
+        }
+    };
+    let memory = process_memory(root).map_err(unmeasured)?;
+    let base = memory.anonymous.unwrap_or(memory.resident);
+    let floor = MEMORY_FLOOR.max(base.saturating_mul(2));
+    if limit < floor {
+        return Err(match rule {
+            BudgetRule::Given(origin) => Violation::MemoryTooSmall { bytes: limit, floor, origin },
+            rule @ (BudgetRule::Cgroup { .. } | BudgetRule::Machine { .. }) => {
+                Violation::BudgetTooSmall { bytes: limit, floor, rule: rule.to_string() }
+            }
+        });
+    }
+    let bounded = !matches!(rule, BudgetRule::Machine { .. });
+    let residency = match settings.residency {
+        ResidencyChoice::Governed => Residency::Governed,
+        ResidencyChoice::Auto if bounded => Residency::Governed,
+        ResidencyChoice::Auto | ResidencyChoice::Mapped => Residency::Mapped,
+    };
+    let above_cgroup = cgroup_limit.filter(|cgroup| *cgroup < limit);
+    Ok(Budget { limit, base, rule, residency, above_cgroup })
+}
+
+impl Budget {
+    /// A governor of this budget.
+    pub fn governor(&self) -> Arc<Governor> {
+        Governor::new(Limits::of_root(self.limit).with_base(self.base))
+    }
+
+    /// How an engine is opened within this budget.
+    pub fn engine_options(&self, settings: &Settings) -> EngineOptions {
+        let free = self.limit.saturating_sub(self.base);
+        let mut options = EngineOptions {
+            durability: settings.durability,
+            residency: self.residency,
+            ..EngineOptions::default()
+        };
+        // A memtable is there twice while it is flushed, and a flush needs about as much again.
+        options.memtable_bytes = options.memtable_bytes.min(free / 16);
+        options.pool.capacity = match self.residency {
+            Residency::Governed => free / 2,
+            Residency::Mapped | Residency::Pinned => MAPPED_POOL_BYTES,
+        };
+        options
+    }
+
+    /// What the residency promises.
+    pub fn residency_text(&self) -> &'static str {
+        match self.residency {
+            Residency::Governed => "governed (index pages stay inside the budget)",
+            Residency::Mapped => "mapped (index pages are in the kernel's page cache: soft bound)",
+            Residency::Pinned => "pinned (index pages are always in memory)",
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The REST door: routes to operations, requests in, answers out.
+
+mod answer;
+mod call;
+mod collections;
+mod points;
+mod routes;
+mod search;
+mod service;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{RawPathParams, Request};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use vectorizer_api::Context;
+
+use crate::admission::Admission;
+use crate::auth::Auth;
+use crate::config::ServerLimits;
+use crate::telemetry::Telemetry;
+use answer::Answer;
+use call::Call;
+use routes::{Method, ROUTES, Route};
+
+/// What all requests share.
+pub(crate) struct Door {
+    pub(crate) context: Context,
+    pub(crate) admission: Admission,
+    pub(crate) auth: Auth,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) limits: ServerLimits,
+    /// The document of what is answered, made once.
+    pub(crate) document: String,
+    stopping: AtomicBool,
+}
+
+impl Door {
+    pub(crate) fn new(
+        context: Context,
+        api_key: Option<&str>,
+        limits: ServerLimits,
+    ) -> Result<Arc<Self>, vectorizer_wire::WireError> {
+        let governor = Arc::clone(context.engine().governor());
+        Ok(Arc::new(Self {
+            context,
+            admission: Admission::new(governor, limits),
+            auth: Auth::new(api_key),
+            telemetry: Telemetry::new(),
+            limits,
+            document: routes::document()?,
+            stopping: AtomicBool::new(false),
+        }))
+    }
+
+    /// From now on the server is not ready.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// All routes. What is not among them is not found, whatever the method.
+pub(crate) fn router(door: &Arc<Door>) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let door = Arc::clone(door);
+        let filter = match route.method {
+            Method::Get => MethodFilter::GET,
+            Method::Put => MethodFilter::PUT,
+            Method::Post => MethodFilter::POST,
+            Method::Patch => MethodFilter::PATCH,
+            Method::Delete => MethodFilter::DELETE,
+        };
+        let handler = move |path: RawPathParams, request: Request| {
+            let door = Arc::clone(&door);
+            let path = path.iter().map(|(_, value)| value.to_owned()).collect();
+            handle(route, door, path, request)
+        };
+        router = router.route(route.template, on(filter, handler));
+    }
+    let (missing, mismatched) = (Arc::clone(door), Arc::clone(door));
+    router
+        .fallback(move || std::future::ready(not_found(&missing)))
+        .method_not_allowed_fallback(move || std::future::ready(not_found(&mismatched)))
+}
+
+fn not_found(door: &Door) -> Response {
+    door.telemetry.observe("unknown", 404, std::time::Duration::ZERO);
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
+async fn handle(
+    route: &'static Route,
+    door: Arc<Door>,
+    path: Vec<String>,
+    request: Request,
+) -> Response {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let answer = if !route.open && !door.auth.admits(&parts.headers) {
+        Answer::unauthorized()
+    } else if route.stops && door.is_stopping() {
+        Answer::failed(&crate::status::RestError::Stopping, started)
+    } else {
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        let call =
+            Call::new(Arc::clone(&door), started, path, query).with_body(parts.headers, body);
+        match (route.handler)(call).await {
+            Ok(answer) => answer,
+            Err(error) => Answer::failed(&error, started),
+        }
+    };
+    let response = answer.into_response(&door.admission, started);
+    door.telemetry.observe(route.name, response.status().as_u16(), started.elapsed());
+    response
+}
+
+/// The same URI without repeated or trailing slashes.
+pub(crate) fn normalise(uri: &mut Uri) {
+    let path = uri.path();
+    let ends = path.len() > 1 && path.ends_with('/');
+    if !ends && !path.contains("//") {
+        return;
+    }
+    let kept: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    if let Ok(clean) = format!("/{}{query}", kept.join("/")).parse() {
+        *uri = clean;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lose_needless_slashes() {
+        for (given, clean) in [
+            ("/", "/"),
+            ("/collections/", "/collections"),
+            ("//collections//a/?wait=true", "/collections/a?wait=true"),
+            ("/collections/a", "/collections/a"),
+            ("///", "/"),
+        ] {
+            let mut uri: Uri = given.parse().expect("a URI");
+            normalise(&mut uri);
+            assert_eq!(uri.to_string(), clean, "{given}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Answers on their way out.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use vectorizer_wire::answer::ErrorEnvelope;
+
+use crate::admission::Admission;
+use crate::status::RestError;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// What is sent back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    /// Whether the body's memory is charged; a refusal must not be refused.
+    charged: bool,
+}
+
+impl Answer {
+    fn new(status: StatusCode, kind: HeaderValue, body: Vec<u8>, charged: bool) -> Self {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
+        Self { status, headers, body, charged }
+    }
+
+    /// JSON that was asked for.
+    pub(super) fn json(body: Vec<u8>) -> Self {
+        Self::new(StatusCode::OK, JSON, body, true)
+    }
+
+    /// Plain text.
+    pub(super) fn text(status: StatusCode, text: &str) -> Self {
+        Self::new(status, TEXT, text.as_bytes().to_vec(), false)
+    }
+
+    /// Measurements, in the text format that scrapers expect.
+    pub(super) fn metrics(text: String) -> Self {
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        let kind = HeaderValue::from_static(kind);
+        Self::new(StatusCode::OK, kind, text.into_bytes(), true)
+    }
+
+    /// Nobody comes in without the key.
+    pub(super) fn unauthorized() -> Self {
+        let told = "Must provide an API key or an Authorization bearer token";
+        Self::text(StatusCode::UNAUTHORIZED, told)
+    }
+
+    /// A refused or failed request.
+    pub(super) fn failed(error: &RestError, started: Instant) -> Self {
+        let refusal = error.refusal();
+        if refusal.status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = %refusal.text, "request failed");
+        }
+        let api = if let RestError::Api(error) = error { Some(error) } else { None };
+        let time = started.elapsed().as_secs_f64();
+        let envelope = ErrorEnvelope::new(&refusal.text, api, time);
+        let body = serde_json::to_vec(&envelope).unwrap_or_default();
+        let mut answer = Self::new(refusal.status, JSON, body, false);
+        if let Some(seconds) = refusal.retry_after {
+            answer.headers.insert(RETRY_AFTER, seconds.into());
+        }
+        answer
+    }
+
+    /// The response, its memory charged until it is sent.
+    pub(super) fn into_response(self, admission: &Admission, started: Instant) -> Response {
+        let Self { status, headers, body, charged } = self;
+        let body = if charged {
+            match admission.charge(body) {
+                Ok(body) => body,
+                Err(error) => {
+                    let failed = Self::failed(&error.into(), started);
+                    return failed.into_response(admission, started);
+                }
+            }
+        } else {
+            Body::from(body)
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}

@@ -1,0 +1,122 @@
+//! One request on its way to an operation.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use vectorizer_api::{ApiError, ErrorKind, Operation};
+use vectorizer_memory::Reservation;
+use vectorizer_model::CollectionName;
+use vectorizer_wire::answer::Envelope;
+use vectorizer_wire::params::Params;
+use vectorizer_wire::{collections, json, params};
+
+use super::Door;
+use super::answer::Answer;
+use crate::admission::Admitted;
+use crate::status::RestError;
+
+/// Work on more bytes than this must not hold up other requests.
+const LONG_WORK_BYTES: usize = 64 << 10;
+
+/// One request on its way to an operation.
+pub(super) struct Call {
+    pub(super) door: Arc<Door>,
+    started: Instant,
+    path: Vec<String>,
+    query: String,
+    headers: HeaderMap,
+    /// Only taken out; the lock lets the call be shared between threads.
+    body: Mutex<Body>,
+    /// Memory of the decoded request, held until it is answered.
+    held: Option<Reservation>,
+}
+
+/// What a handler comes to.
+pub(super) type Outcome = Result<Answer, RestError>;
+
+impl Call {
+    pub(super) fn new(door: Arc<Door>, started: Instant, path: Vec<String>, query: String) -> Self {
+        let (headers, body) = (HeaderMap::new(), Mutex::new(Body::empty()));
+        Self { door, started, path, query, headers, body, held: None }
+    }
+
+    pub(super) fn with_body(mut self, headers: HeaderMap, body: Body) -> Self {
+        (self.headers, self.body) = (headers, Mutex::new(body));
+        self
+    }
+
+    /// A part of the path that stood in braces.
+    pub(super) fn path(&self, at: usize) -> &str {
+        self.path.get(at).map_or("", String::as_str)
+    }
+
+    /// The collection that the path names.
+    pub(super) fn collection(&self) -> Result<CollectionName, RestError> {
+        Ok(collections::collection_name(self.path(0))?)
+    }
+
+    /// What the query string says.
+    pub(super) fn params(&self) -> Result<Params, RestError> {
+        Ok(params::read(&self.query)?)
+    }
+
+    /// Reads the body and makes an operation of it.
+    pub(super) async fn read<T: DeserializeOwned, O>(
+        &mut self,
+        convert: impl FnOnce(T, CollectionName, &Door) -> vectorizer_wire::Result<O>,
+    ) -> Result<O, RestError> {
+        let collection = self.collection()?;
+        self.params()?;
+        let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let admitted: Admitted = self.door.admission.read(&self.headers, body).await?;
+        let long = admitted.bytes.len() > LONG_WORK_BYTES;
+        let door = &self.door;
+        let decode = || {
+            admitted.decode(|bytes| {
+                let read = json::decode::<T>(bytes)?;
+                convert(read, collection, door)
+            })
+        };
+        let (operation, held) = run_long(long, decode)?;
+        self.held = Some(held);
+        Ok(operation)
+    }
+
+    /// Does an operation within its time.
+    pub(super) async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, RestError> {
+        let limit = self.params()?.timeout.unwrap_or(self.door.limits.request_timeout);
+        let limit = limit.min(std::time::Duration::from_hours(24));
+        let done = tokio::time::timeout(limit, operation.execute(&self.door.context)).await;
+        let timed_out = |_elapsed| RestError::TimedOut { seconds: limit.as_secs() };
+        Ok(done.map_err(timed_out)??)
+    }
+
+    /// Answers with a result.
+    pub(super) fn reply(&self, result: impl Serialize) -> Outcome {
+        let time = self.started.elapsed().as_secs_f64();
+        encode(&Envelope { result, status: "ok", time }).map(Answer::json)
+    }
+
+    /// Answers with a result that may be long.
+    pub(super) fn reply_long(&self, result: impl Serialize, items: usize) -> Outcome {
+        run_long(items > 64, || self.reply(result))
+    }
+}
+
+/// Runs work that may be long without holding up other requests.
+fn run_long<T>(long: bool, work: impl FnOnce() -> T) -> T {
+    let several = || Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+    if long && several() { tokio::task::block_in_place(work) } else { work() }
+}
+
+/// The JSON of a value.
+pub(super) fn encode(value: &impl Serialize) -> Result<Vec<u8>, RestError> {
+    serde_json::to_vec(value).map_err(|error| {
+        ApiError::new(ErrorKind::Internal, format!("the answer is not JSON: {error}")).into()
+    })
+}

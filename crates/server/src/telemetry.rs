@@ -1,0 +1,139 @@
+//! What is measured, and how it is shown.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use vectorizer_engine::Engine;
+
+type Bytes = Gauge<u64, AtomicU64>;
+
+/// One operation's requests with one outcome.
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    operation: &'static str,
+    status: u16,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfClass {
+    class: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
+    contract: &'static str,
+}
+
+/// What is measured.
+pub(crate) struct Telemetry {
+    registry: Mutex<Registry>,
+    requests: Family<Outcome, Counter>,
+    latency: Family<Outcome, Histogram>,
+    memory: Family<OfClass, Bytes>,
+    memory_limit: Bytes,
+    memory_reserved: Bytes,
+    collections: Bytes,
+    points: Bytes,
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").finish_non_exhaustive()
+    }
+}
+
+/// Buckets from 0.1 ms to 26 s.
+fn latency_histogram() -> Histogram {
+    Histogram::new(exponential_buckets(0.0001, 4.0, 10))
+}
+
+impl Telemetry {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::default();
+        let requests = Family::<Outcome, Counter>::default();
+        let latency =
+            Family::<Outcome, Histogram>::new_with_constructor(latency_histogram as fn() -> _);
+        let memory = Family::<OfClass, Bytes>::default();
+        let gauges: [Bytes; 4] = std::array::from_fn(|_| Bytes::default());
+        let [memory_limit, memory_reserved, collections, points] = gauges;
+        let build = Family::<Build, Bytes>::default();
+        let version =
+            Build { version: env!("CARGO_PKG_VERSION"), contract: crate::CONTRACT_VERSION };
+        build.get_or_create(&version).set(1);
+        registry.register("vectorizer_build", "Versions of the server and its contract", build);
+        registry.register(
+            "vectorizer_server_requests",
+            "Requests answered, by operation and status",
+            requests.clone(),
+        );
+        registry.register(
+            "vectorizer_server_latency_seconds",
+            "Time to answer, by operation and status",
+            latency.clone(),
+        );
+        registry.register(
+            "vectorizer_memory_reserved_bytes",
+            "Bytes reserved, by class",
+            memory.clone(),
+        );
+        registry.register(
+            "vectorizer_memory_limit_bytes",
+            "Bytes that the process may hold",
+            memory_limit.clone(),
+        );
+        registry.register(
+            "vectorizer_memory_total_bytes",
+            "Bytes reserved by all classes",
+            memory_reserved.clone(),
+        );
+        registry.register("vectorizer_collections", "Collections", collections.clone());
+        registry.register("vectorizer_points", "Points of all collections", points.clone());
+        let registry = Mutex::new(registry);
+        Self {
+            registry,
+            requests,
+            latency,
+            memory,
+            memory_limit,
+            memory_reserved,
+            collections,
+            points,
+        }
+    }
+
+    /// Counts an answered request.
+    pub(crate) fn observe(&self, operation: &'static str, status: u16, took: Duration) {
+        let outcome = Outcome { operation, status };
+        self.requests.get_or_create(&outcome).inc();
+        self.latency.get_or_create(&outcome).observe(took.as_secs_f64());
+    }
+
+    /// Everything measured, as text.
+    pub(crate) fn show(&self, engine: &Engine) -> Result<String, fmt::Error> {
+        let usage = engine.governor().usage();
+        for (class, bytes) in usage.classes {
+            self.memory.get_or_create(&OfClass { class: class.name() }).set(bytes);
+        }
+        self.memory_limit.set(usage.limit);
+        self.memory_reserved.set(usage.root);
+        let collections = engine.collections();
+        self.collections.set(collections.len() as u64);
+        let points = collections.iter().filter_map(|name| engine.info(name).ok());
+        self.points.set(points.map(|info| info.points).sum());
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}

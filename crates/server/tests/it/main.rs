@@ -1,0 +1,7 @@
+//! The server, driven over its sockets.
+
+mod client;
+mod flow;
+mod guard;
+mod hostile;
+mod server;

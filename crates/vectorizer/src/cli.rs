@@ -1,0 +1,312 @@
+//! Arguments. Which commands talk to a server and which open a folder is said in their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use vectorizer_server::config::Sources;
+
+const AFTER_HELP: &str = "\
+Commands that talk to a running server take --url: import, export, search, collections, info.
+Commands that open files themselves take --path and --config: serve, verify, config show.
+
+Exit codes: 0 done; 1 wrong usage, configuration or input; 2 damage, or a count that does not match;
+3 no server answers; 4 the server refused.
+
+Without a command the server starts: data in ./data, REST on http://127.0.0.1:15001.";
+
+/// A vector search engine that keeps its memory promise.
+#[derive(Debug, Parser)]
+#[command(name = "vectorizer", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    /// How answers are printed.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Form,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Form {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON value, or one for each line where there are many.
+    Json,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the server (opens the data folder: --path). The default.
+    Serve(ServeArgs),
+    /// Write vectors from a file into a collection (talks to a server: --url).
+    Import(ImportArgs),
+    /// Write a collection's points as JSON lines (talks to a server: --url).
+    Export(ExportArgs),
+    /// Find the points nearest to a vector (talks to a server: --url).
+    Search(SearchArgs),
+    /// List the collections (talks to a server: --url).
+    Collections(ClientArgs),
+    /// Show a server, or one of its collections (talks to a server: --url).
+    Info(InfoArgs),
+    /// Check every byte of a data folder that no server has open (opens the folder: --path).
+    Verify(VerifyArgs),
+    /// The configuration (reads files and the environment; talks to nobody).
+    Config {
+        /// What about it.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+/// What is to be done with the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every setting with its value and where that came from.
+    Show(ServeArgs),
+}
+
+/// Where settings come from.
+#[derive(Debug, Args, Default)]
+pub(crate) struct ConfigArgs {
+    /// The configuration file; without it ./config.yml if there is one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Any setting, such as --set collections.defaults.hnsw.m=32; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    pub(crate) set: Vec<(String, String)>,
+    /// The data folder (storage.path) [default: ./data].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) path: Option<String>,
+}
+
+/// Settings of a server.
+#[derive(Debug, Args, Default)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// The address to listen on (server.host) [default: 127.0.0.1].
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<String>,
+    /// The port of the REST door, 0 for a free one (server.rest_port) [default: 15001].
+    #[arg(long, value_name = "PORT")]
+    port: Option<String>,
+    /// Listen off loopback without an API key (server.allow_unauthenticated).
+    #[arg(long)]
+    allow_unauthenticated: bool,
+    /// What the whole process may hold, such as 2GB (memory.limit).
+    #[arg(long, value_name = "BYTES")]
+    memory_limit: Option<String>,
+    /// When a write is acknowledged: fsync or os (storage.durability) [default: fsync].
+    #[arg(long, value_name = "WHEN")]
+    durability: Option<String>,
+    /// Who holds index pages: auto, governed or mapped (storage.residency) [default: auto].
+    #[arg(long, value_name = "WHO")]
+    residency: Option<String>,
+}
+
+/// How a server is reached.
+#[derive(Debug, Args)]
+pub(crate) struct ClientArgs {
+    /// The server.
+    #[arg(long, env = "VECTORIZER_URL", default_value = "http://127.0.0.1:15001")]
+    pub(crate) url: String,
+    /// The key it wants, if any.
+    #[arg(long, env = "VECTORIZER_API_KEY", hide_env_values = true, value_name = "KEY")]
+    pub(crate) api_key: Option<String>,
+}
+
+/// What is imported.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The collection; created if absent, with the dimension of the data.
+    pub(crate) collection: String,
+    /// The file, or - for the standard input: .npy (u8, f16 or f32), .fvecs, .bvecs or .jsonl with
+    /// {"id", "vector", "payload"} in each line.
+    pub(crate) file: PathBuf,
+    /// What the file holds, if its name does not tell.
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// How vectors are compared in a new collection.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) metric: MetricName,
+    /// The id of the first row of files without ids.
+    #[arg(long, default_value_t = 0, value_name = "ID")]
+    pub(crate) first_id: u64,
+    /// Points of one request, at most; fewer if they are large.
+    #[arg(long, default_value_t = 1000, value_name = "POINTS", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) batch: u64,
+    /// Where progress is kept, to resume after an interruption [default: FILE.import-state].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Start at the first row, whatever was imported before.
+    #[arg(long)]
+    pub(crate) restart: bool,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A `NumPy` array of two dimensions: u8, f16 or f32.
+    Npy,
+    /// Rows of a length and as many f32.
+    Fvecs,
+    /// Rows of a length and as many u8.
+    Bvecs,
+    /// One JSON object in each line.
+    Jsonl,
+}
+
+/// How vectors are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum MetricName {
+    /// The angle between them.
+    #[default]
+    Cosine,
+    /// The Euclidean distance.
+    #[value(alias = "euclid")]
+    L2,
+    /// The inner product.
+    Dot,
+    /// The sum of absolute differences.
+    Manhattan,
+}
+
+/// What is exported.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The collection.
+    pub(crate) collection: String,
+    /// The file to write; without it the standard output.
+    pub(crate) file: Option<PathBuf>,
+    /// Only points that this filter selects, as JSON.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) filter: Option<String>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// What is looked for.
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// The collection.
+    pub(crate) collection: String,
+    #[command(flatten)]
+    pub(crate) query: QueryArgs,
+    /// How many points are answered for each query.
+    #[arg(long, default_value_t = 10, value_name = "POINTS")]
+    pub(crate) limit: u64,
+    /// Only points that this filter selects, as JSON.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) filter: Option<String>,
+    /// Compare with every point instead of walking the graph.
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// The vector's name, if the collection names its vectors.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) using: Option<String>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// What neighbours are wanted of.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct QueryArgs {
+    /// A vector, such as '[0.1, 0.2, 0.3]'.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) vector: Option<String>,
+    /// A stored point.
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// A .npy, .fvecs or .bvecs file with one query in each row.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// What is shown.
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// The collection; without it the server.
+    pub(crate) collection: Option<String>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+/// What is checked.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+impl ConfigArgs {
+    /// All sources of settings, with the environment as it is now.
+    pub(crate) fn sources(&self) -> Sources {
+        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        let path = self.path.iter().map(|path| ("storage.path", path.clone(), "--path"));
+        let owned =
+            |(key, value, flag): (&str, String, &str)| (key.to_owned(), value, flag.to_owned());
+        let set = self.set.iter().cloned();
+        Sources {
+            file: self.config.clone(),
+            variables: std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect(),
+            flags: set
+                .map(|(key, value)| (key, value, "--set".to_owned()))
+                .chain(path.map(owned))
+                .collect(),
+        }
+    }
+}
+
+impl ServeArgs {
+    /// All sources of settings, with the environment as it is now.
+    pub(crate) fn sources(&self) -> Sources {
+        let mut sources = self.config.sources();
+        let allow = self.allow_unauthenticated.then(|| "true".to_owned());
+        for (key, value, flag) in [
+            ("server.host", &self.host, "--host"),
+            ("server.rest_port", &self.port, "--port"),
+            ("server.allow_unauthenticated", &allow, "--allow-unauthenticated"),
+            ("memory.limit", &self.memory_limit, "--memory-limit"),
+            ("storage.durability", &self.durability, "--durability"),
+            ("storage.residency", &self.residency, "--residency"),
+        ] {
+            if let Some(value) = value {
+                sources.flags.push((key.to_owned(), value.clone(), flag.to_owned()));
+            }
+        }
+        sources
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_takes_the_flags_of_serve() {
+        let cli = Cli::parse_from(["vectorizer", "--port", "0", "--set", "auth.api_key=a=b"]);
+        let flags = cli.serve.sources().flags;
+        let expected = [("auth.api_key", "a=b", "--set"), ("server.rest_port", "0", "--port")];
+        let owned = expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()));
+        assert_eq!(flags, owned);
+    }
+}

@@ -1,0 +1,154 @@
+//! The server: configuration, governor, recovery, doors, and the way back.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+use vectorizer_engine::{Durability, Engine, EngineError};
+use vectorizer_model::bytes::ByteCount;
+use vectorizer_server::config::Configuration;
+
+use crate::cli::ServeArgs;
+use crate::output::{Output, note};
+
+/// Serves until a signal ends it.
+pub(crate) fn run(args: &ServeArgs, output: &mut Output) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let configuration = Configuration::load(&args.sources(), Path::new("/"))?;
+    log_to_stderr();
+    let engine = open(&configuration)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("doors")
+        .build()
+        .context("cannot start threads")?;
+    let server = configuration.settings.server.clone();
+    let json = output.is_json();
+    runtime.block_on(async {
+        let stop = stop_signals().context("cannot listen for signals")?;
+        let ready = |address| announce(&configuration, address, started, json);
+        vectorizer_server::run(server, engine, ready, stop).await.map_err(anyhow::Error::from)
+    })?;
+    if !json {
+        output.line("stopped; everything is flushed")?;
+    }
+    Ok(())
+}
+
+/// Log lines go to the standard error, as `VECTORIZER_LOG` says: `debug`, `warn`, ...
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("VECTORIZER_LOG").unwrap_or_else(|_| "info".into());
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Somebody else's subscriber is as good.
+    subscriber.with_ansi(false).try_init().ok();
+}
+
+fn open(configuration: &Configuration) -> anyhow::Result<Engine> {
+    let (settings, budget) = (&configuration.settings, &configuration.budget);
+    let options = budget.engine_options(settings);
+    let path = settings.path.display();
+    Engine::open(&settings.path, budget.governor(), options).map_err(|error| {
+        let hint = match &error {
+            EngineError::Disk(error) if error.source.kind() == std::io::ErrorKind::WouldBlock => {
+                "; stop it, or give this one another --path"
+            }
+            EngineError::Damaged { .. } | EngineError::Segment(_) | EngineError::Log(_) => {
+                "; `vectorizer verify` tells more"
+            }
+            EngineError::Memory(_) | EngineError::Budget(_) => "; raise memory.limit",
+            _ => "",
+        };
+        anyhow::anyhow!("cannot open the data folder {path}: {error}{hint}")
+    })
+}
+
+/// Says that the doors are open, and what was decided.
+fn announce(configuration: &Configuration, address: SocketAddr, started: Instant, json: bool) {
+    let (settings, budget) = (&configuration.settings, &configuration.budget);
+    let url = url_of(address);
+    let path = std::path::absolute(&settings.path).unwrap_or_else(|_| settings.path.clone());
+    let version = env!("CARGO_PKG_VERSION");
+    let durability = match settings.durability {
+        Durability::Fsync => "fsync (acknowledged writes survive the loss of power)",
+        Durability::Os => "os (acknowledged writes survive the death of the process only)",
+    };
+    let mut output = Output::new(if json { crate::cli::Form::Json } else { Default::default() });
+    let ready_ms = started.elapsed().as_millis();
+    let ready_ms = u64::try_from(ready_ms).unwrap_or(u64::MAX);
+    let answer = serde_json::json!({
+        "version": version,
+        "url": url,
+        "path": path.display().to_string(),
+        "memory_bytes": budget.limit,
+        "memory_rule": budget.rule.to_string(),
+        "residency": budget.residency_text(),
+        "durability": durability,
+        "pid": std::process::id(),
+        "ready_ms": ready_ms,
+    });
+    let everywhere = if address.ip().is_unspecified() { ", on every address" } else { "" };
+    let printed = output.answer(&answer, |_| {
+        let mut text = format!("Vectorizer {version}, ready in {ready_ms} ms\n");
+        for (name, value) in [
+            ("URL", format!("{url}{everywhere}")),
+            ("data", path.display().to_string()),
+            ("memory", format!("{} ({})", ByteCount(budget.limit), budget.rule)),
+            ("residency", budget.residency_text().to_owned()),
+            ("durability", durability.to_owned()),
+        ] {
+            text += &format!("  {name:<11}{value}\n");
+        }
+        if let Some(limit) = budget.above_cgroup {
+            let limit = ByteCount(limit);
+            text += &format!("  warning    the cgroup allows only {limit}; lower memory.limit\n");
+        }
+        text + "Ctrl-C stops it."
+    });
+    if let Err(error) = printed {
+        note(&format!("cannot print where the server is: {error}"));
+    }
+}
+
+fn url_of(address: SocketAddr) -> String {
+    let shown = match address.ip() {
+        ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(shown, address.port()))
+}
+
+/// Done at the first signal to stop; the second one ends the process at once.
+fn stop_signals() -> std::io::Result<impl Future<Output = ()> + Send> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopped) = oneshot::channel();
+    tokio::spawn(async move {
+        next(&mut terminate, &mut interrupt).await;
+        note("stopping: finishing what is under way; a second signal ends it at once");
+        if stop.send(()).is_ok() {
+            next(&mut terminate, &mut interrupt).await;
+            end_now();
+        }
+    });
+    Ok(async move {
+        // A sender that is gone means that the signals' task is, so that nobody could stop us.
+        stopped.await.ok();
+    })
+}
+
+async fn next(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+#[expect(clippy::exit, reason = "whoever sends a second signal does not want to wait for a flush")]
+fn end_now() {
+    note("ended without flushing; the next start replays the log");
+    std::process::exit(1);
+}

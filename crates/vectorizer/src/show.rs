@@ -1,0 +1,52 @@
+//! `config show`: every setting, its value and where that came from.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use vectorizer_model::bytes::ByteCount;
+use vectorizer_server::config::{Inspection, Violations};
+
+use crate::cli::ServeArgs;
+use crate::output::Output;
+
+/// Prints all settings; those that are wrong are told afterwards.
+pub(crate) fn run(args: &ServeArgs, output: &mut Output) -> anyhow::Result<()> {
+    let Inspection { settings, budget, violations } =
+        Inspection::new(&args.sources(), Path::new("/"));
+    let rows = settings.shown.iter().map(|shown| {
+        json!({
+            "key": shown.key,
+            "value": shown.value,
+            "source": shown.origin.layer(),
+            "origin": shown.origin.to_string(),
+        })
+    });
+    let answer = json!({
+        "settings": rows.collect::<Vec<Value>>(),
+        "memory_budget": budget.as_ref().map(|budget| json!({
+            "bytes": budget.limit,
+            "rule": budget.rule.to_string(),
+            "base_bytes": budget.base,
+            "residency": budget.residency_text(),
+        })),
+        "problems": violations.iter().map(ToString::to_string).collect::<Vec<String>>(),
+    });
+    output.answer(&answer, |_| {
+        let width = settings.shown.iter().map(|shown| shown.key.len()).max().unwrap_or(0);
+        let values = settings.shown.iter().map(|shown| shown.value.as_deref().unwrap_or("-"));
+        let values_width = values.map(str::len).max().unwrap_or(0);
+        let mut text = String::new();
+        for shown in &settings.shown {
+            let value = shown.value.as_deref().unwrap_or("-");
+            let (key, origin) = (shown.key, &shown.origin);
+            text += &format!("{key:width$}  {value:values_width$}  {origin}\n");
+        }
+        if let Some(budget) = &budget {
+            let (limit, rule) = (ByteCount(budget.limit), &budget.rule);
+            text += &format!("\nmemory budget  {limit} ({rule})\n");
+            text += &format!("residency      {}\n", budget.residency_text());
+        }
+        text
+    })?;
+    if violations.is_empty() { Ok(()) } else { Err(Violations(violations).into()) }
+}
