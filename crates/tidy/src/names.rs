@@ -6,16 +6,14 @@ use crate::workspace::Workspace;
 
 const RULE: &str = "names";
 
-/// Words of type and module names.
-const WORDS: [&str; 14] = [
+/// Words that no type or module name holds.
+const WORDS: [&str; 12] = [
     "manager",
     "helper",
     "helpers",
     "util",
     "utils",
     "common",
-    "info",
-    "data",
     "wrapper",
     "enhanced",
     "advanced",
@@ -23,6 +21,8 @@ const WORDS: [&str; 14] = [
     "intelligent",
     "misc",
 ];
+/// Words that no type or module name ends with.
+const ENDINGS: [&str; 2] = ["info", "data"];
 /// How functions do not begin.
 const BEGINNINGS: [&str; 2] = ["do_", "process_"];
 /// Names that others gave: the user's own, and the wire contract's.
@@ -72,7 +72,8 @@ fn refusal(keyword: &Token, name: &Token) -> Option<String> {
     match keyword.text.as_str() {
         "struct" | "enum" | "trait" | "union" | "type" | "mod" => {
             let words = words(&name.text);
-            let word = words.iter().find(|word| WORDS.contains(&word.as_str()))?;
+            let ending = words.last().filter(|word| ENDINGS.contains(&word.as_str()));
+            let word = words.iter().find(|word| WORDS.contains(&word.as_str())).or(ending)?;
             Some(format!(
                 "`{}`: the word `{word}` fits anything; name what it is or does",
                 name.text
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn words_that_only_contain_them_are_fine() {
         assert_eq!(
-            found("struct Metadata; enum Datatype {} mod informed {} fn redo_all() {}"),
+            found("struct Metadata; enum DataSet {} mod informed {} fn redo_all() {}"),
             [""; 0]
         );
     }
