@@ -1,5 +1,7 @@
 //! Arguments. Which commands talk to a server and which open a folder is said in their help.
 
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, read as they stand")]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -1,5 +1,6 @@
 //! Requests to a server, and what its refusals mean.
 
+use std::fmt::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -105,12 +106,16 @@ impl Client {
             let request = request.header("content-type", "application/json");
             self.agent.run(request.body(body).map_err(usage)?)
         };
-        let answer = answer.map_err(|error| match error {
-            ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::TlsRequired => {
+        let answer = answer.map_err(|error| {
+            use ureq::Error::{BadUri, Http, TlsRequired};
+            if matches!(error, BadUri(_) | Http(_) | TlsRequired) {
                 let hint = "give --url an address such as http://127.0.0.1:15001";
-                Failure::new(Kind::Usage, format!("cannot ask {}: {error}; {hint}", self.url))
+                return Failure::new(
+                    Kind::Usage,
+                    format!("cannot ask {}: {error}; {hint}", self.url),
+                );
             }
-            error => unreachable(&error),
+            unreachable(&error)
         })?;
         let status = answer.status().as_u16();
         let text = read(answer).map_err(|error| unreachable(&error))?;
@@ -150,7 +155,8 @@ pub(crate) fn collection_path(name: &str, below: &str) -> String {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
                 path.push(byte as char);
             }
-            other => path += &format!("%{other:02X}"),
+            // Writing to a text never fails.
+            other => write!(path, "%{other:02X}").unwrap_or_default(),
         }
     }
     path + below

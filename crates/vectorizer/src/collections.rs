@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use crate::cli::{ClientArgs, InfoArgs};
 use crate::client::{Client, collection_path};
 use crate::failure::Failure;
-use crate::output::{Output, lines_of};
+use crate::output::{Output, line, lines_of};
 
 /// Lists the collections with their points.
-pub(crate) fn list(args: &ClientArgs, output: &mut Output) -> anyhow::Result<()> {
+pub(crate) fn list(args: &ClientArgs, output: Output) -> anyhow::Result<()> {
     let client = Client::new(args);
     let rows = overview(&client)?;
     output.answer(&json!(rows), |_| {
@@ -22,22 +22,20 @@ pub(crate) fn list(args: &ClientArgs, output: &mut Output) -> anyhow::Result<()>
             let (name, status) = (row["name"].as_str(), row["status"].as_str());
             let points = row["points"].to_string();
             let (name, status) = (name.unwrap_or("?"), status.unwrap_or("?"));
-            text += &format!("{name:width$}  {points:>12}  {status}\n");
+            line(&mut text, format_args!("{name:width$}  {points:>12}  {status}"));
         }
         text
     })
 }
 
 /// Shows the server or one collection.
-pub(crate) fn info(args: &InfoArgs, output: &mut Output) -> anyhow::Result<()> {
+pub(crate) fn info(args: &InfoArgs, output: Output) -> anyhow::Result<()> {
     let client = Client::new(&args.client);
-    let answer = match &args.collection {
-        Some(name) => client.get(&collection_path(name, ""))?,
-        None => {
-            let root = client.get_whole("/")?;
-            let url = client.url();
-            json!({ "url": url, "server": root, "collections": overview(&client)?.len() })
-        }
+    let answer = if let Some(name) = &args.collection {
+        client.get(&collection_path(name, ""))?
+    } else {
+        let root = client.get_whole("/")?;
+        json!({ "url": client.url(), "server": root, "collections": overview(&client)?.len() })
     };
     output.answer(&answer, lines_of)
 }

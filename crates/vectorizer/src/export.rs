@@ -19,7 +19,7 @@ const PAGE_BYTES: u64 = 4 << 20;
 const PAGE_POINTS_MAX: u64 = 1000;
 
 /// Exports a collection.
-pub(crate) fn run(args: &ExportArgs, output: &mut Output) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ExportArgs, output: Output) -> anyhow::Result<()> {
     let client = Client::new(&args.client);
     let filter = parse_filter(args.filter.as_deref())?;
     let info = client.get(&collection_path(&args.collection, ""))?;

@@ -26,7 +26,7 @@ use crate::progress;
 const BATCHES_AHEAD: usize = 2;
 
 /// Imports a file.
-pub(crate) fn run(args: &ImportArgs, output: &mut Output) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ImportArgs, output: Output) -> anyhow::Result<()> {
     let client = Client::new(&args.client);
     let mut rows = rows::open(args)?;
     let source = Source::of(args, client.url())?;

@@ -33,19 +33,17 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return output::parse_refusal(&error),
     };
-    let mut output = Output::new(cli.output);
+    let output = Output::new(cli.output);
     let done = match cli.command {
-        None => serve::run(&cli.serve, &mut output),
-        Some(Command::Serve(args)) => serve::run(&args, &mut output),
-        Some(Command::Import(args)) => import::run(&args, &mut output),
-        Some(Command::Export(args)) => export::run(&args, &mut output),
-        Some(Command::Search(args)) => search::run(&args, &mut output),
-        Some(Command::Collections(args)) => collections::list(&args, &mut output),
-        Some(Command::Info(args)) => collections::info(&args, &mut output),
-        Some(Command::Verify(args)) => verify::run(&args, &mut output),
-        Some(Command::Config { command: ConfigCommand::Show(args) }) => {
-            show::run(&args, &mut output)
-        }
+        None => serve::run(&cli.serve, output),
+        Some(Command::Serve(args)) => serve::run(&args, output),
+        Some(Command::Import(args)) => import::run(&args, output),
+        Some(Command::Export(args)) => export::run(&args, output),
+        Some(Command::Search(args)) => search::run(&args, output),
+        Some(Command::Collections(args)) => collections::list(&args, output),
+        Some(Command::Info(args)) => collections::info(&args, output),
+        Some(Command::Verify(args)) => verify::run(&args, output),
+        Some(Command::Config { command: ConfigCommand::Show(args) }) => show::run(&args, output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! What is printed: answers to the standard output, failures to the standard error.
 
-use std::io::{self, Write};
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use crate::cli::Form;
 use crate::failure::exit_code;
 
 /// Where answers go. A reader that goes away early is no failure.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     form: Form,
 }
@@ -20,30 +21,24 @@ impl Output {
     }
 
     /// Whether programs read the answers.
-    pub(crate) fn is_json(&self) -> bool {
+    pub(crate) fn is_json(self) -> bool {
         self.form == Form::Json
-    }
-
-    /// Prints one line.
-    pub(crate) fn line(&mut self, text: &str) -> anyhow::Result<()> {
-        let mut out = io::stdout().lock();
-        tolerate(writeln!(out, "{text}").and_then(|()| out.flush()))
     }
 
     /// Prints `json` for programs, else what `text` makes of it.
     pub(crate) fn answer(
-        &mut self,
+        self,
         json: &Value,
         text: impl FnOnce(&Value) -> String,
     ) -> anyhow::Result<()> {
         match self.form {
-            Form::Json => self.line(&json.to_string()),
-            Form::Text => self.line(text(json).trim_end()),
+            Form::Json => print(&json.to_string()),
+            Form::Text => print(text(json).trim_end()),
         }
     }
 
     /// Says why the command failed, and answers with its exit code.
-    pub(crate) fn refusal(&self, error: &anyhow::Error) -> ExitCode {
+    pub(crate) fn refusal(self, error: &anyhow::Error) -> ExitCode {
         let code = exit_code(error);
         let text = format!("{error:#}");
         let line = match self.form {
@@ -53,6 +48,19 @@ impl Output {
         note(&line);
         ExitCode::from(code)
     }
+}
+
+/// Prints one line, or several.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    tolerate(writeln!(out, "{text}").and_then(|()| out.flush()))
+}
+
+/// Adds a line to a text.
+pub(crate) fn line(text: &mut String, added: fmt::Arguments<'_>) {
+    // A text takes everything.
+    text.write_fmt(added).ok();
+    text.push('\n');
 }
 
 /// Says something to the operator.
@@ -83,15 +91,21 @@ pub(crate) fn lines_of(value: &Value) -> String {
 }
 
 fn append(value: &Value, path: &str, text: &mut String) {
-    match value {
-        Value::Object(members) if !members.is_empty() => {
+    if value.is_null() {
+        return;
+    }
+    match value.as_object().filter(|members| !members.is_empty()) {
+        None => line(text, format_args!("{path}: {}", plain(value))),
+        Some(members) => {
             for (name, member) in members {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                 append(member, &path, text);
             }
         }
-        Value::Null => {}
-        Value::String(plain) => *text += &format!("{path}: {plain}\n"),
-        other => *text += &format!("{path}: {other}\n"),
     }
+}
+
+/// A text without quotes, and anything else as JSON.
+pub(crate) fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

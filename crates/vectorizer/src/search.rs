@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use crate::cli::SearchArgs;
 use crate::client::{Client, collection_path};
 use crate::import::matrix::Matrix;
-use crate::output::Output;
+use crate::output::{Output, line, plain};
 
 /// Queries of one request.
 const QUERIES_MAX: usize = 100;
 
 /// Searches a collection.
-pub(crate) fn run(args: &SearchArgs, output: &mut Output) -> anyhow::Result<()> {
+pub(crate) fn run(args: &SearchArgs, output: Output) -> anyhow::Result<()> {
     let client = Client::new(&args.client);
     let filter = parse_filter(args.filter.as_deref())?;
     if let Some(file) = &args.query.file {
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &SearchArgs, output: &mut Output) -> anyhow::Result<()> 
         (None, None) => Value::Null,
     };
     let path = collection_path(&args.collection, "/points/query");
-    let answer = client.post(&path, &request(args, &filter, query).to_string())?;
+    let answer = client.post(&path, &request(args, &filter, &query).to_string())?;
     output.answer(&answer["points"], table)
 }
 
@@ -38,7 +38,7 @@ fn search_file(
     args: &SearchArgs,
     filter: &Value,
     file: &std::path::Path,
-    output: &mut Output,
+    output: Output,
 ) -> anyhow::Result<()> {
     let path = collection_path(&args.collection, "/points/query/batch");
     let mut matrix = Matrix::open_file(file)?;
@@ -48,7 +48,7 @@ fn search_file(
         while searches.len() < QUERIES_MAX
             && let Some(query) = matrix.next_vector()?
         {
-            searches.push(request(args, filter, query));
+            searches.push(request(args, filter, &query));
         }
         if searches.is_empty() {
             return Ok(());
@@ -62,7 +62,7 @@ fn search_file(
     }
 }
 
-fn request(args: &SearchArgs, filter: &Value, query: Value) -> Value {
+fn request(args: &SearchArgs, filter: &Value, query: &Value) -> Value {
     let mut request = json!({
         "query": query,
         "limit": args.limit,
@@ -93,19 +93,9 @@ fn table(points: &Value) -> String {
     let mut text = format!("{:>12}  {:width$}  payload\n", "score", "id");
     for point in points {
         let (score, id) = (plain(&point["score"]), plain(&point["id"]));
-        let payload = match &point["payload"] {
-            Value::Null => String::new(),
-            payload => payload.to_string(),
-        };
-        text += format!("{score:>12}  {id:width$}  {payload}").trim_end();
-        text.push('\n');
+        let payload = Some(&point["payload"]).filter(|payload| !payload.is_null());
+        let payload = payload.map(Value::to_string).unwrap_or_default();
+        line(&mut text, format_args!("{score:>12}  {id:width$}  {payload}"));
     }
     text
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }

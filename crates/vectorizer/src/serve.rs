@@ -1,5 +1,6 @@
 //! The server: configuration, governor, recovery, doors, and the way back.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Instant;
@@ -13,10 +14,10 @@ use vectorizer_model::bytes::ByteCount;
 use vectorizer_server::config::Configuration;
 
 use crate::cli::ServeArgs;
-use crate::output::{Output, note};
+use crate::output::{Output, line, note, print};
 
 /// Serves until a signal ends it.
-pub(crate) fn run(args: &ServeArgs, output: &mut Output) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
     let started = Instant::now();
     let configuration = Configuration::load(&args.sources(), Path::new("/"))?;
     log_to_stderr();
@@ -27,14 +28,13 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output) -> anyhow::Result<()> {
         .build()
         .context("cannot start threads")?;
     let server = configuration.settings.server.clone();
-    let json = output.is_json();
     runtime.block_on(async {
         let stop = stop_signals().context("cannot listen for signals")?;
-        let ready = |address| announce(&configuration, address, started, json);
+        let ready = |address| announce(&configuration, address, started, output);
         vectorizer_server::run(server, engine, ready, stop).await.map_err(anyhow::Error::from)
     })?;
-    if !json {
-        output.line("stopped; everything is flushed")?;
+    if !output.is_json() {
+        print("stopped; everything is flushed")?;
     }
     Ok(())
 }
@@ -52,22 +52,24 @@ fn open(configuration: &Configuration) -> anyhow::Result<Engine> {
     let options = budget.engine_options(settings);
     let path = settings.path.display();
     Engine::open(&settings.path, budget.governor(), options).map_err(|error| {
-        let hint = match &error {
-            EngineError::Disk(error) if error.source.kind() == std::io::ErrorKind::WouldBlock => {
-                "; stop it, or give this one another --path"
-            }
-            EngineError::Damaged { .. } | EngineError::Segment(_) | EngineError::Log(_) => {
-                "; `vectorizer verify` tells more"
-            }
-            EngineError::Memory(_) | EngineError::Budget(_) => "; raise memory.limit",
-            _ => "",
+        use EngineError::{Budget, Damaged, Disk, Log, Memory, Segment, Undecodable};
+
+        let hint = if matches!(&error, Disk(error) if error.source.kind() == ErrorKind::WouldBlock)
+        {
+            "; stop it, or give this one another --path"
+        } else if matches!(error, Damaged { .. } | Segment(_) | Log(_) | Undecodable { .. }) {
+            "; `vectorizer verify` tells more"
+        } else if matches!(error, Memory(_) | Budget(_)) {
+            "; raise memory.limit"
+        } else {
+            ""
         };
         anyhow::anyhow!("cannot open the data folder {path}: {error}{hint}")
     })
 }
 
 /// Says that the doors are open, and what was decided.
-fn announce(configuration: &Configuration, address: SocketAddr, started: Instant, json: bool) {
+fn announce(configuration: &Configuration, address: SocketAddr, started: Instant, output: Output) {
     let (settings, budget) = (&configuration.settings, &configuration.budget);
     let url = url_of(address);
     let path = std::path::absolute(&settings.path).unwrap_or_else(|_| settings.path.clone());
@@ -76,7 +78,6 @@ fn announce(configuration: &Configuration, address: SocketAddr, started: Instant
         Durability::Fsync => "fsync (acknowledged writes survive the loss of power)",
         Durability::Os => "os (acknowledged writes survive the death of the process only)",
     };
-    let mut output = Output::new(if json { crate::cli::Form::Json } else { Default::default() });
     let ready_ms = started.elapsed().as_millis();
     let ready_ms = u64::try_from(ready_ms).unwrap_or(u64::MAX);
     let answer = serde_json::json!({
@@ -100,11 +101,14 @@ fn announce(configuration: &Configuration, address: SocketAddr, started: Instant
             ("residency", budget.residency_text().to_owned()),
             ("durability", durability.to_owned()),
         ] {
-            text += &format!("  {name:<11}{value}\n");
+            line(&mut text, format_args!("  {name:<11}{value}"));
         }
         if let Some(limit) = budget.above_cgroup {
             let limit = ByteCount(limit);
-            text += &format!("  warning    the cgroup allows only {limit}; lower memory.limit\n");
+            line(
+                &mut text,
+                format_args!("  warning    the cgroup allows only {limit}; lower memory.limit"),
+            );
         }
         text + "Ctrl-C stops it."
     });

@@ -7,10 +7,10 @@ use vectorizer_model::bytes::ByteCount;
 use vectorizer_server::config::{Inspection, Violations};
 
 use crate::cli::ServeArgs;
-use crate::output::Output;
+use crate::output::{Output, line};
 
 /// Prints all settings; those that are wrong are told afterwards.
-pub(crate) fn run(args: &ServeArgs, output: &mut Output) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
     let Inspection { settings, budget, violations } =
         Inspection::new(&args.sources(), Path::new("/"));
     let rows = settings.shown.iter().map(|shown| {
@@ -39,12 +39,12 @@ pub(crate) fn run(args: &ServeArgs, output: &mut Output) -> anyhow::Result<()> {
         for shown in &settings.shown {
             let value = shown.value.as_deref().unwrap_or("-");
             let (key, origin) = (shown.key, &shown.origin);
-            text += &format!("{key:width$}  {value:values_width$}  {origin}\n");
+            line(&mut text, format_args!("{key:width$}  {value:values_width$}  {origin}"));
         }
         if let Some(budget) = &budget {
             let (limit, rule) = (ByteCount(budget.limit), &budget.rule);
-            text += &format!("\nmemory budget  {limit} ({rule})\n");
-            text += &format!("residency      {}\n", budget.residency_text());
+            line(&mut text, format_args!("\nmemory budget  {limit} ({rule})"));
+            line(&mut text, format_args!("residency      {}", budget.residency_text()));
         }
         text
     })?;

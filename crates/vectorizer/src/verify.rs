@@ -11,10 +11,10 @@ use vectorizer_server::config::Inspection;
 
 use crate::cli::VerifyArgs;
 use crate::failure::{Failure, Kind};
-use crate::output::Output;
+use crate::output::{Output, line};
 
 /// Checks the folder that the settings name.
-pub(crate) fn run(args: &VerifyArgs, output: &mut Output) -> anyhow::Result<()> {
+pub(crate) fn run(args: &VerifyArgs, output: Output) -> anyhow::Result<()> {
     // What is wrong with other settings does not matter here.
     let settings = Inspection::new(&args.config.sources(), Path::new("/")).settings;
     let path = settings.path;
@@ -48,10 +48,10 @@ pub(crate) fn run(args: &VerifyArgs, output: &mut Output) -> anyhow::Result<()> 
             report.log_entries
         );
         if let Some(torn) = &report.torn {
-            text += &format!("note: {}: the next start drops it\n", told(torn));
+            line(&mut text, format_args!("note: {}: the next start drops it", told(torn)));
         }
         for damage in &report.damages {
-            text += &format!("damage: {}\n", told(damage));
+            line(&mut text, format_args!("damage: {}", told(damage)));
         }
         if report.damages.is_empty() {
             text += "everything is as it was written\n";

@@ -15,8 +15,6 @@ use super::violation::Violation;
 
 /// The least that a process can run in: code, stacks, one small collection and one search.
 pub const MEMORY_FLOOR: u64 = 64 * MIB;
-/// Frames that mapped collections leave to the pool: its tables, and little more.
-const MAPPED_POOL_BYTES: u64 = 4 * MIB;
 
 /// How much the process may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,10 +121,7 @@ impl Budget {
         };
         // A memtable is there twice while it is flushed, and a flush needs about as much again.
         options.memtable_bytes = options.memtable_bytes.min(free / 16);
-        options.pool.capacity = match self.residency {
-            Residency::Governed => free / 2,
-            Residency::Mapped | Residency::Pinned => MAPPED_POOL_BYTES,
-        };
+        options.pool.capacity = free / 2;
         options
     }
 

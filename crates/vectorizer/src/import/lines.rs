@@ -101,13 +101,13 @@ impl Rows for Lines {
             let dim = vector.as_array().map(|components| components.len() as u64)?;
             Some(vector_settings(dim, metric, "float32"))
         };
-        let vectors = match &point["vector"] {
-            Value::Object(named) => {
+        let vectors = match point["vector"].as_object() {
+            Some(named) => {
                 let all =
                     named.iter().map(|(name, vector)| Some((name.clone(), settings(vector)?)));
                 all.collect::<Option<Map<_, _>>>().map(Value::Object)
             }
-            vector => settings(vector),
+            None => settings(&point["vector"]),
         };
         self.ahead = Some(point);
         vectors.context("line 1: a vector is no list")

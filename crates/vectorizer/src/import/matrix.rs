@@ -203,7 +203,9 @@ impl Rows for Matrix {
         let last = self.first_id.checked_add(self.row).context("ids grow beyond 64 bits")?;
         let ids: Vec<String> = (self.first_id + first..last).map(|id| id.to_string()).collect();
         let mut body = String::from_utf8(body)?;
-        body += &format!("],\"ids\":[{}]}}}}", ids.join(","));
+        body += "],\"ids\":[";
+        body += &ids.join(",");
+        body += "]}}";
         Ok(Some(Batch { rows, body, bytes_read: self.row * self.buffer.len() as u64 }))
     }
 

@@ -1,0 +1,8 @@
+//! The real binary: commands against a real server, stops, starts and kills.
+
+#![expect(clippy::panic, reason = "a test fails by panicking, wherever it notices")]
+
+mod commands;
+mod kill;
+mod starts;
+mod support;
