@@ -1,6 +1,8 @@
 //! Measures the engine in process: ingest, indexing, search, start, memory and disk, with recall
 //! beside every speed.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod data;
 mod ingest;

@@ -48,7 +48,7 @@ impl Shard {
             executor: &BuildThreads(self.node.config.build_threads),
             cancelled: &cancelled,
             inserted: &std::sync::atomic::AtomicUsize::new(0),
-            hint: |_| (),
+            hint: vectorizer_kernels::prefetch,
         };
         let graph = match vectorizer_hnsw::build(&codes, &params, host, &mut budget) {
             Err(vectorizer_hnsw::HnswError::Cancelled) => return Ok(None),

@@ -283,9 +283,8 @@ pub(crate) fn flat_column(
                 });
             }
             let rows = sample.as_slice();
-            let train = |rows| {
-                ScalarQuantizer::train(vector.metric, Levels::default(), dim, rows, QUANTILE)
-            };
+            let train =
+                |rows| ScalarQuantizer::train(vector.metric, Levels::U8, dim, rows, QUANTILE);
             // Without a vector there is nothing to learn from, nor to encode.
             (!rows.is_empty()).then(|| train(rows)).transpose()?
         }

@@ -30,4 +30,4 @@ mod x86;
 pub use cast::f32_bytes;
 pub use dispatch::{FloatKernels, Kernel, Kernels, MetricKernel, available, kernels};
 pub use norm::{divided_by_length, norm, normalise};
-pub use rows::{Rows, prefetch_rows};
+pub use rows::{Rows, prefetch, prefetch_rows};

@@ -48,8 +48,9 @@ pub fn prefetch_rows(rows: Rows<'_>, ordinals: &[Ordinal]) {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use crate::x86::prefetch;
+pub use crate::x86::prefetch;
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-pub(crate) fn prefetch(_: &[u8]) {}
+/// Does nothing: this processor has no such hint.
+pub fn prefetch<T>(_: &[T]) {}

@@ -9,12 +9,12 @@ use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 /// Bytes of a cache line.
 const LINE_BYTES: usize = 64;
 
-/// Asks for every cache line of a row; never waits.
+/// Asks the processor to load every cache line of these values; never waits.
 #[inline]
-pub(crate) fn prefetch(row: &[u8]) {
-    let start = row.as_ptr().cast::<i8>();
+pub fn prefetch<T>(values: &[T]) {
+    let start = values.as_ptr().cast::<i8>();
     let skew = start.addr() % LINE_BYTES;
-    let lines = (skew + row.len()).div_ceil(LINE_BYTES);
+    let lines = (skew + size_of_val(values)).div_ceil(LINE_BYTES);
     for line in 0..lines {
         let address = start.wrapping_add(line * LINE_BYTES);
         // SAFETY: a hint; it reads nothing that the program could see and cannot fault.
