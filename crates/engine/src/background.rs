@@ -268,6 +268,7 @@ impl Inner {
 
     /// Does the next piece of background work of a shard. False if there is none.
     pub(crate) fn maintain(&self, shard: &Arc<Shard>, idle: bool) -> Result<bool> {
+        let _alone = shard.lock_maintenance();
         if shard.is_dropped() {
             return Ok(false);
         }

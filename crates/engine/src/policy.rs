@@ -46,6 +46,8 @@ pub(crate) enum Choice {
     Merge(Vec<SegmentId>),
 }
 
+/// A tail joins a segment that is at most this many times as large.
+const TAIL_SHARE: u64 = 8;
 /// Segments of a tier that are merged at once.
 const FAN_IN: usize = 4;
 
@@ -92,21 +94,18 @@ fn stale_segment(shard: &ShardSummary) -> Option<Choice> {
     shard.segments.iter().find(mostly_stale).map(|s| Choice::Merge(vec![s.id]))
 }
 
-/// When idle, segments much smaller than the largest join each other, so that one or two large
-/// ones remain.
+/// When idle, segments join the largest unless they are much smaller: every segment costs a search
+/// about as much as the largest does, so one is best.
 fn tail(shard: &ShardSummary) -> Option<Choice> {
     let mut by_size: Vec<_> = shard.segments.iter().collect();
     by_size.sort_by_key(|s| (live(s), s.id));
-    if by_size.len() <= 2 {
-        return None;
-    }
     while by_size.len() > 1 && !fits(&by_size, &shard.config) {
         by_size.pop();
     }
     // Rewriting a large segment to take in a few rows costs more than the few rows do.
-    while by_size.len() > 2 {
+    while by_size.len() > 1 {
         let (largest, rest) = by_size.split_last()?;
-        if rest.iter().map(|s| live(s)).sum::<u64>() * 2 >= live(largest) {
+        if rest.iter().map(|s| live(s)).sum::<u64>() * TAIL_SHARE >= live(largest) {
             break;
         }
         by_size.pop();

@@ -64,6 +64,7 @@ pub(crate) struct Shard {
     assigned: Mutex<SequenceNumber>,
     applier: Mutex<()>,
     structure: Mutex<()>,
+    maintenance: Mutex<()>,
     next_file: AtomicU64,
     next_segment: AtomicU64,
     failed: Mutex<Option<String>>,
@@ -109,6 +110,7 @@ impl Shard {
             assigned: Mutex::new(applied),
             applier: Mutex::new(()),
             structure: Mutex::new(()),
+            maintenance: Mutex::new(()),
             next_file,
             next_segment,
             failed: Mutex::new(None),
@@ -125,6 +127,11 @@ impl Shard {
     /// Taken before the applier's lock.
     pub(crate) fn lock_structure(&self) -> MutexGuard<'_, ()> {
         lock(&self.structure)
+    }
+
+    /// The right to choose and do the next piece of background work, so that nothing is done twice.
+    pub(crate) fn lock_maintenance(&self) -> MutexGuard<'_, ()> {
+        lock(&self.maintenance)
     }
 
     /// The last position given out; held while an operation is appended to the log.
