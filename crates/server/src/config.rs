@@ -57,6 +57,8 @@ pub struct ServerLimits {
     pub body_stall_timeout: Duration,
     /// How long a body may take altogether.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of its answer.
+    pub write_stall_timeout: Duration,
     /// How long an operation may take, unless the request says otherwise.
     pub request_timeout: Duration,
     /// How long requests under way may take to finish when the server stops.
@@ -85,6 +87,7 @@ impl Default for ServerLimits {
             header_timeout: Duration::from_secs(30),
             body_stall_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_mins(5),
+            write_stall_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_mins(1),
             drain_timeout: Duration::from_secs(20),
         }

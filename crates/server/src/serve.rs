@@ -1,5 +1,7 @@
 //! Listening, serving and stopping.
 
+mod patience;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,6 +20,7 @@ use vectorizer_engine::Engine;
 use crate::config::{ServerConfig, ServerLimits};
 use crate::error::ServerError;
 use crate::rest::{Door, normalise, router};
+use patience::Patient;
 
 /// Serves until `shutdown` is done, then drains, flushes and returns.
 ///
@@ -117,7 +120,7 @@ async fn serve(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, limits.write_stall_timeout)), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -136,15 +136,45 @@ fn memory_is_refused_with_its_holders_and_given_back() {
     assert_eq!(reply.json()["status"]["holders"][0]["tenant"], "someone");
     drop(held);
     client.send("PUT", "/collections/c/points", &body).result();
-    let used = || {
-        let classes = server.governor.usage().classes;
-        classes.into_iter().find(|(class, _)| *class == Class::Operations).map(|(_, bytes)| bytes)
-    };
+    assert_given_back(&server);
+}
+
+/// Bytes that requests hold now.
+fn operations_bytes(server: &Server) -> u64 {
+    let classes = server.governor.usage().classes;
+    classes.into_iter().find(|(class, _)| *class == Class::Operations).map_or(0, |(_, bytes)| bytes)
+}
+
+/// Requests hold nothing once they are answered.
+fn assert_given_back(server: &Server) {
     let settled = (0..100).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
-        used() == Some(0)
+        operations_bytes(server) == 0
     });
-    assert!(settled, "{:?} bytes are still held", used());
+    assert!(settled, "{} bytes are still held", operations_bytes(server));
+}
+
+#[test]
+fn an_answer_that_nobody_reads_is_given_up() {
+    let folder = Folder::new();
+    let limits =
+        ServerLimits { write_stall_timeout: Duration::from_millis(300), ..ServerLimits::default() };
+    let server =
+        Server::start_with(&folder, ServerConfig { limits, ..config() }, Limits::of_root(1 << 30));
+    let client = server.client();
+    client.put("/collections/c", &json!({ "vectors": { "size": 1, "distance": "Dot" } })).result();
+    let long = "x".repeat(8 << 20);
+    let point = json!({ "points": [{ "id": 1, "vector": [1], "payload": { "a": long } }] });
+    client.put("/collections/c/points", &point).result();
+    let mut deaf = client.connect();
+    deaf.write_all(b"GET /collections/c/points/1 HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
+    let held = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        operations_bytes(&server) > 8 << 20
+    });
+    assert!(held, "the answer is charged while it is sent");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_given_back(&server);
 }
 
 #[test]
