@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use vectorizer_kernels::normalise;
 use vectorizer_model::operation::{PointBatch, PointSelector};
-use vectorizer_model::{
-    CollectionSettings, Metric, Operation, Ordinal, Payload, PointId, SequenceNumber,
-};
+use vectorizer_model::{CollectionSettings, Operation, Ordinal, Payload, PointId, SequenceNumber};
 use vectorizer_payload::{delete_keys, set_at};
 
 use crate::error::{EngineError, Result};
@@ -261,7 +259,7 @@ impl<'a> Prepared<'a> {
             return Self { dim, values: Cow::Borrowed(&[]), present: &[], given: false };
         };
         let mut values = Cow::Borrowed(column.values.as_slice());
-        if shape.settings.metric == Metric::Cosine {
+        if shape.settings.stores_normalised() {
             values.to_mut().chunks_exact_mut(dim).for_each(|row| {
                 normalise(row);
             });

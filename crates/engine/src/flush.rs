@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use vectorizer_kernels::normalise;
 use vectorizer_memory::{Class, Reservation};
 use vectorizer_model::settings::{Quantization, VectorSettings};
 use vectorizer_model::{
@@ -264,21 +265,24 @@ fn newest_patches(
 }
 
 /// A column of a new segment, its quantizer trained on a sample, shape `[n, dim]`.
-pub(crate) fn flat_column<E>(
+pub(crate) fn flat_column(
     name: &VectorName,
     vector: &VectorSettings,
     collection: &CollectionSettings,
-    sample: impl FnOnce() -> E,
-) -> Result<FlatColumn>
-where
-    E: AsRef<[f32]>,
-{
+    sample: impl FnOnce() -> Vec<f32>,
+) -> Result<FlatColumn> {
     let quantization = vector.quantization.unwrap_or(collection.quantization);
     let quantizer = match quantization {
         Quantization::Off => None,
         Quantization::Int8 => {
-            let (sample, dim) = (sample(), vector.dim as usize);
-            let rows = sample.as_ref();
+            let dim = vector.dim as usize;
+            let mut sample = sample();
+            if vector.divides_by_length() {
+                sample.chunks_exact_mut(dim).for_each(|row| {
+                    normalise(row);
+                });
+            }
+            let rows = sample.as_slice();
             let train = |rows| {
                 ScalarQuantizer::train(vector.metric, Levels::default(), dim, rows, QUANTILE)
             };

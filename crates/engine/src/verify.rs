@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use vectorizer_log::{Log, LogConfig, LogError, Replayed};
-use vectorizer_model::encode::decode_operation;
 use vectorizer_model::SequenceNumber;
+use vectorizer_model::encode::decode_operation;
 use vectorizer_segment::SegmentError;
 use vectorizer_vfs::{Directory, DirectoryLock, EntryKind, OsDirectory, VfsError};
 

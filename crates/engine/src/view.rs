@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 use vectorizer_hnsw::Scratch;
-use vectorizer_kernels::{kernels, normalise};
+use vectorizer_kernels::{divided_by_length, kernels, normalise};
 use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::{
     AllRows, CollectionSettings, Filter, Metric, Ordinal, Payload, PointId, Selection,
@@ -303,10 +303,10 @@ impl ReadView {
     ) {
         let of_name = |shape: &crate::memtable::ColumnShape| shape.name == search.vector;
         let Some(column) = self.state.active.columns().iter().position(of_name) else { return };
-        let distance = kernels().f32.of(settings.metric);
+        let distance = row_distance(settings);
         self.for_each_memtable_row(&search.filter, |row| {
             if let Some(vector) = row.vector(column) {
-                nearest.push(distance.pair_f32(query, vector), row.id);
+                nearest.push(distance(query, vector), row.id);
             }
         });
     }
@@ -343,6 +343,16 @@ impl ReadView {
             SegmentSearchError::Segment(error) => error.into(),
             SegmentSearchError::Selection(error) => error,
         })
+    }
+}
+
+/// The distance of a query to a memtable's row.
+fn row_distance(settings: &VectorSettings) -> impl Fn(&[f32], &[f32]) -> f32 + use<> {
+    let kernel = kernels().f32.of(settings.metric);
+    let divides = settings.divides_by_length();
+    move |query, row| {
+        let distance = kernel.pair_f32(query, row);
+        if divides { divided_by_length(distance, row) } else { distance }
     }
 }
 

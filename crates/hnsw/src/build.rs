@@ -17,7 +17,11 @@ use crate::{Graph, HnswError, Params};
 const ALONE: usize = 512;
 
 /// Rows that a worker takes at a time, and after which it asks whether it was cancelled.
-const BATCH: usize = 64;
+const BATCH: usize = 16;
+
+/// A round adds this part of the graph so far. Larger rounds build faster (on 100k x 384, rounds
+/// that double the graph: 13 percent), and cost recall (there half a percent at 0.96).
+const ROUND_PART: usize = 8;
 
 /// The caller's threads.
 pub trait Executor {
@@ -52,7 +56,8 @@ pub struct Host<'a> {
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
     /// Rows inserted so far.
     pub inserted: &'a AtomicUsize,
-    /// Told the links that will be read soon: a cache hint of the caller's, or nothing.
+    /// Told the links that will be read soon: a cache hint of the caller's, or nothing. A prefetch
+    /// of these lines saves a fifth of a build on 200k x 128.
     pub hint: fn(&[AtomicU32]),
 }
 
@@ -68,9 +73,9 @@ impl std::fmt::Debug for Host<'_> {
 /// Bytes that a build of so many rows holds at its peak, vectors and codes not included. Takes
 /// time in proportion to the rows, since it draws their levels.
 pub fn bytes_needed(rows: usize, params: &Params, workers: usize) -> u64 {
-    let order = (4 * rows + size_of::<Placed>() * rows.div_ceil(2)) as u64;
+    let order = (4 * rows + size_of::<Placed>() * rows.div_ceil(ROUND_PART)) as u64;
     let order = order.max(mend::bytes_needed(rows));
-    let inserters = workers as u64 * Inserter::bytes_needed(rows, params);
+    let inserters = (workers as u64 + 1) * Inserter::bytes_needed(rows, params);
     Growing::bytes_needed(rows, params) + order + inserters
 }
 
@@ -112,9 +117,8 @@ pub fn build<S: RowScorer>(
 
 /// Inserts every row. False if cancelled.
 ///
-/// Rounds double the graph. Each draws its rows at random, for the sake of long links, and then
-/// takes them region by region: rows inserted one after the other meet the same links and codes,
-/// which lie in the processor's cache by then.
+/// A round draws its rows at random and then takes them region by region: rows inserted one after
+/// the other meet the same links and codes, which lie in the processor's cache by then.
 fn insert_all<S: RowScorer>(site: &Site<'_, S>, host: Host<'_>) -> bool {
     let Some((entry, _)) = crate::Links::entry(&site.growing) else {
         return true;
@@ -134,7 +138,7 @@ fn insert_all<S: RowScorer>(site: &Site<'_, S>, host: Host<'_>) -> bool {
     }
     host.inserted.fetch_add(done, Relaxed);
     while done < rows {
-        let end = (2 * done).min(rows);
+        let end = (done + done.div_ceil(ROUND_PART)).min(rows);
         if !round.run(&order[done..end]) {
             return false;
         }

@@ -7,7 +7,7 @@ use vectorizer_model::Ordinal;
 use crate::links::end_list;
 use crate::{Links, UpperLayers};
 
-/// The links that a build made. [`Graph::encode`](crate::encode) writes them; searches can also
+/// The links that a build made. [`Graph::encode`] writes them; searches can also
 /// read them here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graph {
@@ -19,7 +19,7 @@ pub struct Graph {
 
 impl Graph {
     /// Bytes that a graph of so many rows holds, upper layers by their expectation; what
-    /// [`crate::build`] asks of its budget is more, see [`crate::build::bytes_needed`].
+    /// [`crate::build()`] asks of its budget is more, see [`crate::build::bytes_needed`].
     pub fn bytes_needed(rows: usize, m: u32) -> u64 {
         let (rows, m) = (rows as u64, u64::from(m));
         let upper = rows.div_ceil(m.max(2) - 1) * (4 + 4 * m);

@@ -11,11 +11,11 @@
 //!
 //! # Layout
 //! - [`params`]: what shapes a graph; `level`: the paper's level draw
-//! - [`build`]: all rows, in parallel; `insert`: Alg. 1; `select`: Alg. 4; `growing`: links that
+//! - [mod@build]: all rows, in parallel; `insert`: Alg. 1; `select`: Alg. 4; `growing`: links that
 //!   many threads write; `mend`: rows that lost their last link
 //! - [`graph`]: the finished links; [`encode`]: their bytes; [`upper`], [`reader`]: reading those
 //! - [`links`]: the seam between a search and where links lie
-//! - [`search`]: Alg. 5 over Alg. 2; `pool`: its candidates; `visited`: rows it has met;
+//! - [mod@search]: Alg. 5 over Alg. 2; `pool`: its candidates; `visited`: rows it has met;
 //!   [`scratch`]: its memory
 
 #![forbid(unsafe_code)]

@@ -4,7 +4,7 @@
 //! candidate not yet expanded until the pool of `ef` nearest holds none. While a batch of
 //! neighbours is scored, the links of the next candidate are on their way.
 //!
-//! [`filtered`] is the same walk with a second pool for the rows that a selection admits.
+//! `filtered` is the same walk with a second pool for the rows that a selection admits.
 
 mod filtered;
 

@@ -29,5 +29,5 @@ mod x86;
 
 pub use cast::f32_bytes;
 pub use dispatch::{FloatKernels, Kernel, Kernels, MetricKernel, available, kernels};
-pub use norm::{norm, normalise};
+pub use norm::{divided_by_length, norm, normalise};
 pub use rows::{Rows, prefetch_rows};

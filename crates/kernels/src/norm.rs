@@ -34,6 +34,13 @@ pub fn normalise(values: &mut [f32]) -> f64 {
     length
 }
 
+/// A product with a row of components, divided by the row's length; a row of length 0 stays at 0.
+#[expect(clippy::cast_possible_truncation, reason = "distances are singles")]
+pub fn divided_by_length(product: f32, row: &[f32]) -> f32 {
+    let length = norm(row);
+    if length > 0.0 { (f64::from(product) / length) as f32 } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

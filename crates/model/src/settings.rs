@@ -41,6 +41,19 @@ pub struct VectorSettings {
     pub quantization: Option<Quantization>,
 }
 
+impl VectorSettings {
+    /// Whether vectors are brought to length 1 before they are stored. Bytes cannot hold such
+    /// vectors; for them the length is divided out whenever two are compared.
+    pub fn stores_normalised(&self) -> bool {
+        self.metric == Metric::Cosine && self.datatype != Datatype::Uint8
+    }
+
+    /// Whether stored vectors have lengths that the metric must divide out.
+    pub fn divides_by_length(&self) -> bool {
+        self.metric == Metric::Cosine && self.datatype == Datatype::Uint8
+    }
+}
+
 /// Parameters of the graph (Malkov & Yashunin 2018).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HnswSettings {

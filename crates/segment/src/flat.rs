@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use vectorizer_kernels::normalise;
 use vectorizer_model::layout::{PAGE_BYTES, RowLayout};
 use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::{Budget, Datatype, Ordinal, PointId, SegmentId, SequenceNumber, VectorName};
@@ -54,6 +55,8 @@ struct ColumnWriter {
 struct CodesWriter {
     out: ComponentWriter,
     quantizer: ScalarQuantizer,
+    /// Whether codes are of the vectors at length 1.
+    normalises: bool,
     layout: RowLayout,
     written: usize,
     /// Bytes of the section so far.
@@ -219,7 +222,8 @@ impl ColumnWriter {
             Some(quantizer) => {
                 let head = head(ComponentKind::Codes);
                 let out = ComponentWriter::create(directory, head, file + 1)?;
-                Some(CodesWriter::new(out, quantizer)?)
+                let normalises = column.settings.divides_by_length();
+                Some(CodesWriter::new(out, quantizer, normalises)?)
             }
         };
         Ok(Self {
@@ -270,7 +274,7 @@ impl ColumnWriter {
 }
 
 impl CodesWriter {
-    fn new(mut out: ComponentWriter, quantizer: ScalarQuantizer) -> Result<Self> {
+    fn new(mut out: ComponentWriter, quantizer: ScalarQuantizer, normalises: bool) -> Result<Self> {
         out.begin(SectionKind::Codes)?;
         let code_bytes = quantizer.code_bytes();
         Ok(Self {
@@ -278,6 +282,7 @@ impl CodesWriter {
             layout: RowLayout::paged(code_bytes),
             code: vec![0; code_bytes],
             quantizer,
+            normalises,
             written: 0,
             end: 0,
         })
@@ -285,6 +290,11 @@ impl CodesWriter {
 
     fn push(&mut self, vector: Option<&[f32]>) -> Result<()> {
         match vector {
+            Some(vector) if self.normalises => {
+                let mut unit = vector.to_vec();
+                normalise(&mut unit);
+                self.quantizer.encode(&unit, &mut self.code);
+            }
             Some(vector) => self.quantizer.encode(vector, &mut self.code),
             None => self.code.fill(0),
         }

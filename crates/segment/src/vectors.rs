@@ -1,6 +1,6 @@
 //! One vector name's stored components, and exact distances to them.
 
-use vectorizer_kernels::{Rows, kernels};
+use vectorizer_kernels::{Rows, divided_by_length, kernels};
 use vectorizer_memory::Reservation;
 use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::{Ordinal, RowLayout};
@@ -95,7 +95,14 @@ impl VectorColumn {
         });
         let kernel = kernels().floats(self.settings.datatype).of(self.settings.metric);
         self.values.step(reader, ranges, |bytes| {
-            kernel.gather(query, Rows { bytes, layout }, ordinals, out);
+            let rows = Rows { bytes, layout };
+            kernel.gather(query, rows, ordinals, out);
+            if self.settings.divides_by_length() {
+                for (distance, &ordinal) in out.iter_mut().zip(ordinals) {
+                    let row = decode_vector(self.settings.datatype, rows.row(ordinal));
+                    *distance = divided_by_length(*distance, &row);
+                }
+            }
         })
     }
 }

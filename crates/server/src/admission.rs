@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, EXPECT};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 use vectorizer_api::ApiError;
@@ -21,6 +21,9 @@ use crate::status::RestError;
 const EXPANSION: u64 = 2;
 /// A body of unknown length is admitted in steps of this many bytes.
 const STEP_BYTES: u64 = 64 << 10;
+
+/// How long the body of a refused request is received.
+const DISCARD_TIME: Duration = Duration::from_secs(5);
 
 /// Admits requests within the memory budget.
 #[derive(Debug)]
@@ -60,11 +63,38 @@ impl Admission {
     }
 
     /// Reads a body whose memory is reserved first; one of unknown length step by step.
+    ///
+    /// A refused body is received and dropped, as far as that is soon done: a client that is still
+    /// sending when the connection closes would not see the refusal.
     pub(crate) async fn read(
         &self,
         headers: &HeaderMap,
         mut body: Body,
     ) -> Result<Admitted, RestError> {
+        let read = self.receive(headers, &mut body).await;
+        if matches!(read, Err(RestError::Api(_) | RestError::BodyTooLarge { .. })) {
+            self.discard(headers, body, self.limits.body_bytes).await;
+        }
+        read
+    }
+
+    /// Receives what is left of a body and drops it: at most so many bytes, and not for long.
+    pub(crate) async fn discard(&self, headers: &HeaderMap, mut body: Body, bytes_max: u64) {
+        // A client that waits to be asked for its body sends none.
+        if headers.contains_key(EXPECT) {
+            return;
+        }
+        let end = Instant::now() + DISCARD_TIME;
+        let mut discarded = 0;
+        while discarded < bytes_max {
+            match self.next_part(&mut body, end).await {
+                Ok(Some(part)) => discarded += part.len() as u64,
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    async fn receive(&self, headers: &HeaderMap, body: &mut Body) -> Result<Admitted, RestError> {
         let limit = self.limits.body_bytes;
         let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let length: Option<u64> = length.and_then(|length| length.parse().ok());
@@ -75,7 +105,7 @@ impl Admission {
         let mut held = self.reserve(first * EXPANSION)?;
         let mut bytes = Vec::with_capacity(usize::try_from(first).unwrap_or(0));
         let end = Instant::now() + self.limits.body_timeout;
-        while let Some(part) = self.next_part(&mut body, end).await? {
+        while let Some(part) = self.next_part(body, end).await? {
             let size = (bytes.len() + part.len()) as u64;
             if size > limit {
                 return Err(RestError::BodyTooLarge { limit });

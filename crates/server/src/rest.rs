@@ -100,6 +100,9 @@ fn not_found(door: &Door) -> Response {
     response
 }
 
+/// Bytes that are received from a client without the key, so that it sees why it is refused.
+const UNAUTHORIZED_BYTES_MAX: u64 = 1 << 20;
+
 async fn handle(
     route: &'static Route,
     door: Arc<Door>,
@@ -109,6 +112,7 @@ async fn handle(
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let answer = if !route.open && !door.auth.admits(&parts.headers) {
+        door.admission.discard(&parts.headers, body, UNAUTHORIZED_BYTES_MAX).await;
         Answer::unauthorized()
     } else if route.stops && door.is_stopping() {
         Answer::failed(&crate::status::RestError::Stopping, started)

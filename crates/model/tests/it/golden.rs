@@ -22,8 +22,8 @@ fn version_1_is_read_and_written_as_it_was() {
     for (name, operation) in operations() {
         let mut bytes = Vec::new();
         encode_operation(&operation, &mut bytes);
-        let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        written.push_str(&format!("{name} {hex}\n"));
+        let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        written.extend([name, " ", &hex.concat(), "\n"]);
     }
     assert_eq!(written, VERSION_1);
     for (line, (name, operation)) in VERSION_1.lines().zip(operations()) {
@@ -34,15 +34,16 @@ fn version_1_is_read_and_written_as_it_was() {
 }
 
 fn byte_of_hex(digits: &[u8]) -> u8 {
-    u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap()
+    let digits = std::str::from_utf8(digits).expect("hex digits");
+    u8::from_str_radix(digits, 16).expect("hex digits")
 }
 
 fn path(text: &str) -> KeyPath {
-    text.parse().unwrap()
+    text.parse().expect("a path")
 }
 
 fn operations() -> Vec<(&'static str, Operation)> {
-    let name = CollectionName::new("notes").unwrap();
+    let name = CollectionName::new("notes").expect("a name");
     let (points, payload) = (PointSelector::Ids(vec![PointId::Num(5)]), payload());
     let keys = vec![path("a.b"), path("\"x.y\"[]")];
     let at = Some(path("a[2].b"));

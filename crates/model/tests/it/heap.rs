@@ -9,7 +9,7 @@ use vectorizer_testkit::strategies;
 
 fn held(make: impl FnOnce() -> Payload) -> (i64, i64) {
     let (payload, heap) = heap_of(make);
-    (heap.held, i64::try_from(heap_bytes(&payload)).unwrap())
+    (heap.held, i64::try_from(heap_bytes(&payload)).expect("small"))
 }
 
 fn numbered(keys: impl Iterator<Item = usize>) -> Payload {

@@ -70,10 +70,10 @@ impl Call {
         &mut self,
         convert: impl FnOnce(T, CollectionName, &Door) -> vectorizer_wire::Result<O>,
     ) -> Result<O, RestError> {
-        let collection = self.collection()?;
-        self.params()?;
         let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
         let admitted: Admitted = self.door.admission.read(&self.headers, body).await?;
+        let collection = self.collection()?;
+        self.params()?;
         let long = admitted.bytes.len() > LONG_WORK_BYTES;
         let door = &self.door;
         let decode = || {

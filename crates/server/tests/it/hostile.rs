@@ -141,12 +141,11 @@ fn mutate(random: &mut Random, value: &mut Value) {
         *value = random_value(random, 3);
     } else if let Some(fields) = value.as_object_mut() {
         let key = fields.keys().nth(random.below(fields.len() + 1)).cloned();
-        match key.and_then(|key| fields.get_mut(&key)) {
-            Some(field) => mutate(random, field),
-            None => {
-                let value = random_value(random, 3);
-                fields.insert((*random.pick(KEYS)).to_owned(), value);
-            }
+        if let Some(field) = key.and_then(|key| fields.get_mut(&key)) {
+            mutate(random, field);
+        } else {
+            let value = random_value(random, 3);
+            fields.insert((*random.pick(KEYS)).to_owned(), value);
         }
     } else if let Some(elements) = value.as_array_mut() {
         let at = random.below(elements.len() + 1);
