@@ -43,7 +43,7 @@ struct Change {
     after: BTreeMap<u64, Option<Point>>,
 }
 
-fn vector(id: u64, write: u64) -> Vec<f32> {
+fn vector(id: u64, write: u64) -> Vec<f64> {
     let mut random = Random(id << 32 ^ write);
     (0..DIM).map(|_| random.component()).collect()
 }
@@ -197,8 +197,7 @@ fn read_all(agent: &Agent, collection: &str) -> Result<Points, String> {
         let patch = point["payload"]["patch"].as_u64();
         let stored: Option<Vec<f64>> =
             point["vector"].as_array().map(|v| v.iter().filter_map(Value::as_f64).collect());
-        let expected: Vec<f64> = vector(id, write).into_iter().map(f64::from).collect();
-        if stored != Some(expected) || point["payload"]["filler"] != json!(filler(write)) {
+        if stored != Some(vector(id, write)) || point["payload"]["filler"] != json!(filler(write)) {
             return Err(broken());
         }
         found.insert(id, Point { write, patch });

@@ -139,9 +139,9 @@ impl Random {
         self.next() % bound
     }
 
-    /// A number from -1 to 1 that a decimal shows exactly.
-    pub(crate) fn component(&mut self) -> f32 {
-        (self.below(4097) as f32 - 2048.0) / 2048.0
+    /// A number from -1 to 1 of three digits, which singles and doubles show alike.
+    pub(crate) fn component(&mut self) -> f64 {
+        (self.below(2001) as f64 - 1000.0) / 1000.0
     }
 }
 
