@@ -11,6 +11,7 @@ use ureq::http::{Method, Request, Response};
 use crate::cli::ClientArgs;
 use crate::failure::{Failure, Kind};
 
+const EXAMPLE: &str = "http://127.0.0.1:15001";
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long an answer may take.
@@ -31,14 +32,22 @@ pub(crate) struct Client {
 type Answer<T> = Result<T, Failure>;
 
 impl Client {
-    pub(crate) fn new(args: &ClientArgs) -> Self {
+    /// A client of the server that the arguments name.
+    ///
+    /// # Errors
+    /// The address is of another protocol.
+    pub(crate) fn new(args: &ClientArgs) -> Answer<Self> {
+        if !args.url.starts_with("http://") {
+            let message = format!("--url is {}; give it an address such as {EXAMPLE}", args.url);
+            return Err(Failure::new(Kind::Usage, message));
+        }
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT))
             .timeout_global(Some(ANSWER))
             .build();
         let url = args.url.trim_end_matches('/').to_owned();
-        Self { agent: config.new_agent(), url, api_key: args.api_key.clone() }
+        Ok(Self { agent: config.new_agent(), url, api_key: args.api_key.clone() })
     }
 
     /// The server's address.
@@ -107,9 +116,8 @@ impl Client {
             self.agent.run(request.body(body).map_err(usage)?)
         };
         let answer = answer.map_err(|error| {
-            use ureq::Error::{BadUri, Http, TlsRequired};
-            if matches!(error, BadUri(_) | Http(_) | TlsRequired) {
-                let hint = "give --url an address such as http://127.0.0.1:15001";
+            if matches!(error, ureq::Error::BadUri(_) | ureq::Error::Http(_)) {
+                let hint = format!("give --url an address such as {EXAMPLE}");
                 return Failure::new(
                     Kind::Usage,
                     format!("cannot ask {}: {error}; {hint}", self.url),

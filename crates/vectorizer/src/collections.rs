@@ -9,7 +9,7 @@ use crate::output::{Output, line, lines_of};
 
 /// Lists the collections with their points.
 pub(crate) fn list(args: &ClientArgs, output: Output) -> anyhow::Result<()> {
-    let client = Client::new(args);
+    let client = Client::new(args)?;
     let rows = overview(&client)?;
     output.answer(&json!(rows), |_| {
         if rows.is_empty() {
@@ -30,7 +30,7 @@ pub(crate) fn list(args: &ClientArgs, output: Output) -> anyhow::Result<()> {
 
 /// Shows the server or one collection.
 pub(crate) fn info(args: &InfoArgs, output: Output) -> anyhow::Result<()> {
-    let client = Client::new(&args.client);
+    let client = Client::new(&args.client)?;
     let answer = if let Some(name) = &args.collection {
         client.get(&collection_path(name, ""))?
     } else {

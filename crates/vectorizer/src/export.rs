@@ -20,7 +20,7 @@ const PAGE_POINTS_MAX: u64 = 1000;
 
 /// Exports a collection.
 pub(crate) fn run(args: &ExportArgs, output: Output) -> anyhow::Result<()> {
-    let client = Client::new(&args.client);
+    let client = Client::new(&args.client)?;
     let filter = parse_filter(args.filter.as_deref())?;
     let info = client.get(&collection_path(&args.collection, ""))?;
     let points = match &args.file {

@@ -27,7 +27,7 @@ const BATCHES_AHEAD: usize = 2;
 
 /// Imports a file.
 pub(crate) fn run(args: &ImportArgs, output: Output) -> anyhow::Result<()> {
-    let client = Client::new(&args.client);
+    let client = Client::new(&args.client)?;
     let mut rows = rows::open(args)?;
     let source = Source::of(args, client.url())?;
     let mut file = state_path(args).map(StateFile::new);

@@ -13,7 +13,7 @@ const QUERIES_MAX: usize = 100;
 
 /// Searches a collection.
 pub(crate) fn run(args: &SearchArgs, output: Output) -> anyhow::Result<()> {
-    let client = Client::new(&args.client);
+    let client = Client::new(&args.client)?;
     let filter = parse_filter(args.filter.as_deref())?;
     if let Some(file) = &args.query.file {
         return search_file(&client, args, &filter, file, output);

@@ -129,15 +129,16 @@ pub(super) fn is_section(path: &str) -> bool {
 pub(super) fn closest(path: &str) -> Option<&'static str> {
     let path = path.to_ascii_lowercase().replace('-', "_");
     let last = path.rsplit('.').next().unwrap_or_default();
-    // The nearer, the lower: the same last name, then one within the other, then a likeness.
+    // The nearer, the lower: the same last name, then a word of it, then a likeness of the whole.
+    let near = |a: &str, b: &str| a.len() >= 3 && distance(a, b) <= a.len() / 4;
     let score = |key: &KnownKey| {
         let known_last = key.path.rsplit('.').next().unwrap_or_default();
         let whole = distance(&path, key.path);
-        if distance(last, known_last) <= last.len() / 4 {
+        let is_word = known_last.split('_').any(|word| near(last, word) || near(word, last));
+        let is_part = known_last.len() >= 3 && last.contains(known_last);
+        if last == known_last || near(last, known_last) {
             (0, whole)
-        } else if last.len().min(known_last.len()) >= 3
-            && (known_last.contains(last) || last.contains(known_last))
-        {
+        } else if is_word || is_part {
             (1, 0)
         } else {
             (2, whole)
@@ -148,20 +149,24 @@ pub(super) fn closest(path: &str) -> Option<&'static str> {
     (likeness < 2 || whole <= path.len() / 3).then_some(best.path)
 }
 
-/// Single characters to insert, remove or replace to make one text of the other.
+/// Single characters to insert, remove, replace or swap with the next, to make one text of the
+/// other.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (line, from) in a.chars().enumerate() {
-        let mut diagonal = line;
-        row[0] = line + 1;
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for (line, from) in a.iter().enumerate() {
+        let mut row = vec![line + 1];
         for (column, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+            let replaced = rows[line][column] + usize::from(from != to);
+            let mut least = replaced.min(rows[line][column + 1] + 1).min(row[column] + 1);
+            if line > 0 && column > 0 && *from == b[column - 1] && a[line - 1] == *to {
+                least = least.min(rows[line - 1][column - 1] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -173,6 +178,7 @@ mod tests {
         for (given, meant) in [
             ("server.port", Some("server.rest_port")),
             ("server.rest_prot", Some("server.rest_port")),
+            ("server.prot", Some("server.rest_port")),
             ("sever.host", Some("server.host")),
             ("rest_port", Some("server.rest_port")),
             ("storage.durabilty", Some("storage.durability")),
@@ -190,6 +196,7 @@ mod tests {
     fn distances_count_edits() {
         assert_eq!(distance("", "abc"), 3);
         assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("prot", "port"), 1);
     }
 
     #[test]

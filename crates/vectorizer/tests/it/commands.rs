@@ -15,7 +15,7 @@ fn jsonl(points: u64) -> String {
     let mut random = Random(7);
     let mut lines = String::new();
     for point in 0..points {
-        let vector: Vec<f32> = (0..DIM).map(|_| random.component()).collect();
+        let vector: Vec<f64> = (0..DIM).map(|_| random.component()).collect();
         let id = match point * 4 / points {
             0..3 => json!(point * 3),
             _ => json!(format!("00000000-0000-4000-8000-{point:012x}")),
@@ -135,7 +135,8 @@ fn an_interrupted_import_goes_on_where_it_was() {
     const ROWS: usize = 40_000;
     let folder = tempfile::tempdir().expect("a folder");
     let mut random = Random(5);
-    let data: Vec<u8> = (0..ROWS * 4).flat_map(|_| random.component().to_le_bytes()).collect();
+    let data: Vec<u8> =
+        (0..ROWS * 4).flat_map(|_| (random.below(1000) as f32).to_le_bytes()).collect();
     let file = folder.path().join("base.npy");
     fs::write(&file, npy("<f4", ROWS, 4, &data)).expect("written");
     let state = folder.path().join("base.npy.import-state");
@@ -221,7 +222,7 @@ fn exit_codes_tell_the_reasons_apart() {
     assert_eq!(code(&["--help"]), Some(0));
     assert_eq!(code(&["frobnicate"]), Some(1));
     assert_eq!(code(&["search", "x", "--url", &server.url]), Some(1));
-    assert_eq!(code(&["collections", "--url", "https://127.0.0.1:1"]), Some(1));
+    assert_eq!(code(&["collections", "--url", "https://127.0.0.1:15001"]), Some(1));
     assert_eq!(code(&["collections", "--url", "http://127.0.0.1:1"]), Some(3));
     assert_eq!(code(&["search", "x", "--id", "1", "--url", &server.url]), Some(4));
     let json = run(&["export", "x", "--url", &server.url, "--output", "json"]);

@@ -21,6 +21,10 @@ const LANES: u64 = 4;
 const WRITERS: u64 = 3;
 /// Points of one writer.
 const IDS: u64 = 40;
+/// One start of so many is killed before it is ready.
+const STARTS_KILLED: u64 = 4;
+/// Such a start is killed after this long, at most.
+const START_MS_MAX: u64 = 25;
 /// Kills happen this long after the writers began, at most.
 const KILL_MS_MAX: u64 = 150;
 
@@ -43,7 +47,7 @@ struct Change {
     after: BTreeMap<u64, Option<Point>>,
 }
 
-fn vector(id: u64, write: u64) -> Vec<f32> {
+fn vector(id: u64, write: u64) -> Vec<f64> {
     let mut random = Random(id << 32 ^ write);
     (0..DIM).map(|_| random.component()).collect()
 }
@@ -197,8 +201,7 @@ fn read_all(agent: &Agent, collection: &str) -> Result<Points, String> {
         let patch = point["payload"]["patch"].as_u64();
         let stored: Option<Vec<f64>> =
             point["vector"].as_array().map(|v| v.iter().filter_map(Value::as_f64).collect());
-        let expected: Vec<f64> = vector(id, write).into_iter().map(f64::from).collect();
-        if stored != Some(expected) || point["payload"]["filler"] != json!(filler(write)) {
+        if stored != Some(vector(id, write)) || point["payload"]["filler"] != json!(filler(write)) {
             return Err(broken());
         }
         found.insert(id, Point { write, patch });
@@ -221,6 +224,10 @@ fn lane(lane: u64, seed: u64, kills: u64, folder: &Path, acknowledged: &AtomicU6
     let arguments = ["--durability", durability, "--memory-limit", "64MB"];
     let mut writers: Vec<Writer> = (0..WRITERS).map(|n| Writer::new(n, random.next())).collect();
     for kill in 0..=kills {
+        while random.below(STARTS_KILLED) == 0 {
+            let after = Duration::from_micros(random.below(START_MS_MAX * 1000));
+            Server::start_and_kill(folder, &arguments, after);
+        }
         let mut server = Server::start(folder, &arguments);
         let agent = agent();
         let collection = format!("{}/collections/lane", server.url);
@@ -272,12 +279,38 @@ fn acknowledged_writes_survive_every_kill() {
             scope.spawn(move || lane(number, seed, kills, &folder, acknowledged));
         }
     });
+    let mut segments = 0;
     for number in 0..LANES {
         let path = folder.path().join(number.to_string());
         let report = answer(&["verify", "--path", path.to_str().expect("UTF-8")]);
         assert_eq!(report["damages"], json!([]));
+        segments += report["segments"].as_u64().unwrap_or(0);
     }
     let (writes, seconds) = (acknowledged.into_inner(), since.elapsed().as_secs_f64());
     println!("{points} kills, {writes} acknowledged writes, nothing lost, {seconds:.1} s");
     assert!(writes > points, "hardly anything was written");
+    assert!(segments >= LANES, "hardly anything was flushed");
+}
+
+#[test]
+fn losses_ghosts_and_torn_batches_are_noticed() {
+    let point = |write| Point { write, patch: None };
+    let acknowledged = Points::from([(1, point(1)), (2, point(2))]);
+    let after = BTreeMap::from([(1, None), (3, Some(point(5)))]);
+    let unanswered = Change { path: "", method: "", body: Value::Null, after };
+    let is_accepted = |found: Points| {
+        let mut writer = Writer::new(0, 1);
+        writer.points = acknowledged.clone();
+        writer.unanswered = Some(unanswered.clone());
+        writer.check(&found).is_ok()
+    };
+    assert!(is_accepted(acknowledged.clone()));
+    assert!(is_accepted(Points::from([(2, point(2)), (3, point(5))])));
+    let lost = Points::from([(1, point(1))]);
+    let older = Points::from([(1, point(1)), (2, point(1))]);
+    let ghost = Points::from([(1, point(1)), (2, point(2)), (4, point(3))]);
+    let torn = Points::from([(2, point(2))]);
+    for found in [lost, older, ghost, torn] {
+        assert!(!is_accepted(found.clone()), "{found:?}");
+    }
 }

@@ -51,15 +51,24 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server on a folder and waits until it is ready.
-    pub(crate) fn start(folder: &Path, further: &[&str]) -> Self {
+    /// Starts a server on a folder, and kills it after a while, ready or not.
+    pub(crate) fn start_and_kill(folder: &Path, further: &[&str], after: Duration) {
+        let mut child = Self::spawn(folder, further);
+        std::thread::sleep(after);
+        child.kill().expect("it was running");
+        child.wait().expect("it ends");
+    }
+
+    fn spawn(folder: &Path, further: &[&str]) -> Child {
         let path = folder.to_str().expect("UTF-8");
         let serve = ["serve", "--path", path, "--port", "0", "--output", "json"];
-        let mut child = vectorizer(&[&serve[..], further].concat())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let mut command = vectorizer(&[&serve[..], further].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
+    }
+
+    /// Starts a server on a folder and waits until it is ready.
+    pub(crate) fn start(folder: &Path, further: &[&str]) -> Self {
+        let mut child = Self::spawn(folder, further);
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("readable");
@@ -139,9 +148,9 @@ impl Random {
         self.next() % bound
     }
 
-    /// A number from -1 to 1 that a decimal shows exactly.
-    pub(crate) fn component(&mut self) -> f32 {
-        (self.below(4097) as f32 - 2048.0) / 2048.0
+    /// A number from -1 to 1 of three digits, which singles and doubles show alike.
+    pub(crate) fn component(&mut self) -> f64 {
+        (self.below(2001) as f64 - 1000.0) / 1000.0
     }
 }
 
