@@ -195,6 +195,12 @@ impl Inner {
                 done.complete(Err(EngineError::CollectionNotFound { name }));
                 continue;
             };
+            // After an entry that could not be applied nothing later may be: a flush would take
+            // the shard past it, and what it left half done would be seen.
+            if let Err(stopped) = shard.check_writable() {
+                done.complete(Err(stopped));
+                continue;
+            }
             shard.state().active.absorb(memtable);
             let outcome = shard.apply(entry.seq, &operation);
             if let Err(error) = &outcome
