@@ -102,14 +102,14 @@ pub fn build<S: RowScorer>(
     host: Host<'_>,
     budget: &mut dyn Budget,
 ) -> Result<Graph, HnswError> {
-    let build = Build { scorer, params, host };
-    build.run(None::<Basis<'_, &Graph>>, budget).map_err(|error| match error {
+    let built = build_on(scorer, None::<Basis<'_, &Graph>>, params, host, budget);
+    built.map_err(|error| match error {
         BuildError::Hnsw(error) => error,
         BuildError::Links(never) => match never {},
     })
 }
 
-/// As [`build`], starting from a graph of some of the rows: only the others are inserted, which
+/// As [`build`], starting from a graph of some of the rows, if any: only the others are inserted, which
 /// costs in proportion to them. The other graph's links are copied; where they led to rows that
 /// are gone, they are led past those.
 ///
@@ -117,12 +117,12 @@ pub fn build<S: RowScorer>(
 /// As [`build`], and [`BuildError::Links`].
 pub fn build_on<S: RowScorer, L: Links>(
     scorer: &S,
-    basis: Basis<'_, L>,
+    basis: Option<Basis<'_, L>>,
     params: &Params,
     host: Host<'_>,
     budget: &mut dyn Budget,
 ) -> Result<Graph, BuildError<L::Error>> {
-    let basis = Some(basis).filter(|basis| basis.is_useful(params));
+    let basis = basis.filter(|basis| basis.is_useful(params));
     Build { scorer, params, host }.run(basis, budget)
 }
 

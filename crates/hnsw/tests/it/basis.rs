@@ -39,7 +39,7 @@ fn grown_on(
     let host = Host { executor, cancelled: &|| false, inserted: &inserted, hint: |_| () };
     let (links, places) = basis;
     let basis = Basis { upper: links.upper(), links, places };
-    let graph = build_on(vectors, basis, &PARAMS, host, budget)?;
+    let graph = build_on(vectors, Some(basis), &PARAMS, host, budget)?;
     Ok((graph, inserted.into_inner()))
 }
 
@@ -61,7 +61,9 @@ fn only_other_rows_are_inserted_and_all_are_found() {
     let vectors = Vectors::clustered(12_000, 24, 60, 11);
     let whole = mean_recall(&vectors, &built_inline(&vectors, &PARAMS), 100);
     // Every other row; and the first clusters only, as when rows come sorted.
-    for old in [|row: usize| row % 2 == 0, |row: usize| row < 7_000, |row: usize| row < 300] {
+    for old in
+        [|row: usize| row.is_multiple_of(2), |row: usize| row < 7_000, |row: usize| row < 300]
+    {
         for executor in [&Inline as &dyn Executor, &Threads(3)] {
             let (graph, inserted) = in_two_steps(&vectors, old, executor);
             check_invariants(&graph);
@@ -117,7 +119,7 @@ fn a_basis_of_another_shape_is_not_used() {
 #[test]
 fn one_seed_one_worker_and_one_basis_give_one_graph() {
     let vectors = Vectors::clustered(2_000, 8, 20, 15);
-    let old = |row: usize| row % 3 > 0;
+    let old = |row: usize| !row.is_multiple_of(3);
     assert!(in_two_steps(&vectors, old, &Inline) == in_two_steps(&vectors, old, &Inline));
 }
 
@@ -152,7 +154,7 @@ fn a_failed_read_gives_the_budget_back() {
     let host = Host { executor: &Inline, cancelled: &|| false, inserted: &inserted, hint: |_| () };
     let basis = Basis { upper: graph.upper(), links: Broken(&graph), places: &places };
     let mut budget = Unbounded::default();
-    let failed = build_on(&vectors, basis, &PARAMS, host, &mut budget);
+    let failed = build_on(&vectors, Some(basis), &PARAMS, host, &mut budget);
     assert_eq!(failed, Err(BuildError::Links("unreadable")));
     assert_eq!(budget.held(), 0);
 }
