@@ -293,7 +293,7 @@ impl Inner {
                 let live = state.segments.iter().find(|live| live.segment.id() == id);
                 let Some(live) = live else { return Ok(false) };
                 for (name, hnsw) in shard.missing_graphs(&live.segment, &state.settings) {
-                    match shard.build_graph(&live.segment, &name, hnsw)? {
+                    match shard.build_graph(&live.segment, &name, hnsw, None)? {
                         Some(graph) => shard.publish_components(id, &[graph])?,
                         None => return Ok(false),
                     }

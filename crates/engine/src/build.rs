@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use vectorizer_hnsw::{Executor, Params};
+use vectorizer_hnsw::{Basis, BuildError, Executor, HnswError, Host, Params};
 use vectorizer_model::settings::{FieldIndexKind, HnswSettings};
 use vectorizer_model::{CollectionSettings, KeyPath, SegmentId, VectorName};
-use vectorizer_segment::{ComponentKind, ComponentRef, Segment, write_field_index, write_graph};
+use vectorizer_segment::{
+    ComponentKind, ComponentRef, PagedLinks, Segment, write_field_index, write_graph,
+};
 
 use crate::error::Result;
 use crate::flush::{Version, build_budget};
@@ -31,28 +33,32 @@ impl Shard {
         if small { Vec::new() } else { settings.vectors.iter().filter_map(wanting).collect() }
     }
 
-    /// Builds and writes one graph of a segment; none if the engine is closing or the shard is
-    /// gone.
+    /// Builds and writes one graph of a segment, from that of some of its rows if there is one;
+    /// none if the engine is closing or the shard is gone.
     pub(crate) fn build_graph(
         &self,
         segment: &Segment,
         name: &VectorName,
         hnsw: HnswSettings,
+        basis: Option<Basis<'_, PagedLinks<'_>>>,
     ) -> Result<Option<ComponentRef>> {
         let mut budget = build_budget(self)?;
         budget.try_grow(segment.code_bytes(name).unwrap_or(0))?;
         let Some(codes) = segment.load_codes(name)? else { return Ok(None) };
         let params = Params { m: hnsw.m, ef_construct: hnsw.ef_construct, seed: SEED };
         let cancelled = || self.is_dropped() || self.node.is_closing();
-        let host = vectorizer_hnsw::Host {
+        let host = Host {
             executor: &BuildThreads(self.node.config.build_threads),
             cancelled: &cancelled,
             inserted: &std::sync::atomic::AtomicUsize::new(0),
             hint: vectorizer_kernels::prefetch,
         };
-        let graph = match vectorizer_hnsw::build(&codes, &params, host, &mut budget) {
-            Err(vectorizer_hnsw::HnswError::Cancelled) => return Ok(None),
-            built => built?,
+        let built = vectorizer_hnsw::build_on(&codes, basis, &params, host, &mut budget);
+        let graph = match built {
+            Err(BuildError::Hnsw(HnswError::Cancelled)) => return Ok(None),
+            Err(BuildError::Hnsw(error)) => return Err(error.into()),
+            Err(BuildError::Links(error)) => return Err(error.into()),
+            Ok(graph) => graph,
         };
         let head = segment.record().head(ComponentKind::Graph, &name.0);
         let file = self.allocate_files(1);

@@ -54,6 +54,9 @@ pub(crate) struct Inner {
     pub(crate) build: Signal,
 }
 
+/// A memtable grows to this many times its size while the one before is being flushed.
+const MEMTABLE_GROWTH: u64 = 4;
+
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -378,7 +381,8 @@ impl Inner {
     /// Whether writes to a shard are welcome now.
     pub(crate) fn check_pace(&self, shard: &Shard) -> Result<()> {
         let state = shard.state();
-        let full = state.active.charged_bytes() >= self.node.config.memtable_bytes;
+        let most = self.node.config.memtable_bytes.saturating_mul(MEMTABLE_GROWTH);
+        let full = state.active.charged_bytes() >= most;
         if full && state.frozen.is_some() && self.node.config.background {
             self.flush.raise();
             return Err(EngineError::Paced { backlog_bytes: state.active.charged_bytes() });

@@ -7,8 +7,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vectorizer_model::{Budget, Ordinal, PointId, SegmentId, SequenceNumber};
-use vectorizer_segment::{FlatRow, FlatTarget, FlatWriter, PatchRow, Segment, SegmentRecord};
+use vectorizer_hnsw::Basis;
+use vectorizer_hnsw::links::NO_LINK;
+use vectorizer_model::settings::VectorSettings;
+use vectorizer_model::{Budget, Ordinal, PointId, SegmentId, SequenceNumber, VectorName};
+use vectorizer_segment::{
+    FlatRow, FlatTarget, FlatWriter, PagedLinks, PatchRow, Segment, SegmentRecord,
+};
 
 use crate::deaths::Deaths;
 use crate::error::Result;
@@ -16,7 +21,7 @@ use crate::flush::{build_budget, flat_column, sample_step};
 use crate::shard::{LiveSegment, Shard, ShardState};
 
 /// A merged row's number for a row that was left behind.
-const GONE: u32 = u32::MAX;
+const GONE: u32 = NO_LINK;
 
 /// Where each row of the merged segments went.
 struct RowMap {
@@ -53,7 +58,9 @@ impl Shard {
         let (record, map) = self.write_merged(&state, &sources, id, &mut budget)?;
         let Some(mut segment) = self.open_merged(&state, &record)? else { return Ok(()) };
         for (name, hnsw) in self.missing_graphs(&segment, &state.settings) {
-            let Some(graph) = self.build_graph(&segment, &name, hnsw)? else { return Ok(()) };
+            let basis = largest_graph(&sources, &map, &name)?;
+            let graph = self.build_graph(&segment, &name, hnsw, basis)?;
+            let Some(graph) = graph else { return Ok(()) };
             segment = segment.with_components(&self.store(&state.settings), &[graph])?;
         }
         for (key, kind) in Self::missing_indexes(&segment, &state.settings) {
@@ -165,6 +172,18 @@ impl Shard {
     }
 }
 
+/// The graph of a name that has the most rows among the sources'.
+fn largest_graph<'a>(
+    sources: &'a [LiveSegment],
+    map: &'a RowMap,
+    name: &VectorName,
+) -> Result<Option<Basis<'a, PagedLinks<'a>>>> {
+    let with_graph = sources.iter().map(|live| &live.segment).filter(|s| s.has_graph(name));
+    let Some(largest) = with_graph.max_by_key(|segment| segment.rows()) else { return Ok(None) };
+    let places = map.of_segment.get(&largest.id()).map_or(&[][..], Vec::as_slice);
+    Ok(largest.graph_basis(name, places)?)
+}
+
 /// A source as it is now.
 fn current<'a>(state: &'a ShardState, source: &LiveSegment) -> Option<&'a LiveSegment> {
     state.segments.iter().find(|live| live.segment.id() == source.segment.id())
@@ -204,7 +223,7 @@ fn push_row(
     writer: &mut FlatWriter,
     live: &LiveSegment,
     ordinal: Ordinal,
-    names: &[(&vectorizer_model::VectorName, &vectorizer_model::settings::VectorSettings)],
+    names: &[(&VectorName, &VectorSettings)],
 ) -> Result<()> {
     let segment = &live.segment;
     let vectors = names
@@ -262,7 +281,7 @@ fn smallest(cursors: &[Cursor]) -> Option<usize> {
 /// Vectors of some live rows of all sources; shape `[n, dim]`.
 fn sample_segments(
     sources: &[LiveSegment],
-    name: &vectorizer_model::VectorName,
+    name: &VectorName,
     covered: SequenceNumber,
 ) -> Result<Vec<f32>> {
     let rows: usize = sources.iter().map(|live| live.segment.rows() as usize).sum();

@@ -50,14 +50,18 @@ pub(crate) enum Choice {
 const TAIL_SHARE: u64 = 8;
 /// Segments of a tier that are merged at once.
 const FAN_IN: usize = 4;
+/// Rows without a graph take a segment along that is at most this many times as large as they.
+/// Its graph is kept, so that what is paid is the rewriting of its rows; less would leave more
+/// segments for a search to visit.
+const GROWTH: u64 = 4;
 
-/// Chooses: full tiers first, because a graph built before a merge is built twice; then graphs;
-/// then, when nothing is written, what brings the shard to few large segments.
+/// Chooses: rows without a graph get into one; then full tiers are merged; then, when nothing is
+/// written, what brings the shard to few large segments.
 pub(crate) fn choose(shard: &ShardSummary) -> Choice {
-    full_tier(shard)
-        .or_else(|| stale_segment(shard))
+    stale_segment(shard)
+        .or_else(|| backlog(shard))
+        .or_else(|| full_tier(shard))
         .or_else(|| if shard.idle { tail(shard) } else { None })
-        .or_else(|| missing_graph(shard))
         .unwrap_or(Choice::Rest)
 }
 
@@ -113,10 +117,24 @@ fn tail(shard: &ShardSummary) -> Option<Choice> {
     (by_size.len() > 1).then(|| Choice::Merge(by_size.iter().map(|s| s.id).collect()))
 }
 
-fn missing_graph(shard: &ShardSummary) -> Option<Choice> {
-    let wanting = |s: &&SegmentSummary| !s.indexed && s.rows >= shard.config.graph_rows_min;
-    let largest = shard.segments.iter().filter(wanting).max_by_key(|s| (live(s), s.id))?;
-    Some(Choice::Index(largest.id))
+/// All segments without a graph, with the small ones, become one, together with those that are
+/// not much larger: the largest graph among them grows by the others' rows.
+fn backlog(shard: &ShardSummary) -> Option<Choice> {
+    let mut by_size: Vec<_> = shard.segments.iter().collect();
+    let settled = |s: &&SegmentSummary| s.indexed && s.rows >= shard.config.graph_rows_min;
+    by_size.sort_by_key(|s| (settled(s), live(s), s.id));
+    let waiting = by_size.iter().filter(|s| !s.indexed).max_by_key(|s| (live(s), s.id))?;
+    let mut size = 0;
+    let mut merged = Vec::new();
+    for segment in &by_size {
+        let joins = !settled(segment) || live(segment) <= size * GROWTH;
+        if !joins || size + live(segment) > u64::from(shard.config.merged_rows_max) {
+            break;
+        }
+        size += live(segment);
+        merged.push(segment.id);
+    }
+    Some(if merged.len() > 1 { Choice::Merge(merged) } else { Choice::Index(waiting.id) })
 }
 
 #[cfg(test)]
@@ -141,16 +159,26 @@ mod tests {
     }
 
     #[test]
-    fn a_full_tier_is_merged_before_graphs_are_built() {
+    fn what_has_no_graph_is_merged_into_one() {
         let four = shard(&[(10_000, 0, false); 4], false);
         assert_eq!(choose(&four), Choice::Merge((1..=4).map(SegmentId).collect()));
+        let one = shard(&[(10_000, 0, false), (90_000, 0, true)], false);
+        assert_eq!(choose(&one), Choice::Index(SegmentId(1)));
     }
 
     #[test]
-    fn graphs_are_built_largest_first_and_not_for_small_segments() {
-        let two = shard(&[(10_000, 0, false), (40_000, 0, false), (10, 0, false)], false);
-        assert_eq!(choose(&two), Choice::Index(SegmentId(2)));
-        assert_eq!(choose(&shard(&[(10, 0, false)], true)), Choice::Rest);
+    fn a_graph_that_is_not_much_larger_grows() {
+        let near = shard(&[(10_000, 0, false), (40_000, 0, true), (900_000, 0, true)], false);
+        assert_eq!(choose(&near), Choice::Merge(vec![SegmentId(1), SegmentId(2)]));
+        let chain = shard(&[(10_000, 0, false), (40_000, 0, true), (200_000, 0, true)], false);
+        assert_eq!(choose(&chain), Choice::Merge((1..=3).map(SegmentId).collect()));
+    }
+
+    #[test]
+    fn small_segments_wait_for_company() {
+        assert_eq!(choose(&shard(&[(10, 0, true)], true)), Choice::Rest);
+        let with = shard(&[(10, 0, true), (10_000, 0, false)], false);
+        assert_eq!(choose(&with), Choice::Merge(vec![SegmentId(1), SegmentId(2)]));
     }
 
     #[test]
@@ -159,31 +187,68 @@ mod tests {
         assert_eq!(choose(&stale), Choice::Merge(vec![SegmentId(1)]));
     }
 
-    #[test]
-    fn idle_shards_come_to_rest_with_few_segments() {
-        let mut sizes: Vec<(u32, u32, bool)> = vec![(12_345, 0, false); 23];
-        for _ in 0..1_000 {
-            let summary = shard(&sizes, true);
-            match choose(&summary) {
-                Choice::Rest => break,
-                Choice::Index(id) => {
-                    sizes[usize::try_from(id.0).expect("small") - 1].2 = true;
+    /// Does what is chosen; rows written anew, and rows linked into a graph. None at rest.
+    fn step(sizes: &mut Vec<(u32, u32, bool)>, idle: bool) -> Option<(u32, u32)> {
+        let at = |id: &SegmentId| usize::try_from(id.0).expect("small") - 1;
+        match choose(&shard(sizes, idle)) {
+            Choice::Rest => None,
+            Choice::Index(id) => {
+                let segment = &mut sizes[at(&id)];
+                segment.2 = true;
+                Some((0, segment.0))
+            }
+            Choice::Merge(ids) => {
+                let live = |at: usize| sizes[at].0 - sizes[at].1;
+                let rows = ids.iter().map(|id| live(at(id))).sum();
+                let indexed = ids.iter().map(at).filter(|&at| sizes[at].2);
+                let kept = indexed.map(live).max().unwrap_or(0);
+                let mut merged: Vec<usize> = ids.iter().map(at).collect();
+                merged.sort_unstable();
+                for at in merged.into_iter().rev() {
+                    sizes.remove(at);
                 }
-                Choice::Merge(ids) => {
-                    let merged: Vec<usize> =
-                        ids.iter().map(|id| usize::try_from(id.0).expect("small") - 1).collect();
-                    let rows = merged.iter().map(|&at| sizes[at].0 - sizes[at].1).sum();
-                    sizes = sizes
-                        .iter()
-                        .enumerate()
-                        .filter(|(at, _)| !merged.contains(at))
-                        .map(|(_, &size)| size)
-                        .collect();
-                    sizes.push((rows, 0, false));
-                }
+                sizes.push((rows, 0, true));
+                Some((rows, rows - kept))
             }
         }
-        assert_eq!(choose(&shard(&sizes, true)), Choice::Rest);
+    }
+
+    #[test]
+    fn rows_are_written_and_linked_a_few_times() {
+        let (mut sizes, mut written, mut linked, mut most) = (Vec::new(), 0, 0, 0);
+        for _ in 0..200 {
+            sizes.push((5_000, 0, false));
+            while let Some(done) = step(&mut sizes, false) {
+                (written, linked) = (written + done.0, linked + done.1);
+            }
+            most = most.max(sizes.len());
+        }
+        let rows = 200 * 5_000;
+        assert!(most <= 6, "{most} segments to search");
+        assert!(
+            linked <= 3 * rows,
+            "rows are linked {} times",
+            f64::from(linked) / f64::from(rows)
+        );
+        assert!(written <= 16 * rows, "or written {} times", f64::from(written) / f64::from(rows));
+    }
+
+    #[test]
+    fn a_burst_is_linked_once() {
+        let mut sizes = vec![(25_000, 0, false)];
+        let mut linked = step(&mut sizes, false).map_or(0, |done| done.1);
+        sizes.extend([(25_000, 0, false); 39]);
+        while let Some(done) = step(&mut sizes, false) {
+            linked += done.1;
+        }
+        assert_eq!((sizes.len(), linked), (1, 1_000_000));
+    }
+
+    #[test]
+    fn idle_shards_come_to_rest_with_few_segments() {
+        let mut sizes = vec![(12_345, 0, false); 23];
+        let steps = std::iter::from_fn(|| step(&mut sizes, true)).take(1_000).count();
+        assert!(steps < 1_000);
         assert!(sizes.len() <= 3, "{sizes:?}");
         assert!(sizes.iter().all(|s| s.2));
     }

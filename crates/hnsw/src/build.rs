@@ -7,10 +7,10 @@ use vectorizer_model::{Budget, Ordinal, RowScorer};
 
 use crate::growing::Growing;
 use crate::insert::{Inserter, Placed, Site};
-use crate::level::insertion_order;
+use crate::level::{insertion_order, level, levels};
 use crate::mend::{self, mend};
 use crate::params::ROWS_MAX;
-use crate::{Graph, HnswError, Params};
+use crate::{Basis, BuildError, Graph, HnswError, Links, Params};
 
 /// Rows inserted by one thread before the others join: side by side the first rows would not
 /// see each other.
@@ -73,10 +73,16 @@ impl std::fmt::Debug for Host<'_> {
 /// Bytes that a build of so many rows holds at its peak, vectors and codes not included. Takes
 /// time in proportion to the rows, since it draws their levels.
 pub fn bytes_needed(rows: usize, params: &Params, workers: usize) -> u64 {
+    let levels = (0..rows).map(|row| level(params.seed, Ordinal::from_index(row), params.m));
+    peak_bytes(rows, levels.map(u64::from).sum(), params, workers)
+}
+
+/// As [`bytes_needed`], of rows whose levels have the sum `upper`.
+fn peak_bytes(rows: usize, upper: u64, params: &Params, workers: usize) -> u64 {
     let order = (4 * rows + size_of::<Placed>() * rows.div_ceil(ROUND_PART)) as u64;
     let order = order.max(mend::bytes_needed(rows));
     let inserters = (workers as u64 + 1) * Inserter::bytes_needed(rows, params);
-    Growing::bytes_needed(rows, params) + order + inserters
+    Growing::bytes_needed(rows, upper, params) + order + inserters
 }
 
 /// Builds the graph of all rows of a scorer.
@@ -96,49 +102,126 @@ pub fn build<S: RowScorer>(
     host: Host<'_>,
     budget: &mut dyn Budget,
 ) -> Result<Graph, HnswError> {
-    params.check()?;
-    let rows = scorer.rows();
-    if rows > ROWS_MAX {
-        return Err(HnswError::TooManyRows { rows });
-    }
-    let bytes = bytes_needed(rows, params, host.executor.workers());
-    budget.try_grow(bytes)?;
-    let growing = Growing::new(rows, params, host.hint);
-    let site = Site { growing: &growing, scorer, params };
-    if !insert_all(&site, host) {
-        drop(growing);
-        budget.shrink(bytes);
-        return Err(HnswError::Cancelled);
-    }
-    let graph = growing.finish();
-    budget.shrink(bytes.saturating_sub(graph.bytes()));
-    Ok(graph)
+    let built = build_on(scorer, None::<Basis<'_, &Graph>>, params, host, budget);
+    built.map_err(|error| match error {
+        BuildError::Hnsw(error) => error,
+        BuildError::Links(never) => match never {},
+    })
 }
 
-/// Inserts every row. False if cancelled.
+/// As [`build`], starting from a graph of some of the rows, if any: only the others are inserted, which
+/// costs in proportion to them. The other graph's links are copied; where they led to rows that
+/// are gone, they are led past those.
+///
+/// # Errors
+/// As [`build`], and [`BuildError::Links`].
+pub fn build_on<S: RowScorer, L: Links>(
+    scorer: &S,
+    basis: Option<Basis<'_, L>>,
+    params: &Params,
+    host: Host<'_>,
+    budget: &mut dyn Budget,
+) -> Result<Graph, BuildError<L::Error>> {
+    let basis = basis.filter(|basis| basis.is_useful(params));
+    Build { scorer, params, host }.run(basis, budget)
+}
+
+/// One build.
+struct Build<'a, S> {
+    scorer: &'a S,
+    params: &'a Params,
+    host: Host<'a>,
+}
+
+impl<S: RowScorer> Build<'_, S> {
+    fn run<L: Links>(
+        &self,
+        basis: Option<Basis<'_, L>>,
+        budget: &mut dyn Budget,
+    ) -> Result<Graph, BuildError<L::Error>> {
+        self.params.check()?;
+        let rows = self.scorer.rows();
+        if rows > ROWS_MAX {
+            return Err(HnswError::TooManyRows { rows }.into());
+        }
+        let held = budget.held();
+        let grown = self.grow(basis, budget);
+        let kept = grown.as_ref().map_or(0, Graph::bytes);
+        budget.shrink((budget.held() - held).saturating_sub(kept));
+        grown
+    }
+
+    fn grow<L: Links>(
+        &self,
+        basis: Option<Basis<'_, L>>,
+        budget: &mut dyn Budget,
+    ) -> Result<Graph, BuildError<L::Error>> {
+        let (rows, params) = (self.scorer.rows(), self.params);
+        let levels_bytes = rows as u64;
+        budget.try_grow(levels_bytes)?;
+        let mut levels = levels(params.seed, rows, params.m);
+        if let Some(basis) = &basis {
+            basis.keep_levels(&mut levels);
+        }
+        let upper = levels.iter().map(|level| u64::from(*level)).sum();
+        let peak = peak_bytes(rows, upper, params, self.host.executor.workers());
+        budget.try_grow(peak - levels_bytes)?;
+        let mut growing = Growing::new(levels, params, self.host.hint);
+        #[expect(clippy::cast_possible_truncation, reason = "at most ROWS_MAX")]
+        let mut order = insertion_order(params.seed, rows as u32);
+        let mut inserter = Inserter::default();
+        if let Some(mut basis) = basis {
+            basis.copy_links(self.scorer, &growing).map_err(BuildError::Links)?;
+            order.retain(|row| !growing.is_linked(Ordinal(*row)));
+            if let Some(entry) = growing.highest(basis.rows()) {
+                growing.set_entry(entry);
+            }
+        }
+        self.insert_highest(&mut growing, &mut order, &mut inserter);
+        let site = Site { growing: &growing, scorer: self.scorer, params };
+        if !insert_all(&site, self.host, order, inserter) {
+            return Err(HnswError::Cancelled.into());
+        }
+        Ok(growing.finish())
+    }
+
+    /// Inserts the highest row first if it is higher than all that are linked: it is the entry
+    /// from then on.
+    fn insert_highest(&self, growing: &mut Growing, order: &mut Vec<u32>, inserter: &mut Inserter) {
+        let Some(highest) = growing.highest(order.iter().copied()) else { return };
+        if Links::entry(&&*growing).is_some_and(|(_, top)| highest.1 <= top) {
+            return;
+        }
+        let site = Site { growing, scorer: self.scorer, params: self.params };
+        let placed = inserter.place(&site, highest.0);
+        inserter.insert(&site, placed);
+        growing.set_entry(highest);
+        order.retain(|row| *row != highest.0.0);
+        self.host.inserted.fetch_add(1, Relaxed);
+    }
+}
+
+/// Inserts these rows. False if cancelled.
 ///
 /// A round draws its rows at random and then takes them region by region: rows inserted one after
 /// the other meet the same links and codes, which lie in the processor's cache by then.
-fn insert_all<S: RowScorer>(site: &Site<'_, S>, host: Host<'_>) -> bool {
-    let Some((entry, _)) = crate::Links::entry(&site.growing) else {
-        return true;
-    };
-    let rows = site.scorer.rows();
-    #[expect(clippy::cast_possible_truncation, reason = "at most ROWS_MAX")]
-    let mut order = insertion_order(site.params.seed, rows as u32);
-    if let Some(at) = order.iter().position(|row| *row == entry.0) {
-        order.swap(0, at);
-    }
-    let round = Round { site, host };
-    let mut done = ALONE.min(rows);
-    let mut inserter = Inserter::default();
-    for row in &order[..done] {
+fn insert_all<S: RowScorer>(
+    site: &Site<'_, S>,
+    host: Host<'_>,
+    order: Vec<u32>,
+    mut inserter: Inserter,
+) -> bool {
+    let linked = site.scorer.rows() - order.len();
+    let alone = ALONE.saturating_sub(linked).min(order.len());
+    for row in &order[..alone] {
         let placed = inserter.place(site, Ordinal(*row));
         inserter.insert(site, placed);
     }
-    host.inserted.fetch_add(done, Relaxed);
-    while done < rows {
-        let end = (done + done.div_ceil(ROUND_PART)).min(rows);
+    host.inserted.fetch_add(alone, Relaxed);
+    let round = Round { site, host };
+    let mut done = alone;
+    while done < order.len() {
+        let end = (done + (linked + done).div_ceil(ROUND_PART)).min(order.len());
         if !round.run(&order[done..end]) {
             return false;
         }

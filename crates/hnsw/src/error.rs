@@ -43,6 +43,23 @@ pub enum HnswError {
     },
 }
 
+/// Why a graph could not be built on another; nothing is held.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError<L> {
+    /// As of any build.
+    #[error(transparent)]
+    Hnsw(#[from] HnswError),
+    /// The links of the other graph could not be read.
+    #[error("links of the graph to build on could not be read")]
+    Links(#[source] L),
+}
+
+impl<L> From<BudgetExceeded> for BuildError<L> {
+    fn from(refusal: BudgetExceeded) -> Self {
+        Self::Hnsw(refusal.into())
+    }
+}
+
 /// Why a search stopped without an answer: one of its three seams failed. Nothing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SearchError<L, S, F> {

@@ -38,9 +38,8 @@ impl Graph {
     }
 
     /// Links of a node on the upper layers.
-    #[expect(clippy::cast_possible_truncation, reason = "at most M_MAX")]
     pub fn m(&self) -> u32 {
-        self.upper.m as u32
+        self.upper.m()
     }
 
     /// The layers above 0.

@@ -11,7 +11,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use vectorizer_model::Ordinal;
 
 use crate::graph::Graph;
-use crate::level::level;
 use crate::links::{NO_LINK, end_list};
 use crate::upper::{Layer, UpperLayers};
 use crate::{Links, Params};
@@ -50,8 +49,9 @@ impl Lists {
 /// A graph under construction.
 #[derive(Debug)]
 pub(crate) struct Growing {
-    rows: usize,
-    /// The row of the highest layer; the first to be inserted, and the entry for good.
+    /// The highest layer of each row.
+    levels: Vec<u8>,
+    /// Where searches start now: a row that is linked, on the highest layer that has links.
     entry: Option<(Ordinal, u8)>,
     layers: Vec<Lists>,
     locks: Vec<Mutex<()>>,
@@ -59,28 +59,22 @@ pub(crate) struct Growing {
 }
 
 impl Growing {
-    /// Bytes that a graph under construction holds: all links, and the locks.
-    pub(crate) fn bytes_needed(rows: usize, params: &Params) -> u64 {
-        let mut upper = 0;
-        for ordinal in rows_of(rows) {
-            upper += u64::from(level(params.seed, ordinal, params.m));
-        }
+    /// Bytes that a graph under construction holds: all links, and the locks. `upper` is the sum
+    /// of the rows' levels.
+    pub(crate) fn bytes_needed(rows: usize, upper: u64, params: &Params) -> u64 {
         let locks = (LOCKS * size_of::<Mutex<()>>()) as u64;
-        rows as u64 * 4 * u64::from(params.m0()) + upper * 4 * (1 + u64::from(params.m)) + locks
+        let rows = rows as u64;
+        rows + rows * 4 * u64::from(params.m0()) + upper * 4 * (1 + u64::from(params.m)) + locks
     }
 
-    /// Empty lists for all rows on all their layers.
-    pub(crate) fn new(rows: usize, params: &Params, hint: fn(&[AtomicU32])) -> Self {
-        let mut entry: Option<(Ordinal, u8)> = None;
-        let mut nodes: Vec<Vec<u32>> = Vec::new();
-        for ordinal in rows_of(rows) {
-            let top = level(params.seed, ordinal, params.m);
-            if entry.is_none_or(|(_, highest)| top > highest) {
-                entry = Some((ordinal, top));
-                nodes.resize(usize::from(top), Vec::new());
-            }
-            for nodes in nodes.iter_mut().take(usize::from(top)) {
-                nodes.push(ordinal.0);
+    /// Empty lists for all rows on all their layers, and no entry yet.
+    pub(crate) fn new(levels: Vec<u8>, params: &Params, hint: fn(&[AtomicU32])) -> Self {
+        let rows = levels.len();
+        let top = levels.iter().copied().max().unwrap_or(0);
+        let mut nodes: Vec<Vec<u32>> = vec![Vec::new(); usize::from(top)];
+        for (row, level) in (0..).zip(&levels) {
+            for nodes in nodes.iter_mut().take(usize::from(*level)) {
+                nodes.push(row);
             }
         }
         let (m, m0) = (params.m as usize, params.m0() as usize);
@@ -91,7 +85,28 @@ impl Growing {
             layers.push(Lists::new(nodes, lists, m));
         }
         let locks = (0..LOCKS).map(|_| Mutex::new(())).collect();
-        Self { rows, entry, layers, locks, hint }
+        Self { levels, entry: None, layers, locks, hint }
+    }
+
+    /// The highest layer of a row.
+    pub(crate) fn level(&self, of: Ordinal) -> u8 {
+        self.levels[of.index()]
+    }
+
+    /// The first of these rows on the highest layer among them.
+    pub(crate) fn highest(&self, rows: impl Iterator<Item = u32>) -> Option<(Ordinal, u8)> {
+        let first_highest = |row: &u32| (self.level(Ordinal(*row)), std::cmp::Reverse(*row));
+        rows.max_by_key(first_highest).map(|row| (Ordinal(row), self.level(Ordinal(row))))
+    }
+
+    /// Whether a row has links.
+    pub(crate) fn is_linked(&self, of: Ordinal) -> bool {
+        self.layers[0].list(of).first().is_some_and(|slot| slot.load(Relaxed) != NO_LINK)
+    }
+
+    /// Lets searches start at a row.
+    pub(crate) fn set_entry(&mut self, entry: (Ordinal, u8)) {
+        self.entry = Some(entry);
     }
 
     /// Where a row lies among those of an upper layer; 0 if it does not lie there.
@@ -123,7 +138,7 @@ impl Growing {
         let m = level0.as_ref().map_or(0, |lists| lists.stride / 2);
         let upper = layers.map(|lists| Layer { nodes: lists.nodes, links: plain(lists.slots) });
         Graph {
-            rows: self.rows,
+            rows: self.levels.len(),
             upper: UpperLayers {
                 m,
                 entry: self.entry.map(|(entry, _)| entry),
@@ -132,10 +147,6 @@ impl Growing {
             level0: level0.map(|lists| plain(lists.slots)).unwrap_or_default(),
         }
     }
-}
-
-fn rows_of(rows: usize) -> impl Iterator<Item = Ordinal> {
-    (0..rows).map(Ordinal::from_index)
 }
 
 /// A list that only its holder writes.
@@ -174,7 +185,7 @@ impl Links for &Growing {
     type Error = Infallible;
 
     fn rows(&self) -> usize {
-        self.rows
+        self.levels.len()
     }
 
     fn entry(&self) -> Option<(Ordinal, u8)> {

@@ -8,7 +8,6 @@ use std::convert::Infallible;
 use vectorizer_model::{Ordinal, RowScorer, Scored, Scorer};
 
 use crate::growing::Growing;
-use crate::level::level;
 use crate::pool::pack;
 use crate::search::Visits;
 use crate::search::{Layer, descend, score_one, widen};
@@ -98,7 +97,7 @@ impl Inserter {
         let Some((entry, top)) = site.growing.entry().filter(|(entry, _)| *entry != row) else {
             return;
         };
-        let highest = level(site.params.seed, row, site.params.m).min(top);
+        let highest = site.growing.level(row).min(top);
         let start = if highest == 0 { (placed.near, 0) } else { (entry, top) };
         let Ok(()) = self.choose_own(site, (row, highest), start);
         for level in 0..=highest {

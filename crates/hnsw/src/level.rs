@@ -21,6 +21,11 @@ pub(crate) fn level(seed: u64, ordinal: Ordinal, m: u32) -> u8 {
     level
 }
 
+/// The highest layer of every row.
+pub(crate) fn levels(seed: u64, rows: usize, m: u32) -> Vec<u8> {
+    (0..rows).map(|row| level(seed, Ordinal::from_index(row), m)).collect()
+}
+
 /// The order in which rows are inserted: a shuffle, because ordinals may follow clusters.
 pub(crate) fn insertion_order(seed: u64, rows: u32) -> Vec<u32> {
     let mut order: Vec<u32> = (0..rows).collect();

@@ -11,8 +11,9 @@
 //!
 //! # Layout
 //! - [`params`]: what shapes a graph; `level`: the paper's level draw
-//! - [mod@build]: all rows, in parallel; `insert`: Alg. 1; `select`: Alg. 4; `growing`: links that
-//!   many threads write; `mend`: rows that lost their last link
+//! - [mod@build]: all rows, in parallel; [`basis`]: a graph of some of them to start from; `insert`:
+//!   Alg. 1; `select`: Alg. 4; `growing`: links that many threads write; `mend`: rows that lost
+//!   their last link
 //! - [`graph`]: the finished links; [`encode`]: their bytes; [`upper`], [`reader`]: reading those
 //! - [`links`]: the seam between a search and where links lie
 //! - [mod@search]: Alg. 5 over Alg. 2; `pool`: its candidates; `visited`: rows it has met;
@@ -20,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod basis;
 pub mod build;
 pub mod encode;
 pub mod error;
@@ -38,9 +40,10 @@ mod select;
 pub mod upper;
 mod visited;
 
-pub use build::{Executor, Host, Inline, build};
+pub use basis::Basis;
+pub use build::{Executor, Host, Inline, build, build_on};
 pub use encode::Header;
-pub use error::{HnswError, SearchError};
+pub use error::{BuildError, HnswError, SearchError};
 pub use graph::Graph;
 pub use links::{Links, decode_block};
 pub use params::Params;

@@ -72,6 +72,12 @@ impl UpperLayers {
         }
     }
 
+    /// Links of a node on these layers.
+    #[expect(clippy::cast_possible_truncation, reason = "at most M_MAX")]
+    pub fn m(&self) -> u32 {
+        self.m as u32
+    }
+
     /// Rows of a layer above 0, ascending.
     pub fn nodes(&self, level: u8) -> impl Iterator<Item = Ordinal> {
         let layer = usize::from(level).checked_sub(1).and_then(|at| self.layers.get(at));

@@ -1,6 +1,6 @@
 //! One vector name's graph, its links read through page frames.
 
-use vectorizer_hnsw::{Graph, Header, Links, UpperLayers, decode_block};
+use vectorizer_hnsw::{Basis, Graph, Header, Links, UpperLayers, decode_block};
 use vectorizer_memory::Reservation;
 use vectorizer_model::{Ordinal, RowLayout};
 use vectorizer_vfs::Directory;
@@ -42,6 +42,14 @@ impl GraphColumn {
         Ok(Self { section, upper, blocks, layout, rows, _charge: charge })
     }
 
+    /// The graph as a build starts from it; shape of `places`: `[rows]`.
+    ///
+    /// # Errors
+    /// If there are too many readers.
+    pub(crate) fn basis<'a>(&'a self, places: &'a [u32]) -> Result<Basis<'a, PagedLinks<'a>>> {
+        Ok(Basis { upper: &self.upper, links: self.links()?, places })
+    }
+
     /// The graph as a search reads it.
     ///
     /// # Errors
@@ -53,7 +61,7 @@ impl GraphColumn {
 
 /// The links of a stored graph.
 #[derive(Debug)]
-pub(crate) struct PagedLinks<'a> {
+pub struct PagedLinks<'a> {
     graph: &'a GraphColumn,
     reader: PooledReader,
 }

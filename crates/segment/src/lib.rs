@@ -34,7 +34,7 @@ pub use error::SegmentError;
 pub use field_index::write_field_index;
 pub use flat::{FlatColumn, FlatRow, FlatTarget, FlatWriter};
 pub use footer::ComponentKind;
-pub use graph::write_graph;
+pub use graph::{PagedLinks, write_graph};
 pub use payloads::{PatchRow, read_tombstones, write_tombstones};
 pub use search::{Nearest, SegmentQuery, SegmentSearchError};
 pub use segment::{Segment, SegmentRecord};

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
+use vectorizer_hnsw::Basis;
 use vectorizer_memory::Reservation;
 use vectorizer_model::{
     CollectionSettings, KeyPath, Ordinal, Payload, PointId, SegmentId, SequenceNumber, VectorName,
@@ -16,7 +17,7 @@ use crate::component::{ComponentHead, ComponentRef};
 use crate::error::{Result, SegmentError};
 use crate::flat::Digest;
 use crate::footer::{ComponentKind, SectionKind};
-use crate::graph::GraphColumn;
+use crate::graph::{GraphColumn, PagedLinks};
 use crate::payloads::{PatchColumn, PatchRow, PayloadColumn, write_patches};
 use crate::rows::RowTable;
 use crate::store::{OpenComponent, Store};
@@ -302,6 +303,20 @@ impl Segment {
     pub fn load_codes(&self, name: &VectorName) -> Result<Option<LoadedCodes>> {
         let codes = self.parts(name).and_then(|parts| parts.codes.as_ref());
         codes.map(|codes| codes.load(256 << 10)).transpose()
+    }
+
+    /// The graph of a name, for building that of a segment that this one's rows go to; none if it
+    /// has no graph. `places` says where each row goes; shape `[rows]`.
+    ///
+    /// # Errors
+    /// If there are too many readers.
+    pub fn graph_basis<'a>(
+        &'a self,
+        name: &VectorName,
+        places: &'a [u32],
+    ) -> Result<Option<Basis<'a, PagedLinks<'a>>>> {
+        let graph = self.parts(name).and_then(|parts| parts.graph.as_ref());
+        graph.map(|graph| graph.basis(places)).transpose()
     }
 
     /// Writes the patches that replace this segment's patch component: those it has, and `newer`

@@ -17,7 +17,7 @@ fn neighbors(graph: &Graph, level: u8, of: Ordinal) -> Vec<Ordinal> {
 }
 
 /// Rows that links of layer 0 lead to from the entry.
-fn reached(graph: &Graph) -> usize {
+pub(crate) fn reached(graph: &Graph) -> usize {
     let Some((entry, _)) = graph.upper().entry() else { return 0 };
     let mut seen = BTreeSet::from([entry]);
     let mut left = vec![entry];
@@ -27,7 +27,7 @@ fn reached(graph: &Graph) -> usize {
     seen.len()
 }
 
-fn check_invariants(graph: &Graph) {
+pub(crate) fn check_invariants(graph: &Graph) {
     let Some((entry, top)) = graph.upper().entry() else {
         assert_eq!(graph.rows(), 0);
         return;

@@ -5,7 +5,7 @@ use vectorizer_model::RowScorer;
 
 use crate::support::{Threads, Uniform, Vectors, built, built_inline, found, recall};
 
-fn mean_recall(vectors: &Vectors, graph: &vectorizer_hnsw::Graph, ef: usize) -> f32 {
+pub(crate) fn mean_recall(vectors: &Vectors, graph: &vectorizer_hnsw::Graph, ef: usize) -> f32 {
     let mut uniform = Uniform(99);
     let queries = 100;
     let mut total = 0.0;
