@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 use vectorizer_engine::Scratch;
+use vectorizer_model::PointId;
 
 use crate::args::Args;
 use crate::latency::{HEADER, Latency, closed_loop};
@@ -55,11 +56,17 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         }
         let answers: Result<Vec<_>, _> =
             searches.iter().map(|search| view.search(search, &mut scratch)).collect();
+        let answers = answers?;
+        // Recall counts what is near enough, so it would praise a near row that does not match.
+        for hit in answers.iter().flatten() {
+            let PointId::Num(row) = hit.id else { bail!("point {} was never stored", hit.id) };
+            ensure!(Source::bucket(row) < bound, "point {row} does not match the filter");
+        }
         let rows = u32::try_from(source.rows).unwrap_or(u32::MAX);
         shares.push(Share {
             percent: f64::from(bound) * 100.0 / f64::from(BUCKETS),
             matching_rows: (0..rows).filter(|row| admits(*row)).count(),
-            recall: query::recall(&source, &base, &answers?, (&truth, args.k)),
+            recall: query::recall(&source, &base, &answers, (&truth, args.k)),
             latency: closed_loop(args.seconds, |number| {
                 view.search(&searches[number % searches.len()], &mut scratch)?;
                 Ok(())

@@ -122,7 +122,7 @@ impl Picture {
              width=\"{WIDTH}\" height=\"{HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n\
              <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>\n"
         );
-        text(&mut svg, (LEFT, 28.0), "start\" font-size=\"15", &self.title());
+        text(&mut svg, (LEFT, 28.0), "font-size=\"15\"", &self.title());
         axes.draw(&mut svg, self.k);
         for ((number, curve), colour) in (0..).zip(&shown).zip(COLOURS.iter().cycle()) {
             curve.draw(&mut svg, &axes, colour, f64::from(number));
@@ -168,8 +168,8 @@ impl Curve {
             );
         }
         let (x, y) = (WIDTH - RIGHT + 20.0, TOP + 14.0 + number * 20.0);
-        line(svg, (x, y), (x + 22.0, y), &format!("{colour}\" stroke-width=\"3"));
-        text(svg, (x + 30.0, y + 4.0), "start", &self.peer);
+        line(svg, (x, y), (x + 22.0, y), &format!("stroke=\"{colour}\" stroke-width=\"3\""));
+        text(svg, (x + 30.0, y + 4.0), "", &self.peer);
     }
 }
 
@@ -205,7 +205,10 @@ impl Axes {
     }
 
     fn draw(&self, svg: &mut String, k: u64) {
-        const GRID: &str = "#dddddd";
+        const GRID: &str = "stroke=\"#dddddd\"";
+        const EDGE: &str = "stroke=\"#888888\"";
+        const END: &str = "text-anchor=\"end\"";
+        const MIDDLE: &str = "text-anchor=\"middle\"";
         let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
         for percent in (0..=100_u32).rev() {
             let recall = f64::from(percent) / 100.0;
@@ -215,7 +218,7 @@ impl Axes {
             let x = self.x(recall);
             line(svg, (x, TOP), (x, bottom), GRID);
             if percent % 2 == 0 || self.recall_low > 0.95 {
-                text(svg, (x, bottom + 18.0), "middle", &format!("{recall:.2}"));
+                text(svg, (x, bottom + 18.0), MIDDLE, &format!("{recall:.2}"));
             }
         }
         for digit_and_power in (0..8).flat_map(|power| [1, 2, 3, 5, 7].map(|digit| (digit, power)))
@@ -224,35 +227,32 @@ impl Axes {
             let y = self.y(f64::from(qps));
             if (TOP..=bottom).contains(&y) {
                 line(svg, (LEFT, y), (right, y), GRID);
-                text(svg, (LEFT - 8.0, y + 4.0), "end", &thousands(qps.into()));
+                text(svg, (LEFT - 8.0, y + 4.0), END, &thousands(qps.into()));
             }
         }
-        line(svg, (LEFT, TOP), (LEFT, bottom), "#888888");
-        line(svg, (LEFT, bottom), (right, bottom), "#888888");
+        line(svg, (LEFT, TOP), (LEFT, bottom), EDGE);
+        line(svg, (LEFT, bottom), (right, bottom), EDGE);
         let (across, down) = (f64::midpoint(LEFT, right), f64::midpoint(TOP, bottom));
-        text(svg, (across, HEIGHT - 18.0), "middle", &format!("recall@{k}"));
-        let turned = format!("middle\" transform=\"rotate(-90 20 {down})");
+        text(svg, (across, HEIGHT - 18.0), MIDDLE, &format!("recall@{k}"));
+        let turned = format!("{MIDDLE} transform=\"rotate(-90 20 {down})\"");
         text(svg, (20.0, down), &turned, "queries per second, one thread");
     }
 }
 
-fn line(svg: &mut String, (x1, y1): (f64, f64), (x2, y2): (f64, f64), stroke: &str) {
+fn line(svg: &mut String, (x1, y1): (f64, f64), (x2, y2): (f64, f64), attributes: &str) {
     element(
         svg,
         format_args!(
-            "line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{stroke}\""
+            "line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" {attributes}"
         ),
     );
 }
 
-fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, said: &str) {
+fn text(svg: &mut String, (x, y): (f64, f64), attributes: &str, said: &str) {
     let said = said.replace('&', "&amp;").replace('<', "&lt;");
     // Writing to a text never fails.
-    writeln!(
-        svg,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"#222222\" text-anchor=\"{anchor}\">{said}</text>"
-    )
-    .unwrap_or_default();
+    writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"#222222\" {attributes}>{said}</text>")
+        .unwrap_or_default();
 }
 
 fn element(svg: &mut String, tag: std::fmt::Arguments<'_>) {
