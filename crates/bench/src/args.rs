@@ -65,7 +65,7 @@ pub(crate) struct Args {
     /// Seconds of each phase that measures latency.
     #[arg(long, default_value_t = 10.0)]
     pub(crate) seconds: f64,
-    /// Queries per second of the open loop; a quarter of what the closed loop did if absent.
+    /// Queries per second of the open loop; a tenth of what the closed loop did if absent.
     #[arg(long)]
     pub(crate) rate: Option<f64>,
     /// Vectors per second that under-load writes; half of the sustained rate if absent.

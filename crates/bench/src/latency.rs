@@ -14,7 +14,7 @@ use serde::Serialize;
 const WAKE_EARLY: Duration = Duration::from_micros(150);
 /// The open loop's rate as a share of the closed loop's, unless it is given: far from full, so that
 /// waiting comes from slow answers and not from too many questions.
-const OPEN_SHARE: f64 = 0.25;
+const OPEN_SHARE: f64 = 0.1;
 
 /// How long calls took.
 #[derive(Debug, Clone, Serialize)]

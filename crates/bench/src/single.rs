@@ -27,6 +27,8 @@ pub(crate) struct Report {
     rows: usize,
     dim: usize,
     get: Latency,
+    /// The same ids once more.
+    get_again: Latency,
     insert_os: Latency,
     insert_fsync: Latency,
     config: serde_json::Value,
@@ -35,7 +37,7 @@ pub(crate) struct Report {
 pub(crate) fn run(args: &Args) -> Result<Report> {
     let source = Source::load(args)?;
     let store = Store::prepare(args, &source, Payloads::None)?;
-    let get = read(&store, &source)?;
+    let (get, get_again) = (read(&store, &source)?, read(&store, &source)?);
     let (insert_os, folder) = reopened(args, &source, store.close()?, DurabilityName::Os)?;
     let (insert_fsync, _folder) = reopened(args, &source, folder, DurabilityName::Fsync)?;
     Ok(Report {
@@ -43,6 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         rows: source.rows,
         dim: source.dim,
         get,
+        get_again,
         insert_os,
         insert_fsync,
         config: args.config(),
@@ -94,6 +97,7 @@ impl fmt::Display for Report {
         writeln!(f, "{}: {} vectors of {} components", self.data, self.rows, self.dim)?;
         writeln!(f, "{:<14}{HEADER}", "")?;
         writeln!(f, "{:<14}{}", "get by id", self.get)?;
+        writeln!(f, "{:<14}{}", "  again", self.get_again)?;
         writeln!(f, "{:<14}{}", "insert, os", self.insert_os)?;
         write!(f, "{:<14}{}", "insert, fsync", self.insert_fsync)
     }

@@ -141,7 +141,7 @@ fn one_folder_serves_open_rest_and_single_but_no_other_data() {
     }
     for _ in 0..2 {
         let report = answer(&[&["single"][..], &kept].concat());
-        for what in ["get", "insert_os", "insert_fsync"] {
+        for what in ["get", "get_again", "insert_os", "insert_fsync"] {
             check_latency(&report[what]);
         }
     }
