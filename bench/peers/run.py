@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import plot
 import report
 from dataset import METRICS, load
 from engines import ENGINES
@@ -185,9 +184,6 @@ def keep(
     result["summary"] = report.summarise(result["runs"])
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(result, indent=1) + "\n")
-    data, k = result["data"], args.k
-    title = f"{data['name']}, {data['rows']:,} x {data['dimension']}, {data['metric']}, k = {k}"
-    args.out.with_suffix(".svg").write_text(plot.render(result["summary"], title))
 
 
 def machine() -> dict[str, Any]:

@@ -1,106 +1,72 @@
-//! Writing all vectors, and waiting until a graph covers them.
+//! Rates of bulk writes with either durability, until acknowledged and until indexed.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::fmt;
 
 use anyhow::Result;
-use indicatif::ProgressBar;
-use vectorizer_engine::{Engine, EngineError};
-use vectorizer_model::operation::PointBatch;
-use vectorizer_model::vector::VectorColumn;
-use vectorizer_model::{CollectionName, Operation, PointId, RequestId, VectorName};
+use serde::Serialize;
+use vectorizer_model::bytes::ByteCount;
 
-use crate::args::Args;
-use crate::data::Data;
-use crate::seconds;
+use crate::args::{Args, DurabilityName};
+use crate::source::{Payloads, Source};
+use crate::store::{Folder, Store, disk_bytes, memory, resident_peak, restart_peak};
+use crate::write::Filled;
 
-/// Writes that may wait for their acknowledgement at once.
-const AHEAD: usize = 16;
-
-pub(crate) struct Ingest {
-    pub(crate) started: Instant,
-    /// Until the last write was acknowledged.
-    pub(crate) seconds: f64,
-    /// Rows that no graph covered then.
-    pub(crate) backlog_rows: u64,
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    data: String,
+    rows: usize,
+    dim: usize,
+    runs: Vec<Run>,
+    config: serde_json::Value,
 }
 
-/// Writes every row in batches; each is durable and searchable when it is acknowledged.
-pub(crate) fn run(
-    engine: &Engine,
-    name: &CollectionName,
-    data: &Data,
-    args: &Args,
-) -> Result<Ingest> {
-    let progress = bar(data.base.rows(), args.json);
-    let started = Instant::now();
-    let mut tickets = VecDeque::new();
-    let (dim, mut next) = (data.base.dim, 0);
-    for values in data.base.values.chunks(dim * args.batch) {
-        let rows = values.len() / dim;
-        tickets.push_back(submit(engine, name, || upsert(next, dim, values))?);
-        next += rows as u64;
-        progress.inc(rows as u64);
-        if tickets.len() > AHEAD
-            && let Some(ticket) = tickets.pop_front()
-        {
-            ticket.wait()??;
-        }
-    }
-    for ticket in tickets {
-        ticket.wait()??;
-    }
-    let seconds = seconds(started.elapsed());
-    progress.finish_and_clear();
-    let info = engine.info(name)?;
-    Ok(Ingest { started, seconds, backlog_rows: info.points - info.indexed_rows.min(info.points) })
+#[derive(Debug, Serialize)]
+struct Run {
+    durability: &'static str,
+    #[serde(flatten)]
+    filled: Filled,
+    /// Files, the log's among them, once everything is indexed.
+    disk_bytes: u64,
+    rss_before_bytes: u64,
+    /// The peak from opening the folder until everything is indexed.
+    rss_bytes: u64,
 }
 
-fn upsert(first: u64, dim: usize, values: &[f32]) -> Operation {
-    let rows = values.len() / dim;
-    Operation::Upsert(PointBatch {
-        ids: (first..first + rows as u64).map(PointId::Num).collect(),
-        vectors: vec![VectorColumn {
-            name: VectorName::unnamed(),
-            dim: u32::try_from(dim).unwrap_or(u32::MAX),
-            values: values.to_vec(),
-            present: Vec::new(),
-        }],
-        payloads: Vec::new(),
+pub(crate) fn run(args: &Args) -> Result<Report> {
+    let source = Source::load(args)?;
+    let durabilities = [DurabilityName::Os, DurabilityName::Fsync];
+    let runs = durabilities.map(|durability| measure(args, &source, durability));
+    Ok(Report {
+        data: source.name.clone(),
+        rows: source.rows,
+        dim: source.dim,
+        runs: runs.into_iter().collect::<Result<_>>()?,
+        config: args.config(),
     })
 }
 
-fn submit(
-    engine: &Engine,
-    name: &CollectionName,
-    operation: impl Fn() -> Operation,
-) -> Result<vectorizer_engine::Ticket<Result<vectorizer_engine::Applied, EngineError>>> {
-    loop {
-        match engine.submit(name, operation(), RequestId::default()) {
-            Err(EngineError::Paced { .. }) => std::thread::sleep(Duration::from_millis(1)),
-            submitted => return Ok(submitted?),
-        }
-    }
+/// Fills a folder of its own, on the disk of `--folder`.
+fn measure(args: &Args, source: &Source, durability: DurabilityName) -> Result<Run> {
+    restart_peak();
+    let rss_before_bytes = memory()?.resident;
+    let what = (source, Payloads::None);
+    let mut store = Store::prepare_in(Folder::scratch(args)?, args, durability.into(), what)?;
+    let rss_bytes = resident_peak()?;
+    let disk_bytes = disk_bytes(store.folder.path())?;
+    let filled = store.filled.take().ok_or_else(|| anyhow::anyhow!("a scratch folder was full"))?;
+    store.close()?;
+    Ok(Run { durability: durability.word(), filled, disk_bytes, rss_before_bytes, rss_bytes })
 }
 
-/// Seconds since the first write until graphs cover every row and merging has come to rest.
-pub(crate) fn wait_until_indexed(
-    engine: &Engine,
-    name: &CollectionName,
-    started: Instant,
-) -> Result<f64> {
-    engine.flush()?;
-    loop {
-        let at = seconds(started.elapsed());
-        engine.settle()?;
-        let info = engine.info(name)?;
-        if info.backlog_rows == 0 && info.segments <= 2 {
-            return Ok(seconds(started.elapsed()).max(at));
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} vectors of {} components", self.data, self.rows, self.dim)?;
+        for run in &self.runs {
+            let (before, peak) = (ByteCount(run.rss_before_bytes), ByteCount(run.rss_bytes));
+            write!(f, "\ndurability {}\n{}", run.durability, run.filled)?;
+            write!(f, "\nmemory    {peak} peak, {before} before the folder was opened")?;
+            write!(f, "\ndisk      {}, the log included", ByteCount(run.disk_bytes))?;
         }
-        std::thread::sleep(Duration::from_millis(20));
+        Ok(())
     }
-}
-
-fn bar(rows: usize, quiet: bool) -> ProgressBar {
-    if quiet { ProgressBar::hidden() } else { ProgressBar::new(rows as u64) }
 }

@@ -1,95 +1,111 @@
-//! Measures the engine in process: ingest, indexing, search, start, memory and disk, with recall
-//! beside every speed.
+//! Measures the engine in process: one question for each module, with recall beside every speed.
+//!
+//! # Layout
+//! - `args`: what is asked; `source`, `clusters`: vectors, queries and right answers
+//! - `store`: the folder; `write`: filling it; `query`: searches; `latency`: loops and percentiles
+//! - `recall`, `ingest`, `under_load`, `filtered`, `open`, `rest`, `single`: the questions
+//! - `door`: a server in this process and its client; `plot`: results as a picture
 
 #![forbid(unsafe_code)]
 
 mod args;
-mod data;
+mod clusters;
+mod door;
+mod filtered;
 mod ingest;
-mod report;
-mod search;
+mod latency;
+mod open;
+mod plot;
+mod query;
+mod recall;
+mod rest;
+mod single;
+mod source;
+mod store;
+mod under_load;
+mod write;
 
-use std::time::{Duration, Instant};
+use std::fmt::Display;
+use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use vectorizer_engine::{Engine, EngineOptions};
-use vectorizer_memory::{Governor, Limits};
-use vectorizer_model::CollectionName;
+use serde::Serialize;
 
-use crate::args::Args;
-use crate::data::Data;
-use crate::report::Report;
+use crate::args::{Args, Question};
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let data = Data::load(&args)?;
-    let scratch;
-    let folder = if let Some(folder) = &args.folder {
-        folder.as_path()
+    let question = args.question();
+    match question {
+        Question::Recall => {
+            let report = recall::run(&args)?;
+            let own = serde_json::to_value(&report)?;
+            print(&args, "recall", &report)?;
+            if let Some(to) = &args.plot {
+                plot::write(to, Some(&own), &args.beside)?;
+            }
+            Ok(())
+        }
+        Question::Ingest => print(&args, "ingest", &ingest::run(&args)?),
+        Question::UnderLoad => print(&args, "under-load", &under_load::run(&args)?),
+        Question::Filtered => print(&args, "filtered", &filtered::run(&args)?),
+        Question::Open => print(&args, "open", &open::run(&args)?),
+        Question::Rest => print(&args, "rest", &rest::run(&args)?),
+        Question::Single => print(&args, "single", &single::run(&args)?),
+        Question::Reopen => print(&args, "reopen", &open::reopen(&args)?),
+        Question::Plot => {
+            let to = args.plot.as_deref().context("--plot names the file to write")?;
+            plot::write(to, None, &args.beside)
+        }
+        Question::All => all(&args),
+    }
+}
+
+/// Every question in a process of its own, so that none finds the memory of another. Those that
+/// only read share a folder.
+fn all(args: &Args) -> Result<()> {
+    let root = store::Folder::scratch(args)?;
+    let shared = root.path().join("shared");
+    for (question, folder) in [
+        ("recall", None),
+        ("filtered", None),
+        ("open", Some(shared.as_path())),
+        ("rest", Some(shared.as_path())),
+        ("single", Some(shared.as_path())),
+        ("ingest", Some(root.path())),
+        ("under-load", Some(root.path())),
+    ] {
+        let own = root.path().join(question);
+        ask(question, folder.unwrap_or(&own))?;
+    }
+    Ok(())
+}
+
+fn ask(question: &str, folder: &Path) -> Result<()> {
+    let ended = Command::new(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1))
+        .args(["--only", question, "--folder"])
+        .arg(folder)
+        .status()?;
+    ensure!(ended.success(), "{question} ended: {ended}");
+    Ok(())
+}
+
+/// A table for people, or a line of JSON.
+#[expect(clippy::print_stdout, reason = "a benchmark prints its results")]
+fn print(args: &Args, question: &'static str, report: &(impl Serialize + Display)) -> Result<()> {
+    #[derive(Serialize)]
+    struct Line<'a, R> {
+        question: &'static str,
+        #[serde(flatten)]
+        report: &'a R,
+    }
+    if args.json {
+        println!("{}", serde_json::to_string(&Line { question, report })?);
     } else {
-        scratch = tempfile::tempdir().context("a scratch folder")?;
-        scratch.path()
-    };
-    let report = measure(&args, &data, folder)?;
-    report::print(&args, &report)
-}
-
-fn open(args: &Args, folder: &std::path::Path) -> Result<Engine> {
-    let governor = Governor::new(Limits::of_root(args.memory.0));
-    let options = EngineOptions {
-        durability: args.durability.into(),
-        residency: args.residency.into(),
-        build_threads: args.threads,
-        ..EngineOptions::default()
-    };
-    Ok(Engine::open(folder, governor, options)?)
-}
-
-fn measure(args: &Args, data: &Data, folder: &std::path::Path) -> Result<Report> {
-    let name = CollectionName::new("bench")?;
-    let rss_data_bytes = resident_peak()?;
-    let engine = open(args, folder)?;
-    let settings = data.settings(args);
-    engine.create_collection(name.clone(), settings)?.wait()??;
-    let ingest = ingest::run(&engine, &name, data, args)?;
-    let indexed = ingest::wait_until_indexed(&engine, &name, ingest.started)?;
-    let points = search::sweep(&engine, &name, data, args)?;
-    let info = engine.info(&name)?;
-    let rss_bytes = resident_peak()?;
-    engine.close()?;
-    drop(engine);
-    let started = Instant::now();
-    let engine = open(args, folder)?;
-    let open_s = seconds(started.elapsed());
-    search::one(&engine, &name, data)?;
-    let first_answer_s = seconds(started.elapsed());
-    Ok(Report {
-        peer: "vectorizer",
-        data: data.name.clone(),
-        rows: data.base.rows(),
-        dim: data.base.dim,
-        ingest_s: ingest.seconds,
-        ingest_rate: data.base.rows() as f64 / ingest.seconds,
-        backlog_rows_at_ack: ingest.backlog_rows,
-        build_s: indexed,
-        segments: info.segments,
-        points,
-        open_s,
-        first_answer_s,
-        rss_bytes,
-        rss_data_bytes,
-        disk_bytes: info.bytes.values().sum(),
-        component_bytes: info.bytes,
-        config: args.config(),
-    })
-}
-
-fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
-}
-
-/// The most memory that was resident so far, in bytes.
-fn resident_peak() -> Result<u64> {
-    Ok(vectorizer_vfs::process_memory(std::path::Path::new("/"))?.resident_peak.unwrap_or(0))
+        println!("== {question}\n{report}\n");
+    }
+    Ok(())
 }

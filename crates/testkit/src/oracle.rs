@@ -43,7 +43,17 @@ pub fn distance(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
 
 /// The `k` rows nearest to `query`, nearest first; equal distances by row.
 pub fn nearest(metric: Metric, rows: &Matrix, query: &[f32], k: usize) -> Vec<Neighbour> {
-    let scored = (0..).zip(rows.iter());
+    nearest_of(metric, rows, query, (k, |_| true))
+}
+
+/// The `k` nearest of the rows that `admits` admits, in the order of [`nearest`].
+pub fn nearest_of(
+    metric: Metric,
+    rows: &Matrix,
+    query: &[f32],
+    (k, admits): (usize, impl Fn(u32) -> bool),
+) -> Vec<Neighbour> {
+    let scored = (0..).zip(rows.iter()).filter(|(row, _)| admits(*row));
     let mut all: Vec<Neighbour> = scored
         .map(|(row, vector)| Neighbour { row, distance: distance(metric, query, vector) })
         .collect();
@@ -138,6 +148,15 @@ mod tests {
                 assert_eq!(nearest(metric, &rows, &query, k), all[..k]);
             }
         }
+    }
+
+    #[test]
+    fn nearest_of_some_leaves_the_others_out() {
+        let rows = uniform(1, 200, 5);
+        let query = uniform(2, 1, 5).values;
+        let mut all = nearest(Metric::L2, &rows, &query, 200);
+        all.retain(|neighbour| neighbour.row % 7 == 3);
+        assert_eq!(nearest_of(Metric::L2, &rows, &query, (9, |row| row % 7 == 3)), all[..9]);
     }
 
     #[test]
