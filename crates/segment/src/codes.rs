@@ -34,6 +34,11 @@ impl CodeColumn {
         Ok(Self { codes, quantizer, layout, rows })
     }
 
+    /// See [`PagedSection::warm`].
+    pub(crate) fn warm(&self, room: &mut u64) -> Result<()> {
+        self.codes.warm(room)
+    }
+
     pub(crate) fn quantizer(&self) -> &ScalarQuantizer {
         &self.quantizer
     }
