@@ -68,6 +68,23 @@ impl CodeColumn {
         })
     }
 
+    /// Approximate distances of the rows from `first` on, as many as `out` holds.
+    pub(crate) fn score_run(
+        &self,
+        reader: &mut PooledReader,
+        query: &QueryCodes,
+        first: Ordinal,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let Some(last) = out.len().checked_sub(1) else { return Ok(()) };
+        let layout = self.layout;
+        let last = layout.offset(Ordinal::from_index(first.index() + last));
+        let range = layout.offset(first)..last + layout.row_bytes();
+        self.codes.step(reader, std::iter::once(range), |bytes| {
+            query.scan(Rows { bytes, layout }, first, out);
+        })
+    }
+
     /// Bytes of a copy of all codes in memory.
     pub(crate) fn bytes(&self) -> u64 {
         self.codes.len() as u64
