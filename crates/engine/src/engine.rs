@@ -55,7 +55,7 @@ pub(crate) struct Inner {
 }
 
 /// A memtable grows to this many times its size while the one before is being flushed.
-const MEMTABLE_GROWTH: u64 = 4;
+const MEMTABLE_GROWTH: u64 = 8;
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -107,8 +107,16 @@ impl Shard {
         let (rows_written, components) = writer.finish()?;
         let record = SegmentRecord { id, rows: rows_written, components };
         let segment = Segment::open(&self.store(settings), &record, settings)?;
+        self.warm(&segment);
         let places = rows.iter().map(|(_, row)| *row).collect();
         Ok(Some(WrittenRows { segment, places }))
+    }
+
+    /// Brings a new segment in before it is searched; a failure is met again by the search.
+    pub(crate) fn warm(&self, segment: &Segment) {
+        if let Err(error) = segment.warm(self.node.governor.available()) {
+            report("a new segment could not be brought in", &error);
+        }
     }
 
     /// Writes the patch component of every segment that the frozen memtable patches.

@@ -67,6 +67,7 @@ impl Shard {
             let index = self.build_index(&segment, &key, kind, &state.settings)?;
             segment = segment.with_components(&self.store(&state.settings), &[index])?;
         }
+        self.warm(&segment);
         self.publish_merge(&sources, segment, &map)
     }
 

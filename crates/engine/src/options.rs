@@ -20,7 +20,7 @@ pub struct EngineOptions {
     /// Threads that build a graph.
     pub build_threads: usize,
     /// A memtable of this many bytes is flushed; while one is being flushed, the next may grow to
-    /// four times as many before writes wait.
+    /// eight times as many before writes wait.
     pub memtable_bytes: u64,
     /// Below this many rows a segment gets no graph: a scan is as fast.
     pub graph_rows_min: u32,
@@ -47,7 +47,7 @@ impl Default for EngineOptions {
             search_threads: cores,
             search_queue: 4096,
             build_threads: cores,
-            memtable_bytes: 16 * MIB,
+            memtable_bytes: 8 * MIB,
             graph_rows_min: 2_000,
             merged_rows_max: 4_000_000,
             backlog_bytes_max: 2 * GIB,

@@ -25,6 +25,8 @@ use crate::shard::{LiveSegment, Shard, ShardState};
 
 /// Candidates of a graph search, unless the request says otherwise.
 const EF_MIN: usize = 96;
+/// Candidates of a graph search in a segment that holds few of the rows.
+const EF_PART_MIN: usize = 32;
 /// Candidates that are rescored, as a multiple of the limit, unless the request says otherwise.
 const OVERSAMPLING: f32 = 3.0;
 
@@ -289,6 +291,12 @@ impl ReadView {
         Ok(nearest.into_sorted())
     }
 
+    /// The part of all segments' rows that one holds.
+    fn share_of(&self, live: &LiveSegment) -> f32 {
+        let rows: u64 = self.state.segments.iter().map(|live| u64::from(live.segment.rows())).sum();
+        live.segment.rows() as f32 / rows.max(1) as f32
+    }
+
     fn vector_settings(&self, name: &VectorName) -> Result<&VectorSettings> {
         let found = self.state.settings.vectors.get(name);
         found.ok_or_else(|| EngineError::VectorNotFound { name: name.to_string() })
@@ -318,7 +326,7 @@ impl ReadView {
         query: &[f32],
         scratch: &mut Scratch,
     ) -> Result<Vec<vectorizer_model::Scored>> {
-        let (ef, rescored) = effort(&search.params, search.limit);
+        let (ef, rescored) = effort(&search.params, search.limit, self.share_of(live));
         let query = SegmentQuery {
             vector: &search.vector,
             query,
@@ -356,17 +364,24 @@ fn row_distance(settings: &VectorSettings) -> impl Fn(&[f32], &[f32]) -> f32 + u
     }
 }
 
-/// Candidates of a graph search, and how many of them are rescored.
+/// Candidates of a graph search, and how many of them are rescored, in a segment that holds
+/// `share` of the rows.
+///
+/// Of `n` nearest rows a segment is expected to hold `n * share`, and hardly ever three standard
+/// deviations more; it need not look for all of them.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "limits are bounded, and a multiple below one is raised to one"
 )]
-fn effort(params: &SearchParams, limit: usize) -> (usize, usize) {
+fn effort(params: &SearchParams, limit: usize, share: f32) -> (usize, usize) {
     let oversampling = params.oversampling.unwrap_or(OVERSAMPLING).max(1.0);
     let candidates = (limit as f32 * oversampling).ceil() as usize;
     let rescored = if params.rescore.unwrap_or(true) { candidates } else { 0 };
-    (params.ef.unwrap_or_else(|| EF_MIN.max(candidates)), rescored)
+    let whole = EF_MIN.max(candidates) as f32;
+    let spread = 3.0 * (share * (1.0 - share) / limit.max(1) as f32).sqrt();
+    let part = (whole * (share + spread).min(1.0)).ceil() as usize;
+    (params.ef.unwrap_or_else(|| part.max(EF_PART_MIN).max(candidates)), rescored)
 }
 
 impl PayloadSelector {

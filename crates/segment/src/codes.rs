@@ -34,6 +34,11 @@ impl CodeColumn {
         Ok(Self { codes, quantizer, layout, rows })
     }
 
+    /// See [`PagedSection::warm`].
+    pub(crate) fn warm(&self, room: &mut u64) -> Result<()> {
+        self.codes.warm(room)
+    }
+
     pub(crate) fn quantizer(&self) -> &ScalarQuantizer {
         &self.quantizer
     }
@@ -60,6 +65,23 @@ impl CodeColumn {
             let rows = Rows { bytes, layout };
             prefetch_rows(rows, ordinals);
             query.score(rows, ordinals, out);
+        })
+    }
+
+    /// Approximate distances of the rows from `first` on, as many as `out` holds.
+    pub(crate) fn score_run(
+        &self,
+        reader: &mut PooledReader,
+        query: &QueryCodes,
+        first: Ordinal,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let Some(last) = out.len().checked_sub(1) else { return Ok(()) };
+        let layout = self.layout;
+        let last = layout.offset(Ordinal::from_index(first.index() + last));
+        let range = layout.offset(first)..last + layout.row_bytes();
+        self.codes.step(reader, std::iter::once(range), |bytes| {
+            query.scan(Rows { bytes, layout }, first, out);
         })
     }
 

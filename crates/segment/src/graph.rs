@@ -42,6 +42,11 @@ impl GraphColumn {
         Ok(Self { section, upper, blocks, layout, rows, _charge: charge })
     }
 
+    /// See [`PagedSection::warm`].
+    pub(crate) fn warm(&self, room: &mut u64) -> Result<()> {
+        self.section.warm(room)
+    }
+
     /// The graph as a build starts from it; shape of `places`: `[rows]`.
     ///
     /// # Errors

@@ -46,6 +46,12 @@ impl RowTable {
         Ok(Self { nums, uuids, versions, digests, filter, rows, num_count, _charge: charge })
     }
 
+    /// Brings in the ids, which every hit needs; see [`PagedSection::warm`].
+    pub(crate) fn warm(&self, room: &mut u64) -> Result<()> {
+        self.nums.warm(room)?;
+        self.uuids.warm(room)
+    }
+
     pub(crate) fn rows(&self) -> u32 {
         self.rows
     }

@@ -17,6 +17,10 @@ use crate::vectors::VectorColumn;
 const BATCH: usize = 64;
 /// Bytes of codes that are scanned in about the time that a graph search takes.
 const SCAN_BYTES: u64 = 1 << 20;
+/// Rows side by side that are scored in one call.
+const RUN: usize = 256;
+/// A selection that admits at least one row in so many is asked after scoring.
+const DENSE_PART: u64 = 8;
 /// Rows of a selection from which a filtered search also starts.
 const SEEDS: usize = 16;
 
@@ -147,8 +151,52 @@ fn seeds<F: Selection>(selection: &mut F, rows: u64) -> SearchResult<Vec<Ordinal
     Ok(seeds)
 }
 
-/// Scores every admitted row and keeps the nearest.
-fn scan<S: Scorer<Error = SegmentError>, F: Selection>(
+/// A scorer of rows that lie side by side.
+trait RunScorer: Scorer<Error = SegmentError> {
+    /// Writes the distances of the rows from `first` on, as many as `out` holds.
+    fn score_run(&mut self, first: Ordinal, out: &mut [f32]) -> Result<()>;
+}
+
+/// The nearest of all admitted rows.
+fn scan<S: RunScorer, F: Selection>(
+    rows: u32,
+    scorer: &mut S,
+    selection: &mut F,
+    limit: usize,
+) -> SearchResult<Vec<Scored>, F::Error> {
+    let most = selection.cardinality().rows().saturating_mul(DENSE_PART) >= u64::from(rows);
+    if most {
+        scan_all(rows, scorer, selection, limit)
+    } else {
+        scan_admitted(rows, scorer, selection, limit)
+    }
+}
+
+/// Scores every row, and asks the selection about near ones only.
+fn scan_all<S: RunScorer, F: Selection>(
+    rows: u32,
+    scorer: &mut S,
+    selection: &mut F,
+    limit: usize,
+) -> SearchResult<Vec<Scored>, F::Error> {
+    let mut nearest = Nearest::new(limit);
+    let mut distances = [0.0; RUN];
+    for first in (0..rows).step_by(RUN) {
+        let run = &mut distances[..RUN.min((rows - first) as usize)];
+        scorer.score_run(Ordinal(first), run)?;
+        for (ordinal, &distance) in (first..).map(Ordinal).zip(&*run) {
+            let scored = Scored { distance, ordinal };
+            let near = nearest.admits(scored);
+            if near && selection.admits(ordinal).map_err(SegmentSearchError::Selection)? {
+                nearest.push(scored);
+            }
+        }
+    }
+    Ok(nearest.into_sorted())
+}
+
+/// Scores the admitted rows.
+fn scan_admitted<S: Scorer<Error = SegmentError>, F: Selection>(
     rows: u32,
     scorer: &mut S,
     selection: &mut F,
@@ -211,10 +259,17 @@ impl Nearest {
     pub fn push(&mut self, scored: Scored) {
         if self.heap.len() < self.limit {
             self.heap.push(scored);
-        } else if self.heap.peek().is_some_and(|farthest| scored < *farthest) {
+        } else if self.admits(scored) {
             self.heap.pop();
             self.heap.push(scored);
         }
+    }
+
+    /// Whether a row would be kept.
+    #[inline]
+    fn admits(&self, scored: Scored) -> bool {
+        let nearer = || self.heap.peek().is_some_and(|farthest| scored < *farthest);
+        self.heap.len() < self.limit || nearer()
     }
 
     fn extend(&mut self, ordinals: &[Ordinal], distances: &[f32]) {
@@ -245,6 +300,16 @@ impl Scorer for ExactScorer<'_> {
     }
 }
 
+impl RunScorer for ExactScorer<'_> {
+    fn score_run(&mut self, first: Ordinal, out: &mut [f32]) -> Result<()> {
+        let mut ordinals = [first; RUN];
+        for (number, ordinal) in (first.0..).zip(&mut ordinals) {
+            ordinal.0 = number;
+        }
+        self.score(&ordinals[..out.len()], out)
+    }
+}
+
 struct CodeScorer<'a> {
     codes: &'a CodeColumn,
     query: QueryCodes,
@@ -259,5 +324,11 @@ impl Scorer for CodeScorer<'_> {
 
     fn score(&mut self, ordinals: &[Ordinal], out: &mut [f32]) -> Result<()> {
         self.codes.score(&mut self.reader, &self.query, ordinals, out)
+    }
+}
+
+impl RunScorer for CodeScorer<'_> {
+    fn score_run(&mut self, first: Ordinal, out: &mut [f32]) -> Result<()> {
+        self.codes.score_run(&mut self.reader, &self.query, first, out)
     }
 }

@@ -11,6 +11,9 @@ use crate::component::{self, ComponentRef};
 use crate::error::{Result, SegmentError};
 use crate::footer::{ComponentKind, Footer, Section, SectionKind};
 
+/// Bytes that are brought in as one before a search.
+const WARM_BYTES: usize = 256 << 10;
+
 /// Where a shard's segments lie and what they may use.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -138,6 +141,28 @@ impl PagedSection {
     /// Bytes of the section.
     pub(crate) fn len(&self) -> usize {
         self.range.len()
+    }
+
+    /// Brings the section in before it is searched, for as long as `room` lasts: what the kernel
+    /// may cache, or frames that nobody else has taken.
+    pub(crate) fn warm(&self, room: &mut u64) -> Result<()> {
+        if self.region.residency() == Residency::Mapped {
+            let bytes = self.len() as u64;
+            if bytes <= *room {
+                *room -= bytes;
+                self.region.prefetch(std::iter::once(self.range.clone()));
+            }
+            return Ok(());
+        }
+        for start in (0..self.len()).step_by(WARM_BYTES) {
+            let range = start..(start + WARM_BYTES).min(self.len());
+            let stats = self.frames.pool.stats();
+            if stats.used + range.len() as u64 > stats.capacity {
+                break;
+            }
+            self.with_pinned(std::iter::once(range), |_| ())?;
+        }
+        Ok(())
     }
 
     /// A reader for many steps of one search.

@@ -43,6 +43,11 @@ impl VectorColumn {
         Ok(Self { values, settings: settings.clone(), layout, presence, rows, _charge: charge })
     }
 
+    /// See [`PagedSection::warm`].
+    pub(crate) fn warm(&self, room: &mut u64) -> Result<()> {
+        self.values.warm(room)
+    }
+
     /// Whether a row has this vector.
     #[inline]
     pub(crate) fn is_present(&self, ordinal: Ordinal) -> bool {

@@ -20,6 +20,9 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, mun
 
 use crate::error::{Result, failed, refused};
 
+/// The least read-ahead window that Linux is usually run with.
+const WINDOW_BYTES: usize = 128 << 10;
+
 /// What reservations are aligned to and measured in.
 const PAGE_BYTES: usize = 4096;
 
@@ -119,7 +122,10 @@ impl Mapping {
 
     /// Asks the kernel to bring the range in soon.
     pub fn will_need(&self, range: Range<usize>) {
-        self.advise(range, Advice::WillNeed);
+        // Of one request Linux reads no more than its read-ahead window.
+        for start in range.clone().step_by(WINDOW_BYTES) {
+            self.advise(start..(start + WINDOW_BYTES).min(range.end), Advice::WillNeed);
+        }
     }
 
     /// Asks the kernel to unmap the range and, through `file`, the mapped one, to drop it from the
