@@ -1,6 +1,6 @@
 //! `/openapi.json` held against what the server answers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -87,7 +87,9 @@ impl<'a> Reader<'a> {
             alternatives.into_iter().filter(|schema| schema["properties"].is_object()).collect();
         // Some are told apart by their `type`, others by what they have.
         if objects.iter().all(|object| object["properties"]["type"].is_object()) {
-            objects.iter().for_each(|object| self.compare_objects(&[object], wrap));
+            for object in objects {
+                self.compare_objects(&[object], wrap);
+            }
         } else {
             self.compare_objects(&objects, wrap);
         }
@@ -99,8 +101,9 @@ impl<'a> Reader<'a> {
         if !self.seen.insert(std::ptr::from_ref::<Value>(first)) {
             return;
         }
-        let fields: Map<String, Value> =
-            objects.iter().filter_map(|o| o["properties"].as_object()).cloned().flatten().collect();
+        let fields = objects.iter().filter_map(|object| object["properties"].as_object()).flatten();
+        let fields: BTreeMap<&str, &Value> =
+            fields.map(|(name, schema)| (name.as_str(), schema)).collect();
         if fields.is_empty() {
             return;
         }
@@ -114,7 +117,7 @@ impl<'a> Reader<'a> {
             wrap(Value::Object(object))
         };
         // The keys of some objects are vector names, of which only the empty one is there.
-        if fields.keys().eq([""]) {
+        if fields.keys().eq([&""]) {
             return self.compare(&objects[0]["properties"][""], &|value| with("", value));
         }
         let told = self.send(&with("?", json!(0)));
@@ -124,12 +127,12 @@ impl<'a> Reader<'a> {
         if listed.is_empty() {
             // Nothing says what is known: ask for each.
             let read = |name: &&str| !self.send(&with(name, json!({ "?": 0 }))).contains("unknown");
-            known.extend(fields.keys().map(String::as_str).filter(read));
+            known.extend(fields.keys().copied().filter(read));
         }
         for field in fields.keys() {
-            assert!(known.contains(&**field), "{}: `{field}` is not read: {told}", self.path);
+            assert!(known.contains(field), "{}: `{field}` is not read: {told}", self.path);
         }
-        let undocumented = |name: &&&str| !fields.contains_key(**name) && !OLDER.contains(*name);
+        let undocumented = |name: &&&str| !fields.contains_key(*name) && !OLDER.contains(*name);
         for name in known.iter().filter(undocumented) {
             let told = self.send(&with(name, json!({ "?": 0 })));
             assert!(told.contains("not supported"), "{}: `{name}` is missing: {told}", self.path);
