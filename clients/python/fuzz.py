@@ -1,8 +1,8 @@
-"""Sends schemathesis's random requests to a running server; any 5xx fails.
+"""Sends schemathesis's random requests to a server; any 5xx fails, and so does an answer
+that is not what the server's own /openapi.json says.
 
-Only operations the server answers are sent. They name a filled collection or
-one that is not there; creating and deleting keep to a collection of their own,
-so that the filled one lives to the end.
+Requests name a filled collection or one that is not there; creating and deleting keep to a
+collection of their own, so that the filled one lives to the end.
 """
 
 from __future__ import annotations
@@ -10,95 +10,86 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import requests
 
-ROOT = Path(__file__).resolve().parents[2]
-OPENAPI = ROOT.parent / "shared" / "reference" / "qdrant-openapi-1.19.0.json"
+from harness.server import running
+
 FILLED, MADE, ABSENT = "fuzz-filled", "fuzz-made", "fuzz-absent"
 DIMENSION = 4
 COLLECTION = "/collections/{collection_name}"
-SUPPORTED = {
-    "/": ["get"],
-    "/healthz": ["get"],
-    "/livez": ["get"],
-    "/readyz": ["get"],
-    "/collections": ["get"],
-    COLLECTION: ["get", "put", "patch", "delete"],
-    COLLECTION + "/exists": ["get"],
-    COLLECTION + "/index": ["put"],
-    COLLECTION + "/index/{field_name}": ["delete"],
-    COLLECTION + "/points": ["post", "put"],
-    COLLECTION + "/points/{id}": ["get"],
-    COLLECTION + "/points/delete": ["post"],
-    COLLECTION + "/points/payload": ["post", "put"],
-    COLLECTION + "/points/payload/delete": ["post"],
-    COLLECTION + "/points/payload/clear": ["post"],
-    COLLECTION + "/points/scroll": ["post"],
-    COLLECTION + "/points/count": ["post"],
-    COLLECTION + "/points/query": ["post"],
-    COLLECTION + "/points/query/batch": ["post"],
-}
 DESTRUCTIVE = {"put", "delete"}
+CHECKS = "not_a_server_error,content_type_conformance,response_schema_conformance"
 
-# The full unions (inference objects, recursive prefetches and filters) take the
-# generator minutes per example; these keep to what the server answers.
+# Vectors of another dimension than the collection's are refused before anything else is tried, and
+# filters within filters take the generator minutes.
 REF = "#/components/schemas/"
+ANY_DENSE = {"type": "array", "items": {"type": "number", "format": "float"}}
 NUMBER = {"type": "number", "minimum": -1000, "maximum": 1000}
 DENSE = {"type": "array", "items": NUMBER, "minItems": DIMENSION, "maxItems": DIMENSION}
 NARROWED = {
-    "VectorStruct": {"anyOf": [DENSE, {"type": "object", "additionalProperties": DENSE}]},
-    "BatchVectorStruct": {"type": "array", "items": DENSE},
-    "VectorInput": {"anyOf": [DENSE, {"$ref": REF + "ExtendedPointId"}]},
-    "Query": {"$ref": REF + "NearestQuery"},
     "Condition": {
         "anyOf": [
             {"$ref": REF + name}
             for name in ("FieldCondition", "IsEmptyCondition", "HasIdCondition")
         ]
     },
-    "Prefetch": {"type": "null"},
 }
 
 
 def main() -> int:
     args = parse()
-    fill(args.url)
-    with tempfile.TemporaryDirectory() as folder:
-        schema = Path(folder) / "openapi.json"
-        schema.write_text(json.dumps(reduce(json.loads(args.openapi.read_text()))))
-        code = subprocess.run(command(args, schema), check=False).returncode
-    alive = requests.get(f"{args.url}/readyz", timeout=10).status_code == 200
-    return code if alive else 1
+    if args.url:
+        return fuzz(args.url, args)
+    binary = str(Path(os.environ["VECTORIZER_BIN"]).resolve())
+    with tempfile.TemporaryDirectory() as folder, running(binary, Path(folder)) as url:
+        return fuzz(url, args)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", default=os.environ.get("VECTORIZER_URL"))
-    openapi = Path(os.environ.get("VECTORIZER_OPENAPI", OPENAPI))
-    parser.add_argument("--openapi", type=Path, default=openapi)
-    parser.add_argument("--examples", type=int, default=100, help="per operation")
-    parser.add_argument("--seed", type=int, help="random when left out, printed")
+    parser.add_argument("--seconds", type=int, default=60, help="rounds begin within this time")
+    parser.add_argument("--examples", type=int, default=10, help="per operation and round")
+    parser.add_argument("--seed", type=int, help="of the first round; random when left out")
     args = parser.parse_args()
-    if not args.url:
-        parser.error("give --url or set VECTORIZER_URL")
+    if not args.url and "VECTORIZER_BIN" not in os.environ:
+        parser.error("give --url, or set VECTORIZER_URL or VECTORIZER_BIN")
     return args
 
 
-def command(args: argparse.Namespace, schema: Path) -> list[str]:
+def fuzz(url: str, args: argparse.Namespace) -> int:
+    """Rounds with seeds that count up, until one fails or the time is over."""
+    fill(url)
+    seed = random.randrange(2**31) if args.seed is None else args.seed
+    end = time.monotonic() + args.seconds
+    with tempfile.TemporaryDirectory() as folder:
+        schema = Path(folder) / "openapi.json"
+        document = requests.get(f"{url}/openapi.json", timeout=10).json()
+        schema.write_text(json.dumps(reduce(document)))
+        code = 0
+        while code == 0 and time.monotonic() < end:
+            print(f"fuzz.py: --seed {seed} --examples {args.examples}", flush=True)
+            code = subprocess.run(command(url, args, seed, schema), check=False).returncode
+            seed += 1
+    alive = requests.get(f"{url}/readyz", timeout=10).status_code == 200
+    return code if alive else 1
+
+
+def command(url: str, args: argparse.Namespace, seed: int, schema: Path) -> list[str]:
     words = [str(Path(sys.executable).with_name("schemathesis")), "run", str(schema)]
-    words += ["--base-url", args.url, "--checks", "not_a_server_error"]
+    words += ["--base-url", url, "--checks", CHECKS]
     words += ["--data-generation-method", "all", "--request-timeout", "30000"]
     words += ["--hypothesis-max-examples", str(args.examples)]
     words += ["--hypothesis-suppress-health-check", "all"]
-    if args.seed is not None:
-        words += ["--hypothesis-seed", str(args.seed)]
-    return words
+    return words + ["--hypothesis-seed", str(seed)]
 
 
 def fill(url: str) -> None:
@@ -116,17 +107,26 @@ def fill(url: str) -> None:
 
 
 def reduce(document: dict[str, Any]) -> dict[str, Any]:
-    """The contract with the supported operations, narrowed, and real names."""
+    """The server's document, narrowed, with names of collections that are there."""
     paths = {
-        path: {
-            method: with_names(path, method, document["paths"][path][method])
-            for method in methods
-        }
-        for path, methods in SUPPORTED.items()
+        path: {method: with_names(path, method, operation) for method, operation in methods.items()}
+        for path, methods in document["paths"].items()
     }
-    components = document["components"]
-    components = components | {"schemas": components["schemas"] | NARROWED}
+    schemas = document["components"]["schemas"]
+    missing = NARROWED.keys() - schemas.keys()
+    if missing:
+        raise ValueError(f"schemas to narrow are not in the document: {missing}")
+    components = document["components"] | {"schemas": fitting(schemas | NARROWED)}
     return document | {"paths": paths, "components": components}
+
+
+def fitting(schema: Any) -> Any:
+    """The schema with vectors of the collection's dimension."""
+    if schema == ANY_DENSE:
+        return DENSE
+    if isinstance(schema, dict):
+        return {key: fitting(value) for key, value in schema.items()}
+    return [fitting(value) for value in schema] if isinstance(schema, list) else schema
 
 
 def with_names(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:

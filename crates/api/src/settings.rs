@@ -31,7 +31,7 @@ pub struct HnswChanges {
     pub m: Option<u32>,
     /// Candidates while building.
     pub ef_construct: Option<u32>,
-    /// Below this many KiB of vectors a filtered search scans.
+    /// Kept and shown for clients.
     pub full_scan_threshold_kib: Option<u64>,
 }
 

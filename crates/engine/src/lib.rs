@@ -3,7 +3,7 @@
 //! [`Engine`] is the library: open a folder, create collections, write operations, take views and
 //! search them. It is synchronous; results that come later are [`ticket::Ticket`]s, which are std
 //! futures and can be blocked on. It knows no async runtime, no wire format, no JSON, and nothing
-//! of other nodes.
+//! of other nodes. From the first write to the search after a restart: `examples/embedded.rs`.
 //!
 //! # Layout
 //! - [`engine`]: the door; `node`: what shards share; [`options`]; [`error`]

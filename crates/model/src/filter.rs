@@ -55,7 +55,7 @@ pub enum Predicate {
     Match(Scalar),
     /// Equals one of these scalars.
     Any(Vec<Scalar>),
-    /// Is a scalar of the kind of these and equals none of them.
+    /// Is not null and equals none of these scalars, whatever its kind.
     Except(Vec<Scalar>),
     /// Is a number within bounds.
     Range(Range),

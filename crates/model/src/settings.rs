@@ -61,7 +61,7 @@ pub struct HnswSettings {
     pub m: u32,
     /// Candidates while building.
     pub ef_construct: u32,
-    /// Below this many KiB of vectors a filtered search scans instead of walking the graph.
+    /// Kept and shown for clients, in KiB; what a search costs decides whether it scans.
     pub full_scan_threshold_kib: u64,
 }
 

@@ -7,6 +7,8 @@
 //! - inner product: the row is `step * (a - middle)` and the query `scale * b'` with signed `b'`, so
 //!   that `x.y = step * scale * (sum a * b' - middle * sum b')`; the last sum belongs to the query.
 
+use std::cell::RefCell;
+
 use vectorizer_kernels::{Kernel, Rows, kernels};
 use vectorizer_model::{Metric, Ordinal};
 
@@ -57,7 +59,8 @@ impl QueryCodes {
     pub(crate) fn from_codes(quantizer: &ScalarQuantizer, codes: &[u8]) -> Self {
         assert_eq!(codes.len(), quantizer.code_bytes(), "codes have one byte each");
         if quantizer.metric == Metric::Dot {
-            return Self::signed(quantizer, centred(quantizer.levels, codes), quantizer.step);
+            let signed = centred(quantizer.levels, codes).collect();
+            return Self::signed(quantizer, signed, quantizer.step);
         }
         Self::unsigned(quantizer, codes.to_vec())
     }
@@ -68,16 +71,7 @@ impl QueryCodes {
     }
 
     fn signed(quantizer: &ScalarQuantizer, codes: Vec<i8>, scale: f32) -> Self {
-        let kernel = match quantizer.levels {
-            Levels::U7 => &kernels().dot_u7_i8,
-            Levels::U8 => &kernels().dot_u8_i8,
-        };
-        let sum: i32 = codes.iter().map(|&code| i32::from(code)).sum();
-        let units = Units {
-            factor: -quantizer.step * scale,
-            constant: 0.0,
-            correction: i32::from(quantizer.levels.middle()) * sum,
-        };
+        let (kernel, units) = signed_kernel(quantizer, &codes, scale);
         Self { codes: Codes::Signed(codes, kernel), units }
     }
 
@@ -95,14 +89,7 @@ impl QueryCodes {
                 gather_unsigned((kernel, codes), rows, ordinals, out, self.units);
             }
             Codes::Signed(codes, kernel) => {
-                assert_eq!(ordinals.len(), out.len(), "one distance for each row");
-                let mut sums = [0; BLOCK_ROWS];
-                let blocks = ordinals.chunks(BLOCK_ROWS).zip(out.chunks_mut(BLOCK_ROWS));
-                for (ordinals, out) in blocks {
-                    let sums = &mut sums[..out.len()];
-                    (kernel.gather)(codes, rows, ordinals, sums);
-                    self.units.convert_signed(sums, out);
-                }
+                gather_signed((kernel, codes), rows, ordinals, out, self.units);
             }
         }
     }
@@ -137,6 +124,12 @@ impl QueryCodes {
     }
 }
 
+thread_local! {
+    /// A row's codes made signed, kept so that a build allocates once for each of its threads: at
+    /// most a row's length.
+    static CENTRED: RefCell<Vec<i8>> = const { RefCell::new(Vec::new()) };
+}
+
 pub(crate) fn score_row(
     quantizer: &ScalarQuantizer,
     codes: &[u8],
@@ -145,7 +138,13 @@ pub(crate) fn score_row(
     out: &mut [f32],
 ) {
     if quantizer.metric == Metric::Dot {
-        QueryCodes::from_codes(quantizer, codes).score(rows, ordinals, out);
+        assert_eq!(codes.len(), quantizer.code_bytes(), "codes have one byte each");
+        CENTRED.with_borrow_mut(|signed| {
+            signed.clear();
+            signed.extend(centred(quantizer.levels, codes));
+            let (kernel, units) = signed_kernel(quantizer, signed, quantizer.step);
+            gather_signed((kernel, signed), rows, ordinals, out, units);
+        });
         return;
     }
     let (kernel, units) = unsigned_kernel(quantizer);
@@ -167,6 +166,38 @@ fn gather_unsigned(
         (kernel.gather)(codes, rows, ordinals, sums);
         units.convert_unsigned(sums, out);
     }
+}
+
+fn gather_signed(
+    (kernel, codes): (SignedKernel, &[i8]),
+    rows: Rows<'_>,
+    ordinals: &[Ordinal],
+    out: &mut [f32],
+    units: Units,
+) {
+    assert_eq!(ordinals.len(), out.len(), "one distance for each row");
+    let mut sums = [0; BLOCK_ROWS];
+    let blocks = ordinals.chunks(BLOCK_ROWS).zip(out.chunks_mut(BLOCK_ROWS));
+    for (ordinals, out) in blocks {
+        let sums = &mut sums[..out.len()];
+        (kernel.gather)(codes, rows, ordinals, sums);
+        units.convert_signed(sums, out);
+    }
+}
+
+/// The kernel and units of inner products with these signed codes.
+fn signed_kernel(quantizer: &ScalarQuantizer, codes: &[i8], scale: f32) -> (SignedKernel, Units) {
+    let kernel = match quantizer.levels {
+        Levels::U7 => &kernels().dot_u7_i8,
+        Levels::U8 => &kernels().dot_u8_i8,
+    };
+    let sum: i32 = codes.iter().map(|&code| i32::from(code)).sum();
+    let units = Units {
+        factor: -quantizer.step * scale,
+        constant: 0.0,
+        correction: i32::from(quantizer.levels.middle()) * sum,
+    };
+    (kernel, units)
 }
 
 /// The kernel and units of the metrics that compare codes as rows have them.
@@ -215,8 +246,7 @@ fn signed_codes(query: &[f32]) -> (Vec<i8>, f32) {
 }
 
 /// Codes of a row as signed codes around the middle.
-fn centred(levels: Levels, codes: &[u8]) -> Vec<i8> {
+fn centred(levels: Levels, codes: &[u8]) -> impl Iterator<Item = i8> {
     let middle = levels.middle();
-    let signed = codes.iter();
-    signed.map(|&code| code.wrapping_sub(middle).cast_signed()).collect()
+    codes.iter().map(move |&code| code.wrapping_sub(middle).cast_signed())
 }

@@ -27,6 +27,15 @@ pub trait ShardAccess: Debug + Send + Sync {
     /// The nearest points for a leaf, nearest first, ties by id.
     fn search(&self, leaf: LeafSearch) -> BoxFuture<'static, Result<Vec<Hit>>>;
 
+    /// The nearest points and what is wanted of them, without the nearest `skipped`: all of a
+    /// query in one step, where one shard answers alone.
+    fn nearest(
+        &self,
+        leaf: LeafSearch,
+        skipped: usize,
+        select: Select,
+    ) -> BoxFuture<'static, Result<Vec<(Hit, Record)>>>;
+
     /// A page of ids in ascending order, and the id that the next page starts with.
     fn scroll(
         &self,

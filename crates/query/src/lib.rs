@@ -8,11 +8,12 @@
 //! # Layout
 //! - [`access`]: the seam; [`local`]: the shards of this node; [`view`]: a collection's shards
 //! - [`search`]: nearest points; [`read`]: scroll, count, retrieve; `merge`: one answer of many
-//! - `join`: awaiting many shards; [`error`]: why a query is refused
+//! - `join`: awaiting many shards; `answer`: its memory, and hits with their records; [`error`]: why a query is refused
 
 #![forbid(unsafe_code)]
 
 pub mod access;
+mod answer;
 pub mod error;
 mod join;
 pub mod local;

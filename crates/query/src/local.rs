@@ -10,7 +10,8 @@ use vectorizer_engine::{
 use vectorizer_model::{CollectionSettings, Filter, PointId, SequenceNumber};
 
 use crate::access::{BoxFuture, ShardAccess};
-use crate::error::{QueryError, Result};
+use crate::answer::{paired, records_bytes, reserve};
+use crate::error::Result;
 
 thread_local! {
     /// What graph searches of this thread reuse: visited marks and queues.
@@ -33,7 +34,7 @@ impl LocalShard {
     /// Queues a task among the searches of this collection.
     fn run<T: Send + 'static>(
         &self,
-        task: impl FnOnce(&ReadView) -> std::result::Result<T, EngineError> + Send + 'static,
+        task: impl FnOnce(&ReadView) -> Result<T> + Send + 'static,
     ) -> BoxFuture<'static, Result<T>> {
         let view = self.view.clone();
         let ticket = self.engine.spawn(view.shard_number(), move || task(&view));
@@ -41,11 +42,12 @@ impl LocalShard {
     }
 }
 
-async fn outcome<T>(
-    ticket: std::result::Result<Ticket<std::result::Result<T, EngineError>>, EngineError>,
-) -> Result<T> {
-    let finished = ticket?.await.map_err(EngineError::from)?;
-    finished.map_err(QueryError::from)
+async fn outcome<T>(ticket: std::result::Result<Ticket<Result<T>>, EngineError>) -> Result<T> {
+    ticket?.await.map_err(EngineError::from)?
+}
+
+fn search(view: &ReadView, leaf: &LeafSearch) -> Result<Vec<Hit>> {
+    Ok(SCRATCH.with_borrow_mut(|scratch| view.search(leaf, scratch))?)
 }
 
 impl ShardAccess for LocalShard {
@@ -58,18 +60,35 @@ impl ShardAccess for LocalShard {
     }
 
     fn search(&self, leaf: LeafSearch) -> BoxFuture<'static, Result<Vec<Hit>>> {
-        self.run(move |view| SCRATCH.with_borrow_mut(|scratch| view.search(&leaf, scratch)))
+        self.run(move |view| search(view, &leaf))
+    }
+
+    fn nearest(
+        &self,
+        leaf: LeafSearch,
+        skipped: usize,
+        select: Select,
+    ) -> BoxFuture<'static, Result<Vec<(Hit, Record)>>> {
+        let governor = Arc::clone(self.engine.governor());
+        self.run(move |view| {
+            let mut hits = search(view, &leaf)?;
+            hits.drain(..skipped.min(hits.len()));
+            let ids: Vec<PointId> = hits.iter().map(|hit| hit.id).collect();
+            let bytes = records_bytes(view.settings(), &select, ids.len());
+            let _held = reserve(&governor, bytes)?;
+            Ok(paired(hits, view.records(&ids, &select)?))
+        })
     }
 
     fn scroll(
         &self,
         leaf: LeafScroll,
     ) -> BoxFuture<'static, Result<(Vec<PointId>, Option<PointId>)>> {
-        self.run(move |view| view.scroll(&leaf))
+        self.run(move |view| Ok(view.scroll(&leaf)?))
     }
 
     fn count(&self, filter: Filter) -> BoxFuture<'static, Result<u64>> {
-        self.run(move |view| view.count(&filter))
+        self.run(move |view| Ok(view.count(&filter)?))
     }
 
     fn records(
@@ -77,6 +96,6 @@ impl ShardAccess for LocalShard {
         ids: Vec<PointId>,
         select: Select,
     ) -> BoxFuture<'static, Result<Vec<Record>>> {
-        self.run(move |view| view.records(&ids, &select))
+        self.run(move |view| Ok(view.records(&ids, &select)?))
     }
 }

@@ -3,11 +3,12 @@
 use vectorizer_model::limits;
 use vectorizer_model::{Filter, PointId};
 
+use crate::answer::records_bytes;
 use crate::error::{QueryError, Result};
 use crate::join::Join;
 use crate::merge::merge_pages;
 use crate::view::CollectionView;
-use crate::{LeafScroll, Record, Select, VectorSelector};
+use crate::{LeafScroll, Record, Select};
 
 /// A page of points in id order.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,8 +70,7 @@ impl CollectionView {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let with_vectors = select.vectors != VectorSelector::Nothing;
-        let _held = self.reserve(ids.len().saturating_mul(self.record_bytes(with_vectors)))?;
+        let _held = self.reserve(records_bytes(self.settings(), &select, ids.len()))?;
         let leaves = self.shards().map(|shard| shard.records(ids.clone(), select.clone()));
         let leaves: Result<Vec<Vec<Record>>> = Join::new(leaves).await.into_iter().collect();
         let mut leaves = leaves?;

@@ -1,12 +1,11 @@
 //! The points nearest to a vector or to another point.
 
-use std::collections::BTreeMap;
-
 use vectorizer_engine::{EngineError, Hit};
 use vectorizer_model::limits;
 use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::{Condition, Filter, PointId, VectorName};
 
+use crate::answer::paired;
 use crate::error::{QueryError, Result};
 use crate::join::Join;
 use crate::merge::merge_hits;
@@ -77,18 +76,29 @@ impl CollectionView {
             distance_max: query.score_threshold.map(|score| metric.distance_from_score(score)),
         };
         let _held = self.reserve(leaf.limit.saturating_mul(2 * size_of::<Hit>()))?;
+        let found = match self.only_shard() {
+            Some(shard) => shard.nearest(leaf, offset, query.select).await?,
+            None => self.nearest_of_all(leaf, (offset, limit), query.select).await?,
+        };
+        let scored = found.into_iter().map(|(hit, record)| {
+            let score = metric.score_from_distance(hit.distance);
+            ScoredRecord { record, score }
+        });
+        Ok(scored.collect())
+    }
+
+    /// The nearest of several shards, whose records are read once it is known which they are.
+    async fn nearest_of_all(
+        &self,
+        leaf: LeafSearch,
+        (offset, limit): (usize, usize),
+        select: Select,
+    ) -> Result<Vec<(Hit, Record)>> {
         let leaves = self.shards().map(|shard| shard.search(leaf.clone()));
         let leaves: Result<Vec<Vec<Hit>>> = Join::new(leaves).await.into_iter().collect();
         let hits = merge_hits(leaves?, offset, limit);
         let ids = hits.iter().map(|hit| hit.id).collect();
-        let records = self.retrieve(ids, query.select).await?;
-        let mut records: BTreeMap<PointId, Record> =
-            records.into_iter().map(|record| (record.id, record)).collect();
-        let scored = hits.into_iter().filter_map(|hit| {
-            let score = metric.score_from_distance(hit.distance);
-            Some(ScoredRecord { record: records.remove(&hit.id)?, score })
-        });
-        Ok(scored.collect())
+        Ok(paired(hits, self.retrieve(ids, select).await?))
     }
 
     /// Whether a query fits the collection and the limits, before anything is searched.
@@ -144,3 +154,6 @@ fn without(mut filter: Filter, id: PointId) -> Filter {
     filter.must_not.push(Condition::HasId(vec![id]));
     filter
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use vectorizer_engine::Engine;
-use vectorizer_memory::{Class, Governor, Reservation};
+use vectorizer_memory::{Governor, Reservation};
 use vectorizer_model::{CollectionName, CollectionSettings, SequenceNumber};
 
 use crate::access::ShardAccess;
+use crate::answer::reserve;
 use crate::error::Result;
 use crate::local::LocalShard;
 
@@ -42,20 +43,27 @@ impl CollectionView {
         self.seq
     }
 
+    /// These shards, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(shards: Vec<Box<dyn ShardAccess>>, governor: Arc<Governor>) -> Self {
+        let (settings, seq) = (Arc::clone(shards[0].settings()), shards[0].seq());
+        Self { shards, settings, seq, governor }
+    }
+
     pub(crate) fn shards(&self) -> impl Iterator<Item = &dyn ShardAccess> {
         self.shards.iter().map(|shard| &**shard)
     }
 
-    /// Holds memory for an answer of about this many bytes while it is made.
-    pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation> {
-        let tenant = self.governor.tenant("default");
-        Ok(self.governor.reserve(Class::Operations, &tenant, bytes as u64)?)
+    /// The shard that holds all of the collection, unless there are several.
+    pub(crate) fn only_shard(&self) -> Option<&dyn ShardAccess> {
+        match self.shards.as_slice() {
+            [only] => Some(&**only),
+            _ => None,
+        }
     }
 
-    /// About what a record takes besides its payload.
-    pub(crate) fn record_bytes(&self, with_vectors: bool) -> usize {
-        const RECORD_BYTES: usize = 256;
-        let dims = self.settings.vectors.values().map(|vector| vector.dim as usize);
-        RECORD_BYTES + if with_vectors { dims.sum::<usize>() * 4 } else { 0 }
+    /// Holds memory for an answer of about this many bytes while it is made.
+    pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation> {
+        reserve(&self.governor, bytes)
     }
 }

@@ -22,7 +22,7 @@ pub enum ServerError {
         host: String,
     },
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}; give another port, 0 takes a free one")]
     Bind {
         /// Where.
         address: SocketAddr,

@@ -40,7 +40,7 @@ impl Output {
     /// Says why the command failed, and answers with its exit code.
     pub(crate) fn refusal(self, error: &anyhow::Error) -> ExitCode {
         let code = exit_code(error);
-        let text = format!("{error:#}");
+        let text = told(error);
         let line = match self.form {
             Form::Json => json!({ "error": text, "exit_code": code }).to_string(),
             Form::Text => format!("vectorizer: {text}"),
@@ -48,6 +48,15 @@ impl Output {
         note(&line);
         ExitCode::from(code)
     }
+}
+
+/// An error with its causes, those left out that were told already.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| match cause.to_string() {
+        cause if text.contains(&cause) => text,
+        cause if text.is_empty() => cause,
+        cause => format!("{text}: {cause}"),
+    })
 }
 
 /// Prints one line, or several.

@@ -130,7 +130,8 @@ impl<'a> ScoredOut<'a> {
         let shown = points.iter().map(|point| Self {
             id: Id(point.record.id),
             version: point.record.version.0,
-            score: point.score,
+            // JSON has no infinity, which products of the largest numbers come to.
+            score: point.score.clamp(f32::MIN, f32::MAX),
             payload: payload_of(&point.record),
             vector: vector_of(&point.record),
         });
@@ -180,5 +181,24 @@ impl<'a> CollectionsOut<'a> {
     /// The shown form of names.
     pub fn new(names: &'a [CollectionName]) -> Self {
         Self { collections: names.iter().map(|name| NameOut { name: name.as_str() }).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vectorizer_model::PointId;
+
+    #[test]
+    fn a_score_is_always_a_number() {
+        let record = Record {
+            id: PointId::Num(1),
+            version: SequenceNumber(1),
+            payload: None,
+            vectors: Vec::new(),
+        };
+        let point = ScoredRecord { record, score: f32::INFINITY };
+        let shown = serde_json::to_value(ScoredOut::all(&[point])).expect("JSON");
+        assert!(shown[0]["score"].is_number(), "{shown}");
     }
 }

@@ -18,6 +18,11 @@ const OBJECT_BYTES: u64 = 640;
 /// [`WireError::Format`] names field, line and column.
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let body = if body.is_empty() { b"{}" } else { body };
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    // A list would be read as the fields in their order.
+    if let Some(b'[') = first {
+        return Err(WireError::Format("the body is a list; send an object".to_owned()));
+    }
     serde_json::from_slice(body).map_err(|error| explain::<T>(body, &error))
 }
 
@@ -137,5 +142,6 @@ mod tests {
         );
         assert!(told("{").contains("EOF while parsing"));
         assert!(told("").contains("missing field `a`"));
+        assert!(told(" [[]]").contains("the body is a list"));
     }
 }

@@ -24,6 +24,8 @@ pub struct Path<'a> {
     pub response: Response<'a>,
     /// Whether it writes, and so can be waited for.
     pub writes: bool,
+    /// Whether nobody needs a key.
+    pub open: bool,
 }
 
 /// What an answer holds.
@@ -39,6 +41,8 @@ pub enum Response<'a> {
     Bare(&'a str),
     /// Plain text.
     Text,
+    /// Text of this media type.
+    TextOf(&'a str),
     /// This document.
     Document,
 }
@@ -94,6 +98,12 @@ fn operation(path: &Path<'_>) -> Value {
             "200": { "description": "done", "content": content(path.response) },
         },
     });
+    if path.open {
+        shown["security"] = json!([]);
+    } else {
+        shown["responses"]["401"] =
+            json!({ "description": "no key", "content": text("text/plain") });
+    }
     if in_collection {
         let error = json!({ "application/json": { "schema": reference("ErrorResponse") } });
         shown["responses"]["4XX"] = json!({ "description": "refused", "content": error });
@@ -127,10 +137,15 @@ fn content(response: Response<'_>) -> Value {
         Response::List(name) => enveloped(json!({ "type": "array", "items": reference(name) })),
         Response::Bool => enveloped(json!({ "type": "boolean" })),
         Response::Bare(name) => reference(name),
-        Response::Text => return json!({ "text/plain": { "schema": { "type": "string" } } }),
+        Response::Text => return text("text/plain"),
+        Response::TextOf(kind) => return text(kind),
         Response::Document => json!({ "type": "object" }),
     };
     json!({ "application/json": { "schema": schema } })
+}
+
+fn text(kind: &str) -> Value {
+    json!({ kind: { "schema": { "type": "string" } } })
 }
 
 fn enveloped(mut result: Value) -> Value {
@@ -175,6 +190,7 @@ mod tests {
             request: Some("QueryRequest"),
             response: Response::Schema("Record"),
             writes: false,
+            open: false,
         };
         let text = document("1.19.0", &[path]).expect("a document");
         let document: Value = serde_json::from_str(&text).expect("JSON");

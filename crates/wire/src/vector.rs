@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use vectorizer_model::VectorName;
 
@@ -260,8 +260,8 @@ struct QueryObject {
     _sparse: Unsupported,
     #[serde(default, rename = "text", alias = "image", alias = "object")]
     _document: Unsupported,
-    #[serde(rename = "model", alias = "options")]
-    _model: Option<IgnoredAny>,
+    #[serde(default, rename = "model", alias = "options")]
+    _model: Unsupported,
 }
 
 impl<'de> Deserialize<'de> for QueryInput {

@@ -64,7 +64,7 @@ pub enum BatchError {
         datatype: Datatype,
     },
     /// A payload that cannot be stored.
-    #[error("payload of point {id} cannot be stored")]
+    #[error("payload of point {id} cannot be stored: {source}")]
     Payload {
         /// The point.
         id: PointId,

@@ -94,7 +94,7 @@ pub const KEYS: [KnownKey; 16] = [
         "collections.defaults.hnsw.full_scan_threshold",
         "a number of KiB",
         "10000",
-        "Below this many KiB of vectors a filtered search scans instead of walking the graph.",
+        "Kept and shown for clients; what a search costs decides whether it scans.",
     ),
     key("auth.api_key", "a text", "", "The key that clients must show."),
     key("auth.api_key_file", "a file", "", "A file that holds the key, instead of auth.api_key."),

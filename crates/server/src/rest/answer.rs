@@ -14,6 +14,9 @@ use crate::status::RestError;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
+/// The text format of measurements that scrapers expect.
+pub(super) const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// What is sent back.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -40,11 +43,9 @@ impl Answer {
         Self::new(status, TEXT, text.as_bytes().to_vec(), false)
     }
 
-    /// Measurements, in the text format that scrapers expect.
+    /// Measurements.
     pub(super) fn metrics(text: String) -> Self {
-        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        let kind = HeaderValue::from_static(kind);
-        Self::new(StatusCode::OK, kind, text.into_bytes(), true)
+        Self::new(StatusCode::OK, HeaderValue::from_static(METRICS), text.into_bytes(), true)
     }
 
     /// Nobody comes in without the key.

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use vectorizer_api::{ApiError, ErrorKind, Operation};
+use vectorizer_api::{ApiError, ErrorKind, Operation, Record};
 use vectorizer_memory::Reservation;
 use vectorizer_model::CollectionName;
 use vectorizer_wire::answer::Envelope;
@@ -34,6 +34,8 @@ pub(super) struct Call {
     body: Mutex<Body>,
     /// Memory of the decoded request, held until it is answered.
     held: Option<Reservation>,
+    /// Whether the body is so long that what is done with it takes long too.
+    long: bool,
 }
 
 /// What a handler comes to.
@@ -42,7 +44,7 @@ pub(super) type Outcome = Result<Answer, RestError>;
 impl Call {
     pub(super) fn new(door: Arc<Door>, started: Instant, path: Vec<String>, query: String) -> Self {
         let (headers, body) = (HeaderMap::new(), Mutex::new(Body::empty()));
-        Self { door, started, path, query, headers, body, held: None }
+        Self { door, started, path, query, headers, body, held: None, long: false }
     }
 
     pub(super) fn with_body(mut self, headers: HeaderMap, body: Body) -> Self {
@@ -74,7 +76,7 @@ impl Call {
         let admitted: Admitted = self.door.admission.read(&self.headers, body).await?;
         let collection = self.collection()?;
         self.params()?;
-        let long = admitted.bytes.len() > LONG_WORK_BYTES;
+        self.long = admitted.bytes.len() > LONG_WORK_BYTES;
         let door = &self.door;
         let decode = || {
             admitted.decode(|bytes| {
@@ -82,7 +84,7 @@ impl Call {
                 convert(read, collection, door)
             })
         };
-        let (operation, held) = run_long(long, decode)?;
+        let (operation, held) = run_long(self.long, decode)?;
         self.held = Some(held);
         Ok(operation)
     }
@@ -91,7 +93,10 @@ impl Call {
     pub(super) async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, RestError> {
         let limit = self.params()?.timeout.unwrap_or(self.door.limits.request_timeout);
         let limit = limit.min(std::time::Duration::from_hours(24));
-        let done = tokio::time::timeout(limit, operation.execute(&self.door.context)).await;
+        let mut work = std::pin::pin!(operation.execute(&self.door.context));
+        // A long write is checked, laid out and encoded for the log by whoever polls it.
+        let work = std::future::poll_fn(|cx| run_long(self.long, || work.as_mut().poll(cx)));
+        let done = tokio::time::timeout(limit, work).await;
         let timed_out = |_elapsed| RestError::TimedOut { seconds: limit.as_secs() };
         Ok(done.map_err(timed_out)??)
     }
@@ -102,10 +107,23 @@ impl Call {
         encode(&Envelope { result, status: "ok", time }).map(Answer::json)
     }
 
-    /// Answers with a result that may be long.
-    pub(super) fn reply_long(&self, result: impl Serialize, items: usize) -> Outcome {
-        run_long(items > 64, || self.reply(result))
+    /// Answers with a result that holds these records.
+    pub(super) fn reply_records<'a>(
+        &self,
+        result: impl Serialize,
+        records: impl Iterator<Item = &'a Record>,
+    ) -> Outcome {
+        run_long(records.map(shown_bytes).sum::<usize>() > LONG_WORK_BYTES, || self.reply(result))
     }
+}
+
+/// Bytes of a record's JSON, about; payloads are taken for middling ones.
+fn shown_bytes(record: &Record) -> usize {
+    const COMPONENT_BYTES: usize = 12;
+    const PAYLOAD_BYTES: usize = 512;
+    let components: usize = record.vectors.iter().map(|(_, vector)| vector.len()).sum();
+    let payload = if record.payload.is_some() { PAYLOAD_BYTES } else { 0 };
+    64 + components * COMPONENT_BYTES + payload
 }
 
 /// Runs work that may be long without holding up other requests.

@@ -70,13 +70,13 @@ pub(super) async fn get(call: Call) -> Outcome {
 pub(super) async fn retrieve(mut call: Call) -> Outcome {
     let operation = call.read(|read: RetrieveIn, name, _| read.into_get(name)).await?;
     let records = call.run(operation).await?;
-    call.reply_long(RecordOut::all(&records), records.len())
+    call.reply_records(RecordOut::all(&records), records.iter())
 }
 
 pub(super) async fn scroll(mut call: Call) -> Outcome {
     let operation = call.read(|read: ScrollIn, name, _| read.into_scroll(name)).await?;
     let page = call.run(operation).await?;
-    call.reply_long(PageOut::new(&page), page.records.len())
+    call.reply_records(PageOut::new(&page), page.records.iter())
 }
 
 pub(super) async fn count(mut call: Call) -> Outcome {

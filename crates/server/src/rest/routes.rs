@@ -16,10 +16,11 @@ use vectorizer_api::search::{QueryBatch, QueryPoints};
 use vectorizer_api::{Access, Entry, Operation};
 use vectorizer_wire::openapi::{self, Path, Response};
 
+use super::answer::METRICS;
 use super::call::{Call, Outcome};
 use super::{collections, points, search, service};
 use Method::{Delete, Get, Patch, Post, Put};
-use Response::{Bare, Bool, Document, List, Schema};
+use Response::{Bare, Bool, Document, List, Schema, TextOf};
 
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
@@ -120,7 +121,7 @@ pub(super) static ROUTES: &[Route] = &[
     Route::service("healthz", "/healthz", to!(service::alive)).open(),
     Route::service("livez", "/livez", to!(service::alive)).open(),
     Route::service("readyz", "/readyz", to!(service::ready)).open(),
-    Route::service("metrics", "/metrics", to!(service::metrics)),
+    Route::service("metrics", "/metrics", to!(service::metrics)).gives(TextOf(METRICS)),
     Route::service("openapi", "/openapi.json", to!(service::document)).gives(Document),
     Route::of(ListCollections::ENTRY, Get, "/collections", to!(collections::list))
         .gives(Schema("CollectionsResponse")),
@@ -213,6 +214,7 @@ pub(super) fn document() -> Result<String, vectorizer_wire::WireError> {
             request: route.request,
             response: route.response,
             writes: route.writes,
+            open: route.open,
         })
         .collect();
     openapi::document(crate::CONTRACT_VERSION, &paths)

@@ -216,3 +216,15 @@ fn deep_bodies_are_refused_and_exhaust_nothing() {
     assert_eq!(upsert(&payload(80)), 400);
     assert_eq!(upsert(&payload(1000)), 400);
 }
+
+#[test]
+fn a_refused_payload_says_why() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    let client = server.client();
+    client.put("/collections/c", &json!({ "vectors": { "size": 1, "distance": "Dot" } })).result();
+    let deep = (0..70).fold(json!(1), |inner, _| json!({ "a": inner }));
+    let point = json!({ "points": [{ "id": 1, "vector": [1], "payload": deep }] });
+    let told = client.put("/collections/c/points", &point).refused(400);
+    assert!(told.contains("point 1") && told.contains("levels"), "{told}");
+}

@@ -1,6 +1,7 @@
 //! The server, driven over its sockets.
 
 mod client;
+mod document;
 mod flow;
 mod guard;
 mod hostile;

@@ -53,6 +53,7 @@ fn a_port_in_use_is_one_clear_line() {
     assert_eq!(refused.status.code(), Some(1), "{said}");
     assert!(said.contains(&address.to_string()), "{said}");
     assert_eq!(said.trim().lines().count(), 1, "{said}");
+    assert_eq!(said.matches("(os error").count(), 1, "{said}");
 }
 
 #[test]

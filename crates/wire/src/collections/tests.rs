@@ -1,5 +1,7 @@
 //! Settings read, bounded and refused.
 
+mod page;
+
 use super::*;
 use crate::json::decode;
 

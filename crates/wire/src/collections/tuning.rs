@@ -83,7 +83,7 @@ pub(super) enum QuantizationIn {
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct QuantizationKinds {
+pub(super) struct QuantizationKinds {
     scalar: Option<ScalarIn>,
     #[serde(default, rename = "product")]
     _product: Unsupported,
