@@ -17,7 +17,8 @@ use self::read_only::ReadOnly;
 use crate::catalogue::{Catalogue, shard_folder};
 use crate::error::{EngineError, Result};
 use crate::manifest::{Manifest, PREFIX, versions};
-use crate::recovery::{LOG_FOLDER, SHARDS_FOLDER};
+use crate::reach::LOG_FOLDER;
+use crate::recovery::SHARDS_FOLDER;
 
 const CATALOGUE: &str = "catalogue";
 
@@ -101,7 +102,7 @@ impl Check<'_> {
             }
             Ok(None) if !there => self.damage(CATALOGUE, 0, "the file is missing"),
             Ok(None) => {}
-            Err(EngineError::Damaged { what, .. }) => self.damage(CATALOGUE, 0, wrong(&what)),
+            Err(EngineError::Damaged { offset, what, .. }) => self.damage(CATALOGUE, offset, what),
             Err(error) => return Err(error),
         }
         Ok(None)
@@ -140,8 +141,8 @@ impl Check<'_> {
         let manifest = match Manifest::load(folder) {
             Ok(Some(manifest)) => manifest,
             Ok(None) => return Ok(()),
-            Err(EngineError::Damaged { what, .. }) => {
-                self.damage(&file, 0, wrong(&what));
+            Err(EngineError::Damaged { offset, what, .. }) => {
+                self.damage(&file, offset, what);
                 return Ok(());
             }
             Err(error) => return Err(error),

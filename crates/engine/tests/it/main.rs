@@ -4,6 +4,10 @@ mod support;
 
 mod basics;
 mod crashes;
+mod faults;
+mod full;
 mod history;
+mod lost_log;
 mod properties;
+mod stops;
 mod verify;

@@ -45,7 +45,7 @@ fn a_sound_folder_has_no_damage_and_stays_as_it_is() {
     assert_eq!(report.damages, []);
     assert_eq!(report.torn, None);
     assert_eq!((report.collections, report.segments), (1, 1));
-    assert!(report.log_entries >= 3, "{report:?}");
+    assert!(report.log_entries >= 1, "{report:?}");
     assert_eq!(visited.len(), files(folder.path()).len(), "{visited:?}");
     let after: Vec<_> = files(folder.path()).into_iter().map(fs::read).map(Result::ok).collect();
     assert_eq!(before, after);
