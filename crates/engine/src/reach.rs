@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 
-use vectorizer_log::Recovery;
 use vectorizer_model::{SequenceNumber, ShardId};
 
 use crate::error::{EngineError, Result};
@@ -24,9 +23,9 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    pub(crate) fn of(recovery: &Recovery) -> Self {
-        let whole = recovery.end.file == recovery.files;
-        Self { whole, last: recovery.shards.iter().copied().collect() }
+    /// Of a log with the last entries of these histories; `whole` if its first file is there.
+    pub(crate) fn new(whole: bool, shards: &[(ShardId, SequenceNumber)]) -> Self {
+        Self { whole, last: shards.iter().copied().collect() }
     }
 
     /// Whether the log reaches a position that `file` is at.

@@ -27,7 +27,7 @@ use crate::shard::{LiveSegment, Shard, ShardParts};
 
 pub(crate) const SHARDS_FOLDER: &str = "shards";
 /// Frames of an engine that reads through the kernel.
-const FRAMES_BYTES_MIN: u64 = MIB;
+pub(crate) const FRAMES_BYTES_MIN: u64 = MIB;
 
 impl Inner {
     /// Opens a data folder and brings every shard to the last committed operation.
@@ -142,7 +142,8 @@ impl Inner {
 
     /// Whether the log holds what the catalogue and the manifests say that it held.
     fn check_log(&self, recovery: &Recovery) -> Result<()> {
-        let reach = Reach::of(recovery);
+        let whole = recovery.end.file == recovery.files;
+        let reach = Reach::new(whole, &recovery.shards);
         reach.check(CATALOGUE, ShardId::CATALOGUE, lock(&self.catalogue).applied)?;
         for shard in self.shards() {
             reach.check(&shard_place(shard.id), shard.id, shard.state().manifest.applied)?;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use vectorizer_engine::{Engine, EngineError};
+use vectorizer_engine::{Durability, Engine, EngineError, EngineOptions};
 use vectorizer_model::{CollectionName, Metric, Operation, Payload};
-use vectorizer_vfs::crash::{Faults, Operation as Call, TraceDirectory};
+use vectorizer_vfs::crash::{Faults, Mode, Operation as Call, TraceDirectory};
 use vectorizer_vfs::{Access, Directory};
 
 use crate::support::{batch, governor, name, open, options, settings};
@@ -89,6 +89,24 @@ fn where_the_first_file_is_there_everything_must_be() {
     assert_eq!(files(&log), ["0000000001.log"]);
     log.open("0000000001.log", Access::Write).expect("opens").set_len(4096).expect("cut");
     assert!(refusal(&root).contains("catalogue is at position 2"));
+}
+
+#[test]
+fn a_log_that_is_not_synced_for_each_write_is_before_a_manifest_is() {
+    let disk = TraceDirectory::new();
+    let options = EngineOptions { durability: Durability::Os, ..options() };
+    let open = |disk: &TraceDirectory| {
+        Engine::open_in(disk.directory(), None, governor(), options.clone())
+    };
+    let engine = open(&disk).expect("opens");
+    let created = engine.create_collection(name(), settings(4, Metric::L2)).expect("accepted");
+    created.wait().expect("done").expect("created");
+    engine.write(&name(), upsert(0)).expect("written");
+    engine.flush().expect("flushed");
+    engine.write(&name(), upsert(40)).expect("written");
+    let lost = disk.image(disk.position(), Mode::LoseUnsynced);
+    let points = open(&lost).expect("opens").info(&name()).expect("there").points;
+    assert_eq!(points, 20, "what was flushed, and nothing of what was not");
 }
 
 #[test]

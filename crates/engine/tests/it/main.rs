@@ -2,6 +2,7 @@
 
 mod support;
 
+mod admission;
 mod basics;
 mod crashes;
 mod faults;
