@@ -331,11 +331,12 @@ fn add_indexes(shard: &Arc<Shard>, state: &ShardState) -> Result<bool> {
 /// What a writer is told whose entry the log refused.
 fn refusal(cause: &LogError) -> EngineError {
     let reason = cause.to_string();
-    match cause {
-        // Nothing of the group is on disk, and the log goes on.
-        LogError::Disk(error) if error.is_full() => EngineError::NoRoom { reason },
-        LogError::Disk(_) => EngineError::LogRefused { reason },
-        _ => EngineError::LogFailed { reason },
+    let LogError::Disk(error) = cause else { return EngineError::LogFailed { reason } };
+    // Nothing of the group is on disk, and the log goes on.
+    if error.is_full() {
+        EngineError::NoRoom { reason }
+    } else {
+        EngineError::LogRefused { reason }
     }
 }
 

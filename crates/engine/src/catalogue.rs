@@ -82,7 +82,7 @@ impl Catalogue {
             return Ok(None);
         }
         let bytes = read_whole(directory, FILE)?;
-        let body = checked_body(&bytes, MAGIC, FILE)?;
+        let body = checked_body(&bytes, *MAGIC, FILE)?;
         let catalogue = Self::read(&mut Reader::new(body));
         Ok(Some(catalogue.map_err(|error| undecodable(&error, FILE))?))
     }

@@ -212,20 +212,18 @@ impl EngineError {
     }
 
     /// The same, with a damaged file's name seen from the data folder.
-    pub(crate) fn within(self, folder: &str) -> Self {
-        match self {
-            Self::Damaged { file, offset, what } if file.is_empty() => {
-                Self::Damaged { file: folder.to_owned(), offset, what }
-            }
-            Self::Damaged { file, offset, what } => {
-                Self::Damaged { file: format!("{folder}/{file}"), offset, what }
-            }
-            Self::Segment(SegmentError::Damaged { file, offset, what }) => {
-                let file = format!("{folder}/{file}");
-                Self::Segment(SegmentError::Damaged { file, offset, what })
-            }
-            other => other,
+    pub(crate) fn within(mut self, folder: &str) -> Self {
+        if let Self::Damaged { file, .. }
+        | Self::Segment(
+            SegmentError::Damaged { file, .. }
+            | SegmentError::Malformed { file, .. }
+            | SegmentError::Payload { file, .. },
+        ) = &mut self
+        {
+            let separator = if file.is_empty() { "" } else { "/" };
+            *file = format!("{folder}{separator}{file}");
         }
+        self
     }
 }
 

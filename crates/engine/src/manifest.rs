@@ -78,7 +78,7 @@ impl Manifest {
     }
 
     fn parse(bytes: &[u8], file: &str) -> Result<Self> {
-        let body = checked_body(bytes, MAGIC, file)?;
+        let body = checked_body(bytes, *MAGIC, file)?;
         let manifest =
             Self::read(&mut Reader::new(body)).map_err(|error| undecodable(&error, file))?;
         let named = file.strip_prefix(PREFIX).and_then(|number| number.parse().ok());
@@ -127,8 +127,8 @@ impl Manifest {
         let name = format!("{PREFIX}{:016}", self.version);
         store_atomically(directory, &name, &self.to_bytes())?;
         let removed: Result<()> = versions(directory, PREFIX).and_then(|versions| {
-            let older = versions.into_iter().filter(|version| version.0 < self.version);
-            older.map(|(_, name)| Ok(directory.remove(&name)?)).collect()
+            let mut older = versions.into_iter().filter(|version| version.0 < self.version);
+            older.try_for_each(|(_, name)| Ok(directory.remove(&name)?))
         });
         if let Err(error) = removed {
             tracing::warn!(%error, "an older manifest stays until the next one is stored");
@@ -155,7 +155,7 @@ const MAGIC_BYTES: usize = 8;
 /// [`EngineError::Damaged`] at the first byte of what does not hold.
 pub(crate) fn checked_body<'a>(
     bytes: &'a [u8],
-    magic: &[u8; MAGIC_BYTES],
+    magic: [u8; MAGIC_BYTES],
     file: &str,
 ) -> Result<&'a [u8]> {
     let damaged =
@@ -166,7 +166,7 @@ pub(crate) fn checked_body<'a>(
         return Err(damaged(bytes.len(), what));
     };
     let (body, crc) = bytes.split_at(end);
-    if !body.starts_with(magic) {
+    if !body.starts_with(&magic) {
         return Err(damaged(0, "the magic number does not hold".to_owned()));
     }
     if crc32c::crc32c(body).to_le_bytes() != *crc {
@@ -247,4 +247,40 @@ pub(crate) fn versions(directory: &dyn Directory, prefix: &str) -> Result<Vec<(u
         .collect();
     versions.sort_unstable();
     Ok(versions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "manifest-0000000000000004";
+    const FROZEN: &[u8] =
+        include_bytes!("../tests/golden/folder_v1/shards/0000000001/manifest-0000000000000004");
+
+    #[test]
+    fn the_frozen_manifest_is_read_and_written_alike() {
+        let manifest = Manifest::parse(FROZEN, NAME).expect("format v1");
+        assert_eq!((manifest.shard, manifest.version), (ShardId(1), 4));
+        assert_eq!((manifest.applied, manifest.next_file), (SequenceNumber(3), 9));
+        assert_eq!((manifest.segments.len(), manifest.segments[0].rows), (1, 2));
+        let mut files: Vec<u64> = manifest.files().collect();
+        files.sort_unstable();
+        assert!(files.into_iter().eq(1..9));
+        assert_eq!(manifest.to_bytes(), FROZEN);
+    }
+
+    #[test]
+    fn damage_is_named_with_its_place() {
+        let refusal = |bytes: &[u8], name| match Manifest::parse(bytes, name) {
+            Err(EngineError::Damaged { offset, what, .. }) => (offset, what),
+            other => panic!("{other:?}"),
+        };
+        let (at, what) = refusal(FROZEN, "manifest-0000000000000005");
+        assert_eq!((at, &*what), (12, "its version is 4, not the one in its name"));
+        assert_eq!(refusal(&FROZEN[..9], NAME).0, 9);
+        let mut bytes = FROZEN.to_vec();
+        bytes[70] ^= 1;
+        let (at, what) = refusal(&bytes, NAME);
+        assert_eq!((at, &*what), (8, "bytes 8 to 241 do not match the checksum behind them"));
+    }
 }

@@ -218,21 +218,17 @@ impl Check<'_> {
     /// Notes damage of a segment; `name` is to blame if the error names no file.
     fn segment_damage(&mut self, place: &str, name: &str, error: SegmentError) -> Result<()> {
         let within = |file: &str| format!("{place}/{file}");
-        match error {
-            SegmentError::Damaged { file, offset, what } => {
-                self.damage(&within(&file), offset, format!("{what} does not hold"));
-            }
-            SegmentError::Malformed { file, offset, what } => {
-                self.damage(&within(&file), offset, what);
-            }
-            SegmentError::Disk(error) if error.is_not_found() => {
-                self.damage(&within(name), 0, "the file is missing");
-            }
-            SegmentError::Budget(_) | SegmentError::Memory(_) => return Err(error.into()),
-            error => {
-                let what = EngineError::from(error).with_causes();
-                self.damage(&within(name), 0, what);
-            }
+        if let SegmentError::Damaged { file, offset, what } = error {
+            self.damage(&within(&file), offset, format!("{what} does not hold"));
+        } else if let SegmentError::Malformed { file, offset, what } = error {
+            self.damage(&within(&file), offset, what);
+        } else if matches!(&error, SegmentError::Disk(error) if error.is_not_found()) {
+            self.damage(&within(name), 0, "the file is missing");
+        } else if matches!(error, SegmentError::Budget(_) | SegmentError::Memory(_)) {
+            return Err(error.into());
+        } else {
+            let what = EngineError::from(error).with_causes();
+            self.damage(&within(name), 0, what);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use vectorizer_hnsw::Links;
 use vectorizer_model::{Ordinal, SequenceNumber, VectorName};
 
 use crate::codes::CodeColumn;
+use crate::component::ComponentRef;
 use crate::error::{Result, SegmentError};
 use crate::footer::ComponentKind;
 use crate::graph::GraphColumn;
@@ -51,7 +52,7 @@ struct Check<'a> {
 impl Check<'_> {
     fn tell(&mut self, kind: ComponentKind, tag: &str, offset: u64, what: String) {
         let component = self.segment.record().component(kind, tag);
-        let file = component.map_or_else(|| kind.name().to_owned(), |c| c.file_name());
+        let file = component.map_or_else(|| kind.name().to_owned(), ComponentRef::file_name);
         (self.damaged)(SegmentError::Malformed { file, offset, what });
     }
 

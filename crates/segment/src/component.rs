@@ -201,13 +201,11 @@ pub fn verify(
 
 /// Tells of damage; what else went wrong stays an error.
 fn tell(error: SegmentError, damaged: &mut dyn FnMut(SegmentError)) -> Result<()> {
-    match error {
-        error @ SegmentError::Damaged { .. } => {
-            damaged(error);
-            Ok(())
-        }
-        error => Err(error),
+    if !matches!(error, SegmentError::Damaged { .. }) {
+        return Err(error);
     }
+    damaged(error);
+    Ok(())
 }
 
 /// Bytes between sections are zero; anything else is damage, though harmless to readers.

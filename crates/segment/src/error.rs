@@ -80,12 +80,16 @@ pub enum SegmentError {
 impl SegmentError {
     /// The same with the component's name, if it says only what its bytes are not.
     pub(crate) fn in_component(self, component: &ComponentRef) -> Self {
-        let what = match &self {
-            Self::FieldIndex(PayloadError::Format(error)) => error.to_string(),
-            Self::Graph(error @ HnswError::Corrupt { .. }) => error.to_string(),
-            Self::Codes(error) => error.to_string(),
-            _ => return self,
-        };
+        let unreadable = matches!(
+            self,
+            Self::FieldIndex(PayloadError::Format(_))
+                | Self::Graph(HnswError::Corrupt { .. })
+                | Self::Codes(_)
+        );
+        if !unreadable {
+            return self;
+        }
+        let what = self.to_string();
         Self::Malformed { file: component.file_name(), offset: 0, what }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Run {
 }
 
 /// What the faults led to.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) stops: u64,
     pub(crate) full: u64,
@@ -38,7 +38,7 @@ pub(crate) struct Seen {
     put_off: u64,
     images: u64,
     /// Runs that broke a promise; their output says how.
-    wrong: u64,
+    wrong: Vec<String>,
 }
 
 impl Seen {
@@ -47,7 +47,7 @@ impl Seen {
         self.full += other.full;
         self.put_off += other.put_off;
         self.images += other.images;
-        self.wrong += other.wrong;
+        self.wrong.extend(other.wrong);
     }
 }
 
@@ -91,15 +91,15 @@ impl Run {
     pub(crate) fn step(&mut self, step: &Step) {
         let before = self.disk.position();
         let failed_before = self.stopped;
-        let mut operation = None;
-        match step {
-            Step::Flush => self.keep_house(Engine::flush),
-            Step::Settle => self.keep_house(Engine::settle),
-            Step::Reopen => self.reopen(),
-            _ => operation = step.operation(),
-        }
+        let operation = step.operation();
         if let Some(operation) = &operation {
             self.write(operation);
+        } else if matches!(step, Step::Flush) {
+            self.keep_house(Engine::flush);
+        } else if matches!(step, Step::Settle) {
+            self.keep_house(Engine::settle);
+        } else {
+            self.reopen();
         }
         if !self.blind {
             check(self.engine(), &self.certain);
@@ -185,7 +185,8 @@ impl Run {
     fn crash(&mut self, cut: usize, mode: Mode, maybe: Option<&Operation>) {
         let image = self.disk.image(cut, mode).directory();
         let opened = Engine::open_in(image, None, governor(), options());
-        let engine = opened.unwrap_or_else(|error| panic!("cut {cut}, {mode:?}: {error}"));
+        assert!(opened.is_ok(), "cut {cut}, {mode:?}: {:?}", opened.err());
+        let Ok(engine) = opened else { return };
         check(&engine, &self.resolve(&engine, maybe));
         self.seen.images += 1;
     }
@@ -222,12 +223,14 @@ fn run(seed: u8, length: usize, (call, skipped, lasting): (Call, u64, bool)) -> 
     let plan = if lasting { plan.fail_from(call, skipped) } else { plan.fail(call, skipped) };
     run.disk.set_faults(plan);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        history(seed, length).iter().for_each(|step| run.step(step));
+        for step in &history(seed, length) {
+            run.step(step);
+        }
         run.finish();
     }));
     if outcome.is_err() {
-        eprintln!("seed {seed}: {call:?} fails after {skipped}, lasting: {lasting}");
-        run.seen.wrong += 1;
+        let plan = format!("seed {seed}: {call:?} fails after {skipped}, lasting: {lasting}");
+        run.seen.wrong.push(plan);
     }
     run.seen
 }
@@ -236,7 +239,9 @@ fn run(seed: u8, length: usize, (call, skipped, lasting): (Call, u64, bool)) -> 
 fn calls(seed: u8, length: usize) -> Vec<(Call, u64)> {
     let mut run = Run::new(false);
     let from = run.disk.position();
-    history(seed, length).iter().for_each(|step| run.step(step));
+    for step in &history(seed, length) {
+        run.step(step);
+    }
     let count = |is: fn(&Effect) -> bool| {
         run.disk.trace()[from..].iter().filter(|effect| is(effect)).count() as u64
     };
@@ -268,7 +273,7 @@ fn run_all(seed: u8, length: usize) -> Seen {
 
 fn check_all(seed: u8) {
     let seen = run_all(seed, 20);
-    assert_eq!(seen.wrong, 0, "{seen:?}");
+    assert!(seen.wrong.is_empty(), "{seen:?}");
     assert!(seen.stops > 50 && seen.put_off > 50 && seen.images > 500, "{seen:?}");
 }
 

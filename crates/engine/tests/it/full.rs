@@ -4,7 +4,7 @@ use vectorizer_engine::{Engine, EngineError, EngineOptions};
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::{CollectionName, Metric, Operation, Payload, PointId};
 use vectorizer_vfs::Space;
-use vectorizer_vfs::crash::{Faults, TraceDirectory};
+use vectorizer_vfs::crash::{Effect, Faults, TraceDirectory};
 
 use crate::crashes::history;
 use crate::faults::Run;
@@ -118,10 +118,7 @@ fn a_merge_waits_until_its_output_fits_beside_a_reserve() {
     engine.settle().expect("merged");
     let written: usize = disk.trace()[position..]
         .iter()
-        .map(|effect| match effect {
-            vectorizer_vfs::crash::Effect::Write { bytes, .. } => bytes.len(),
-            _ => 0,
-        })
+        .map(|effect| if let Effect::Write { bytes, .. } = effect { bytes.len() } else { 0 })
         .sum();
     assert!(written as u64 <= needed_bytes, "{written} written, {needed_bytes} foreseen");
     let info = engine.info(&name()).expect("there");

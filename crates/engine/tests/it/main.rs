@@ -7,6 +7,7 @@ mod basics;
 mod crashes;
 mod faults;
 mod full;
+mod golden;
 mod history;
 mod lost_log;
 mod properties;
