@@ -146,17 +146,21 @@ impl From<EngineError> for ApiError {
             EngineError::Overloaded(_) | EngineError::Paced { .. } => {
                 of(ErrorKind::ResourceExhausted).with_retry()
             }
-            EngineError::DiskFull { .. } => of(ErrorKind::FailedPrecondition),
+            EngineError::DiskFull { .. } | EngineError::NoRoom { .. } => {
+                of(ErrorKind::FailedPrecondition)
+            }
             EngineError::Log(LogError::EntryTooLarge { .. }) => of(ErrorKind::ResourceExhausted),
             EngineError::Budget(_) => of(ErrorKind::Unavailable).with_retry(),
             EngineError::Log(_)
             | EngineError::LogFailed { .. }
+            | EngineError::LogRefused { .. }
             | EngineError::Disk(_)
             | EngineError::Closed { .. }
             | EngineError::Abandoned(_) => of(ErrorKind::Unavailable),
             EngineError::Segment(_)
             | EngineError::Pages(_)
             | EngineError::Damaged { .. }
+            | EngineError::LogBehind { .. }
             | EngineError::Undecodable { .. } => of(ErrorKind::DataLoss),
             EngineError::InvalidOperation(_)
             | EngineError::VectorNotFound { .. }

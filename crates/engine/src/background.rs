@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use vectorizer_log::{Committed, Entry};
+use vectorizer_log::{Committed, Entry, LogError};
 use vectorizer_model::ShardId;
 
 use crate::engine::Inner;
@@ -143,9 +143,12 @@ impl Inner {
                 while !self.node.is_closing() {
                     match self.maintain(shard, idle) {
                         Ok(true) => {}
-                        Ok(false) => break,
+                        Ok(false) => {
+                            shard.note_put_off(None);
+                            break;
+                        }
                         Err(error) => {
-                            if !shard.is_dropped() {
+                            if !shard.is_dropped() && shard.note_put_off(Some(&error)) {
                                 report("background work is put off", &error);
                             }
                             break;
@@ -162,10 +165,8 @@ impl Inner {
             Ok(Committed { entries, .. }) if entries.is_empty() => None,
             Ok(Committed { entries, .. }) => Some(entries),
             Err(refused) => {
-                let reason = refused.cause.to_string();
                 for entry in refused.entries {
-                    let reason = reason.clone();
-                    entry.companion.done.complete(Err(EngineError::LogFailed { reason }));
+                    entry.companion.done.complete(Err(refusal(&refused.cause)));
                 }
                 None
             }
@@ -183,7 +184,7 @@ impl Inner {
         for entry in entries {
             let Pending { operation, memtable, done, .. } = entry.companion;
             if entry.shard == ShardId::CATALOGUE {
-                done.complete(self.apply_to_catalogue(entry.seq, &operation));
+                done.complete(self.apply_catalogue_entry(entry.seq, &operation));
                 continue;
             }
             let Some(shard) = self.shard_by_id(entry.shard) else {
@@ -207,7 +208,6 @@ impl Inner {
                 && !error.is_callers()
             {
                 shard.fail(error);
-                report("a shard stops: a committed write could not be applied", error);
             }
             if shard.state().active.charged_bytes() >= self.node.config.memtable_bytes {
                 self.flush.raise();
@@ -229,6 +229,7 @@ impl Inner {
 
     /// Freezes and flushes a shard's memtable, and wakes the builder.
     pub(crate) fn flush_shard(&self, shard: &Arc<Shard>) -> Result<()> {
+        shard.check_stands()?;
         if !shard.is_dropped() && shard.freeze() {
             shard.flush_frozen()?;
             self.build.raise();
@@ -236,15 +237,16 @@ impl Inner {
         Ok(())
     }
 
-    /// Flushes every shard.
+    /// Flushes every shard that can be flushed; the first refusal is told.
     pub(crate) fn flush_all(&self) -> Result<()> {
+        let mut outcome = Ok(());
         for shard in self.shards() {
             // What was frozen before, then what came since.
-            self.flush_shard(&shard)?;
-            self.flush_shard(&shard)?;
+            let flushed = self.flush_shard(&shard).and_then(|()| self.flush_shard(&shard));
+            outcome = outcome.and(flushed);
         }
         self.empty_log();
-        Ok(())
+        outcome
     }
 
     /// Makes the log's end certain: what was committed so far can no longer be taken for torn.
@@ -278,6 +280,7 @@ impl Inner {
         if shard.is_dropped() {
             return Ok(false);
         }
+        shard.check_stands()?;
         shard.drop_stale_indexes()?;
         let state = shard.state();
         if add_indexes(shard, &state)? {
@@ -323,6 +326,18 @@ fn add_indexes(shard: &Arc<Shard>, state: &ShardState) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// What a writer is told whose entry the log refused.
+fn refusal(cause: &LogError) -> EngineError {
+    let reason = cause.to_string();
+    let LogError::Disk(error) = cause else { return EngineError::LogFailed { reason } };
+    // Nothing of the group is on disk, and the log goes on.
+    if error.is_full() {
+        EngineError::NoRoom { reason }
+    } else {
+        EngineError::LogRefused { reason }
+    }
 }
 
 fn summarise(shard: &Shard, state: &ShardState, idle: bool, inner: &Inner) -> ShardSummary {

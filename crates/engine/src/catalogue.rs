@@ -9,11 +9,11 @@ use vectorizer_model::encode::{DecodeError, Reader, Writer};
 use vectorizer_model::{CollectionName, SequenceNumber, ShardId};
 use vectorizer_vfs::Directory;
 
-use crate::error::{EngineError, Result};
-use crate::manifest::{checked_body, read_whole, store_atomically};
+use crate::error::Result;
+use crate::manifest::{StoreError, checked_body, read_whole, store_atomically, undecodable};
 
 const MAGIC: &[u8; 8] = b"VZCATA01";
-const FILE: &str = "catalogue";
+pub(crate) const FILE: &str = "catalogue";
 
 /// The collections at one position of the catalogue's history.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,8 +68,8 @@ impl Catalogue {
     /// Writes the catalogue durably.
     ///
     /// # Errors
-    /// The disk's refusal; the stored catalogue is the older one, unless the folder's sync failed.
-    pub(crate) fn store(&self, directory: &dyn Directory) -> Result<()> {
+    /// As [`Manifest::store`](crate::manifest::Manifest::store).
+    pub(crate) fn store(&self, directory: &dyn Directory) -> std::result::Result<(), StoreError> {
         store_atomically(directory, FILE, &self.to_bytes())
     }
 
@@ -81,12 +81,10 @@ impl Catalogue {
         if !directory.list()?.iter().any(|entry| entry.name == FILE) {
             return Ok(None);
         }
-        let damaged = |what: String| EngineError::Damaged { file: FILE.to_owned(), what };
         let bytes = read_whole(directory, FILE)?;
-        let body = checked_body(&bytes, MAGIC).map_err(|what| damaged(what.to_owned()))?;
-        let catalogue =
-            Self::read(&mut Reader::new(body)).map_err(|error| damaged(error.to_string()))?;
-        Ok(Some(catalogue))
+        let body = checked_body(&bytes, *MAGIC, FILE)?;
+        let catalogue = Self::read(&mut Reader::new(body));
+        Ok(Some(catalogue.map_err(|error| undecodable(&error, FILE))?))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use vectorizer_log::Entry;
@@ -45,6 +45,8 @@ pub(crate) struct Inner {
     assigned: Mutex<SequenceNumber>,
     collections: RwLock<BTreeMap<CollectionName, Arc<Shard>>>,
     executor: Executor,
+    /// Why collections can be neither created nor dropped, if they cannot.
+    pub(crate) catalogue_failure: OnceLock<String>,
     pub(crate) tenant: Tenant,
     /// Entries wait for the committer.
     pub(crate) commit: Signal,
@@ -234,9 +236,9 @@ impl Owner {
                 report("a background thread panicked", &"see above");
             }
         }
-        self.inner.flush_all()?;
+        let flushed = self.inner.flush_all();
         self.inner.mark_log();
-        Ok(())
+        flushed
     }
 }
 
@@ -265,6 +267,7 @@ impl Inner {
             catalogue: Mutex::new(catalogue),
             collections: RwLock::new(collections),
             executor,
+            catalogue_failure: OnceLock::new(),
             commit: Signal::default(),
             flush: Signal::default(),
             build: Signal::default(),
@@ -312,6 +315,7 @@ impl Inner {
         if self.collections().contains_key(&name) {
             return Err(EngineError::CollectionExists { name });
         }
+        self.check_disk()?;
         let shard = {
             let mut catalogue = lock(&self.catalogue);
             let shard = ShardId(catalogue.next_shard);
@@ -323,6 +327,7 @@ impl Inner {
     }
 
     fn submit_to_catalogue(&self, operation: Operation) -> Result<Ticket<Result<Applied>>> {
+        self.check_catalogue()?;
         let assigned = lock(&self.assigned);
         self.append(ShardId::CATALOGUE, assigned, (operation, RequestId::default()), 0)
     }
@@ -334,6 +339,7 @@ impl Inner {
         request: RequestId,
     ) -> Result<Ticket<Result<Applied>>> {
         shard.check_writable()?;
+        crate::admit::check(&operation, &shard.state().settings)?;
         let frees = matches!(operation, Operation::Delete(_));
         if !frees {
             self.check_pace(shard)?;

@@ -75,9 +75,35 @@ pub enum EngineError {
         /// Where writes stop.
         percent_limit: u64,
     },
+    /// The disk has no room for the write; nothing changed. Adding room or dropping a collection
+    /// helps.
+    #[error("the disk is full, so the write was not stored: {reason}; add room, then try again")]
+    NoRoom {
+        /// What the system said.
+        reason: String,
+    },
+    /// A merge would not fit the disk; nothing changed, and it is done once there is room.
+    #[error(
+        "a merge waits for room: it may write {needed_bytes} bytes and {reserve_bytes} are kept \
+         for writes, but the disk has {available_bytes}; delete data or add room"
+    )]
+    NoRoomToMerge {
+        /// What it may write, at most.
+        needed_bytes: u64,
+        /// What must be left for the log and for flushes.
+        reserve_bytes: u64,
+        /// What the disk has.
+        available_bytes: u64,
+    },
     /// The log failed: the write may or may not survive a restart.
     #[error("log: {0}")]
     Log(#[from] LogError),
+    /// The log did not store this write; nothing changed, and a retry may help.
+    #[error("the write was not stored: {reason}; try again")]
+    LogRefused {
+        /// What the log said.
+        reason: String,
+    },
     /// The log could not store this write; it may or may not survive a restart.
     #[error("the log could not store the write: {reason}")]
     LogFailed {
@@ -109,12 +135,29 @@ pub enum EngineError {
         path: std::path::PathBuf,
     },
     /// A manifest or the catalogue is damaged.
-    #[error("{file} is damaged: {what}")]
+    #[error("{file} is damaged at byte {offset}: {what}; restore the folder from a copy")]
     Damaged {
         /// The file within the data folder.
         file: String,
+        /// Bytes from the file's start.
+        offset: u64,
         /// What is wrong with it.
         what: String,
+    },
+    /// The log has lost entries that it must hold.
+    #[error(
+        "the log in `{log}` has lost entries: {file} is at position {expected}, and the log ends \
+         before it, at {found}; put the missing log files back, or restore the folder from a copy"
+    )]
+    LogBehind {
+        /// The catalogue, or the shard's folder, within the data folder.
+        file: String,
+        /// The log's folder within the data folder.
+        log: &'static str,
+        /// The position that the file is at.
+        expected: u64,
+        /// The last position of the same history that the log holds; 0 if none.
+        found: u64,
     },
     /// An entry of the log cannot be read.
     #[error("log entry {seq} of shard {shard} cannot be decoded: {source}")]
@@ -152,6 +195,35 @@ impl EngineError {
                 | Self::DimensionMismatch { .. }
                 | Self::FieldIndexNotFound { .. }
         )
+    }
+
+    /// The message with those of its causes.
+    pub(crate) fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let told = error.to_string();
+            if !text.contains(&told) {
+                text = format!("{text}: {told}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+
+    /// The same, with a damaged file's name seen from the data folder.
+    pub(crate) fn within(mut self, folder: &str) -> Self {
+        if let Self::Damaged { file, .. }
+        | Self::Segment(
+            SegmentError::Damaged { file, .. }
+            | SegmentError::Malformed { file, .. }
+            | SegmentError::Payload { file, .. },
+        ) = &mut self
+        {
+            let separator = if file.is_empty() { "" } else { "/" };
+            *file = format!("{folder}{separator}{file}");
+        }
+        self
     }
 }
 

@@ -59,7 +59,7 @@ impl Shard {
         let Some(frozen) = state.frozen.clone() else { return Ok(()) };
         let written = self.write_rows(&frozen)?;
         let patched = self.write_frozen_patches(&frozen, &state)?;
-        self.directory.sync()?;
+        self.sync_folder()?;
         self.publish_flush(&frozen, written, &patched)
     }
 
@@ -193,12 +193,16 @@ impl Shard {
 
     /// Stores a manifest at one position with these segments, then shows them to readers and lets go
     /// of what the older version needed. The caller holds the applier's lock.
+    ///
+    /// # Errors
+    /// A refusing disk: the older version stands. If a sync of the folder fails the shard stops.
     pub(crate) fn commit_version(
         &self,
         at: Version,
         segments: Vec<LiveSegment>,
         change: impl FnOnce(&mut ShardState),
     ) -> Result<()> {
+        self.check_stands()?;
         let before = self.state();
         let records: Vec<SegmentRecord> =
             segments.iter().map(|live| live.segment.record().clone()).collect();
@@ -211,9 +215,11 @@ impl Shard {
             next_file: self.next_file(),
             segments: records,
         };
-        // The files' names must be durable before a manifest names them.
-        self.directory.sync()?;
-        manifest.store(&*self.directory)?;
+        // The files' names must be durable before a manifest names them, and the log up to where
+        // the manifest will say that it was applied.
+        self.sync_folder()?;
+        self.node.sync_log()?;
+        self.store_manifest(&manifest)?;
         let kept: std::collections::BTreeSet<u64> = manifest.files().collect();
         let unneeded: Vec<u64> =
             before.manifest.files().filter(|file| !kept.contains(file)).collect();

@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admit;
 mod apply;
 mod background;
 mod build;
@@ -35,7 +36,9 @@ mod nearest;
 mod node;
 pub mod options;
 mod policy;
+mod reach;
 mod recovery;
+mod room;
 mod selection;
 mod shard;
 pub mod ticket;

@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use vectorizer_model::encode::{Canonical, Reader, Writer};
+use vectorizer_model::encode::{Canonical, DecodeError, Reader, Writer};
 use vectorizer_model::{CollectionSettings, SegmentId, SequenceNumber, ShardId};
 use vectorizer_segment::{ComponentKind, ComponentRef, SegmentRecord};
-use vectorizer_vfs::{Access, Directory};
+use vectorizer_vfs::{Access, Directory, VfsError};
 
 use crate::error::{EngineError, Result};
 
@@ -78,14 +78,18 @@ impl Manifest {
     }
 
     fn parse(bytes: &[u8], file: &str) -> Result<Self> {
-        let damaged = |what: String| EngineError::Damaged { file: file.to_owned(), what };
-        let body = checked_body(bytes, MAGIC).map_err(|what| damaged(what.to_owned()))?;
-        Self::read(&mut Reader::new(body)).map_err(|error| damaged(error.to_string()))
+        let body = checked_body(bytes, *MAGIC, file)?;
+        let manifest =
+            Self::read(&mut Reader::new(body)).map_err(|error| undecodable(&error, file))?;
+        let named = file.strip_prefix(PREFIX).and_then(|number| number.parse().ok());
+        if named != Some(manifest.version) {
+            let what = format!("its version is {}, not the one in its name", manifest.version);
+            return Err(EngineError::Damaged { file: file.to_owned(), offset: 12, what });
+        }
+        Ok(manifest)
     }
 
-    fn read(
-        from: &mut Reader<'_>,
-    ) -> std::result::Result<Self, vectorizer_model::encode::DecodeError> {
+    fn read(from: &mut Reader<'_>) -> std::result::Result<Self, DecodeError> {
         let shard = ShardId(from.u32()?);
         let version = from.u64()?;
         let applied = SequenceNumber(from.u64()?);
@@ -113,16 +117,21 @@ impl Manifest {
         self.segments.iter().flat_map(|segment| segment.components.iter().map(|c| c.file))
     }
 
-    /// Writes this version and makes it the current one, durably. Older versions are removed.
+    /// Writes this version and makes it the current one, durably. Older versions are removed; one
+    /// that cannot be goes with a later version.
     ///
     /// # Errors
-    /// The disk's refusal; the older version is still the current one, unless the folder's sync
-    /// failed: then nobody can say, and the shard must stop.
-    pub(crate) fn store(&self, directory: &dyn Directory) -> Result<()> {
+    /// [`StoreError::Kept`]: the older version is still the current one. [`StoreError::Unknown`]:
+    /// nobody can say which is, and the shard must stop.
+    pub(crate) fn store(&self, directory: &dyn Directory) -> std::result::Result<(), StoreError> {
         let name = format!("{PREFIX}{:016}", self.version);
         store_atomically(directory, &name, &self.to_bytes())?;
-        for (older, _) in versions(directory, PREFIX)?.into_iter().filter(|v| v.0 < self.version) {
-            directory.remove(&format!("{PREFIX}{older:016}"))?;
+        let removed: Result<()> = versions(directory, PREFIX).and_then(|versions| {
+            let mut older = versions.into_iter().filter(|version| version.0 < self.version);
+            older.try_for_each(|(_, name)| Ok(directory.remove(&name)?))
+        });
+        if let Err(error) = removed {
+            tracing::warn!(%error, "an older manifest stays until the next one is stored");
         }
         Ok(())
     }
@@ -137,24 +146,71 @@ impl Manifest {
     }
 }
 
+/// Bytes of the magic number that a small file begins with.
+const MAGIC_BYTES: usize = 8;
+
 /// The bytes between magic number and checksum.
+///
+/// # Errors
+/// [`EngineError::Damaged`] at the first byte of what does not hold.
 pub(crate) fn checked_body<'a>(
     bytes: &'a [u8],
-    magic: &[u8],
-) -> std::result::Result<&'a [u8], &'static str> {
-    let (body, crc) =
-        bytes.len().checked_sub(4).map(|at| bytes.split_at(at)).ok_or("the length")?;
-    if !body.starts_with(magic) {
-        return Err("the magic number");
+    magic: [u8; MAGIC_BYTES],
+    file: &str,
+) -> Result<&'a [u8]> {
+    let damaged =
+        |offset, what| EngineError::Damaged { file: file.to_owned(), offset: offset as u64, what };
+    let end = bytes.len().checked_sub(4).filter(|end| *end >= MAGIC_BYTES);
+    let Some(end) = end else {
+        let what = format!("it has {} bytes, at least 12 are needed", bytes.len());
+        return Err(damaged(bytes.len(), what));
+    };
+    let (body, crc) = bytes.split_at(end);
+    if !body.starts_with(&magic) {
+        return Err(damaged(0, "the magic number does not hold".to_owned()));
     }
     if crc32c::crc32c(body).to_le_bytes() != *crc {
-        return Err("the checksum");
+        let what = format!("bytes {MAGIC_BYTES} to {end} do not match the checksum behind them");
+        return Err(damaged(MAGIC_BYTES, what));
     }
-    Ok(&body[magic.len()..])
+    Ok(&body[MAGIC_BYTES..])
+}
+
+/// What is wrong with a body whose checksum holds.
+pub(crate) fn undecodable(error: &DecodeError, file: &str) -> EngineError {
+    let (DecodeError::Truncated { at, .. } | DecodeError::Invalid { at, .. }) = error;
+    let offset = (MAGIC_BYTES + at) as u64;
+    EngineError::Damaged { file: file.to_owned(), offset, what: error.to_string() }
+}
+
+/// Why a small file was not stored.
+#[derive(Debug)]
+pub(crate) enum StoreError {
+    /// What was stored before still stands; a retry may help.
+    Kept(EngineError),
+    /// Nobody can say what stands: the folder's sync failed.
+    Unknown(EngineError),
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        let (StoreError::Kept(cause) | StoreError::Unknown(cause)) = error;
+        cause
+    }
+}
+
+impl From<VfsError> for StoreError {
+    fn from(error: VfsError) -> Self {
+        Self::Kept(error.into())
+    }
 }
 
 /// Writes a small file so that after a crash either all of it is there or none.
-pub(crate) fn store_atomically(directory: &dyn Directory, name: &str, bytes: &[u8]) -> Result<()> {
+pub(crate) fn store_atomically(
+    directory: &dyn Directory,
+    name: &str,
+    bytes: &[u8],
+) -> std::result::Result<(), StoreError> {
     let temporary = format!("{name}{UNFINISHED}");
     if directory.list()?.iter().any(|entry| entry.name == temporary) {
         directory.remove(&temporary)?;
@@ -163,8 +219,7 @@ pub(crate) fn store_atomically(directory: &dyn Directory, name: &str, bytes: &[u
     file.write_all_at(bytes, 0)?;
     file.sync()?;
     directory.rename(&temporary, name)?;
-    directory.sync()?;
-    Ok(())
+    directory.sync().map_err(|error| StoreError::Unknown(error.into()))
 }
 
 /// Whether a file is the remains of an interrupted [`store_atomically`].
@@ -192,4 +247,40 @@ pub(crate) fn versions(directory: &dyn Directory, prefix: &str) -> Result<Vec<(u
         .collect();
     versions.sort_unstable();
     Ok(versions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "manifest-0000000000000004";
+    const FROZEN: &[u8] =
+        include_bytes!("../tests/golden/folder_v1/shards/0000000001/manifest-0000000000000004");
+
+    #[test]
+    fn the_frozen_manifest_is_read_and_written_alike() {
+        let manifest = Manifest::parse(FROZEN, NAME).expect("format v1");
+        assert_eq!((manifest.shard, manifest.version), (ShardId(1), 4));
+        assert_eq!((manifest.applied, manifest.next_file), (SequenceNumber(3), 9));
+        assert_eq!((manifest.segments.len(), manifest.segments[0].rows), (1, 2));
+        let mut files: Vec<u64> = manifest.files().collect();
+        files.sort_unstable();
+        assert!(files.into_iter().eq(1..9));
+        assert_eq!(manifest.to_bytes(), FROZEN);
+    }
+
+    #[test]
+    fn damage_is_named_with_its_place() {
+        let refusal = |bytes: &[u8], name| match Manifest::parse(bytes, name) {
+            Err(EngineError::Damaged { offset, what, .. }) => (offset, what),
+            other => panic!("{other:?}"),
+        };
+        let (at, what) = refusal(FROZEN, "manifest-0000000000000005");
+        assert_eq!((at, &*what), (12, "its version is 4, not the one in its name"));
+        assert_eq!(refusal(&FROZEN[..9], NAME).0, 9);
+        let mut bytes = FROZEN.to_vec();
+        bytes[70] ^= 1;
+        let (at, what) = refusal(&bytes, NAME);
+        assert_eq!((at, &*what), (8, "bytes 8 to 241 do not match the checksum behind them"));
+    }
 }

@@ -51,6 +51,7 @@ impl Shard {
         if sources.len() != ids.len() {
             return Ok(());
         }
+        crate::room::check_merge(self, &state, &sources)?;
         let mut budget = build_budget(self)?;
         let rows: u64 = sources.iter().map(|live| u64::from(live.segment.rows())).sum();
         budget.try_grow(rows * 4)?;

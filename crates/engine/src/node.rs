@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use vectorizer_log::Log;
+use vectorizer_log::{Durability, Log};
 use vectorizer_memory::{Governor, Reservation, Tenant};
 use vectorizer_model::settings::StorageType;
 use vectorizer_model::{Operation, SequenceNumber, ShardId};
@@ -74,6 +74,15 @@ impl Node {
     pub(crate) fn set_log(&self, log: Log<Pending>) {
         let first = self.log.set(log).is_ok();
         debug_assert!(first, "a node has one log");
+    }
+
+    /// Makes the log as durable as what was applied from it, so that a manifest is never ahead of
+    /// the log, whatever the machine loses. Nothing to do where a commit syncs.
+    pub(crate) fn sync_log(&self) -> Result<()> {
+        match self.log() {
+            Some(log) if self.config.durability == Durability::Os => Ok(log.sync()?),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Says that a manifest covers a shard's entries up to `seq`.

@@ -28,6 +28,8 @@ pub struct EngineOptions {
     pub merged_rows_max: u32,
     /// Writes wait while more than this many bytes of vectors have no graph.
     pub backlog_bytes_max: u64,
+    /// The log goes on in another file when one has this many bytes.
+    pub log_file_bytes: u64,
     /// The log's files are emptied, oldest first, beyond this many bytes.
     pub log_bytes_max: u64,
     /// Writes stop when the file system is this full, in percent.
@@ -51,6 +53,7 @@ impl Default for EngineOptions {
             graph_rows_min: 2_000,
             merged_rows_max: 4_000_000,
             backlog_bytes_max: 2 * GIB,
+            log_file_bytes: 64 * MIB,
             log_bytes_max: GIB,
             disk_percent_max: 95,
             background: true,

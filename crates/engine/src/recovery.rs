@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use vectorizer_log::{Log, LogConfig, Replayed};
+use vectorizer_log::{Log, LogConfig, Recovery, Replayed};
 use vectorizer_memory::{Class, Governor};
 use vectorizer_model::bytes::MIB;
 use vectorizer_model::encode::decode_operation;
@@ -15,19 +15,19 @@ use vectorizer_segment::{ComponentKind, Segment, SegmentRecord, file_number, rea
 use vectorizer_vfs::{Directory, EntryKind};
 
 use crate::apply::Applied;
-use crate::catalogue::{Catalogue, shard_folder};
+use crate::catalogue::{Catalogue, FILE as CATALOGUE, shard_folder};
 use crate::deaths::Deaths;
 use crate::engine::{Inner, lock};
 use crate::error::{EngineError, Result};
-use crate::manifest::{Manifest, is_unfinished};
+use crate::manifest::{Manifest, PREFIX, is_unfinished, versions};
 use crate::node::{Node, report};
 use crate::options::EngineOptions;
+use crate::reach::{LOG_FOLDER, Reach, behind};
 use crate::shard::{LiveSegment, Shard, ShardParts};
 
-pub(crate) const LOG_FOLDER: &str = "log";
 pub(crate) const SHARDS_FOLDER: &str = "shards";
 /// Frames of an engine that reads through the kernel.
-const FRAMES_BYTES_MIN: u64 = MIB;
+pub(crate) const FRAMES_BYTES_MIN: u64 = MIB;
 
 impl Inner {
     /// Opens a data folder and brings every shard to the last committed operation.
@@ -36,13 +36,10 @@ impl Inner {
         governor: Arc<Governor>,
         options: EngineOptions,
     ) -> Result<Self> {
-        let catalogue = if let Some(catalogue) = Catalogue::load(&*root)? {
-            catalogue
-        } else {
-            let catalogue = Catalogue::new(random_number());
-            catalogue.store(&*root)?;
-            catalogue
-        };
+        let found = Catalogue::load(&*root)?;
+        let catalogue = found.clone().unwrap_or_else(|| Catalogue::new(random_number()));
+        let stored = catalogue.store(&*root).map_err(EngineError::from);
+        let certain = make_certain(&*root, found.is_some(), stored)?;
         let pool = match options.residency {
             Residency::Governed => options.pool,
             // The kernel holds mapped bytes; frames are for what asks for them alone.
@@ -53,20 +50,22 @@ impl Inner {
         let pool = Pool::new(&governor, pool)?;
         let mut log_config = LogConfig::new(catalogue.node);
         log_config.durability = options.durability;
+        log_config.file_bytes = options.log_file_bytes;
         let node = Arc::new(Node::new(governor, pool, options));
         let inner = Self::new(node, root, catalogue, BTreeMap::new())?;
-        inner.open_shards()?;
+        inner.open_shards(certain)?;
         inner.replay(log_config)?;
         Ok(inner)
     }
 
-    fn open_shards(&self) -> Result<()> {
+    /// Opens the shards that the catalogue names and, if it is durable, removes all others.
+    fn open_shards(&self, certain: bool) -> Result<()> {
         let listed = lock(&self.catalogue).collections.clone();
         let folder = self.root.subdirectory(SHARDS_FOLDER)?;
         self.root.sync()?;
         let known: BTreeSet<String> = listed.values().map(|shard| shard_folder(*shard)).collect();
         for entry in folder.list()? {
-            if entry.kind == EntryKind::Directory && !known.contains(&entry.name) {
+            if certain && entry.kind == EntryKind::Directory && !known.contains(&entry.name) {
                 folder.remove_subdirectory(&entry.name)?;
             }
         }
@@ -87,17 +86,12 @@ impl Inner {
     }
 
     fn open_shard(&self, name: CollectionName, id: ShardId) -> Result<Shard> {
+        self.open_parts(name, id).map_err(|error| error.within(&shard_place(id)))
+    }
+
+    fn open_parts(&self, name: CollectionName, id: ShardId) -> Result<Shard> {
         let parts = self.shard_parts(name, id)?;
-        let damaged = |what: &str| EngineError::Damaged {
-            file: format!("{SHARDS_FOLDER}/{}", shard_folder(id)),
-            what: what.to_owned(),
-        };
-        let manifest = Manifest::load(&*parts.directory)?;
-        let manifest = manifest.ok_or_else(|| damaged("it has no manifest"))?;
-        if manifest.shard != id {
-            return Err(damaged("its manifest is another shard's"));
-        }
-        remove_orphans(&*parts.directory, &manifest)?;
+        let manifest = load_manifest(&*parts.directory, id)?;
         let storage = manifest.settings.storage_type;
         let store = self.node.store(Arc::clone(&parts.directory), &parts.tenant, storage);
         let segments = manifest
@@ -112,6 +106,10 @@ impl Inner {
     fn replay(&self, config: LogConfig) -> Result<()> {
         let directory = self.root.subdirectory(LOG_FOLDER)?;
         self.root.sync()?;
+        let catalogue_applied = lock(&self.catalogue).applied;
+        if catalogue_applied > SequenceNumber::ZERO && directory.list()?.is_empty() {
+            return Err(behind(CATALOGUE, catalogue_applied, SequenceNumber::ZERO));
+        }
         let mut failure = None;
         let mut visit = |entry: Replayed<'_>| match self.replay_entry(entry) {
             Ok(()) => ControlFlow::Continue(()),
@@ -128,6 +126,7 @@ impl Inner {
         if let Some(torn) = recovery.torn {
             tracing::warn!(at = %torn.at, bytes = torn.bytes, "the log's torn tail was cut");
         }
+        self.check_log(&recovery)?;
         log.release(ShardId::CATALOGUE, lock(&self.catalogue).applied);
         for (id, _) in &recovery.shards {
             match self.shard_by_id(*id) {
@@ -138,6 +137,17 @@ impl Inner {
         }
         self.assign_after_replay();
         self.node.set_log(log);
+        Ok(())
+    }
+
+    /// Whether the log holds what the catalogue and the manifests say that it held.
+    fn check_log(&self, recovery: &Recovery) -> Result<()> {
+        let whole = recovery.end.file == recovery.files;
+        let reach = Reach::new(whole, &recovery.shards);
+        reach.check(CATALOGUE, ShardId::CATALOGUE, lock(&self.catalogue).applied)?;
+        for shard in self.shards() {
+            reach.check(&shard_place(shard.id), shard.id, shard.state().manifest.applied)?;
+        }
         Ok(())
     }
 
@@ -187,6 +197,41 @@ impl Inner {
         self.assign_catalogue(lock(&self.catalogue).applied);
     }
 
+    /// Whether collections may be created and dropped.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`] with the failure that stopped the catalogue.
+    pub(crate) fn check_catalogue(&self) -> Result<()> {
+        match self.catalogue_failure.get() {
+            Some(reason) => Err(EngineError::Closed { reason: format!("{reason}; restart") }),
+            None => Ok(()),
+        }
+    }
+
+    /// Applies a committed entry of the catalogue. After one that could not be applied nothing
+    /// later may be, and what it was to drop takes no more writes: the next start drops it.
+    pub(crate) fn apply_catalogue_entry(
+        &self,
+        seq: SequenceNumber,
+        operation: &Operation,
+    ) -> Result<Applied> {
+        self.check_catalogue()?;
+        let outcome = self.apply_to_catalogue(seq, operation);
+        if let Err(error) = &outcome
+            && !error.is_callers()
+        {
+            let reason = error.with_causes();
+            tracing::error!(reason, "collections cannot be created or dropped until a restart");
+            self.catalogue_failure.get_or_init(|| reason);
+            if let Operation::DropCollection { name } = operation
+                && let Ok(shard) = self.shard(name)
+            {
+                shard.fail(error);
+            }
+        }
+        outcome
+    }
+
     /// Applies an entry of the catalogue, durably.
     pub(crate) fn apply_to_catalogue(
         &self,
@@ -218,7 +263,7 @@ impl Inner {
         }
         let parts = self.shard_parts(name.clone(), id)?;
         let manifest = Manifest::empty(id, settings.clone());
-        manifest.store(&*parts.directory)?;
+        manifest.store(&*parts.directory).map_err(EngineError::from)?;
         self.root.subdirectory(SHARDS_FOLDER)?.sync()?;
         let shard = Arc::new(Shard::new(parts, manifest, Vec::new()));
         self.store_catalogue(seq, |catalogue| {
@@ -260,7 +305,7 @@ impl Inner {
         let mut changed = catalogue.clone();
         change(&mut changed);
         changed.applied = seq;
-        changed.store(&*self.root)?;
+        changed.store(&*self.root).map_err(EngineError::from)?;
         *catalogue = changed;
         Ok(())
     }
@@ -287,6 +332,48 @@ fn open_live(
         }
     }
     Ok(LiveSegment { segment, deaths: Arc::new(deaths) })
+}
+
+/// A shard's folder within the data folder.
+pub(crate) fn shard_place(id: ShardId) -> String {
+    format!("{SHARDS_FOLDER}/{}", shard_folder(id))
+}
+
+/// Reads a shard's manifest and removes what it does not name, once it is durable.
+fn load_manifest(directory: &dyn Directory, id: ShardId) -> Result<Manifest> {
+    let damaged =
+        |what: &str| EngineError::Damaged { file: String::new(), offset: 0, what: what.to_owned() };
+    let mut manifest = Manifest::load(directory)?.ok_or_else(|| damaged("it has no manifest"))?;
+    if manifest.shard != id {
+        return Err(damaged("its manifest is another shard's"));
+    }
+    // An older version is removed when the newer one is durable, so it says that this one may not
+    // be.
+    let mut certain = true;
+    if versions(directory, PREFIX)?.len() > 1 {
+        manifest.version += 1;
+        let stored = manifest.store(directory).map_err(EngineError::from);
+        certain = make_certain(directory, true, stored)?;
+    }
+    if certain {
+        remove_orphans(directory, &manifest)?;
+    }
+    Ok(manifest)
+}
+
+/// Whether a small file that was read and stored again is durable now. What is read at the start
+/// may be known to the page cache alone, if the process died while it was being replaced; on a
+/// full disk it stays so, and what an older version names must stay.
+fn make_certain(directory: &dyn Directory, there: bool, stored: Result<()>) -> Result<bool> {
+    match stored {
+        Ok(()) => Ok(true),
+        Err(EngineError::Disk(error)) if there && error.is_full() => {
+            report("the disk is full; what an older version named stays", &error);
+            directory.sync()?;
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes component files that no manifest names: the remains of interrupted work.

@@ -7,6 +7,7 @@
 //! - the manifest on disk describes the segments at exactly one position, and the log holds all
 //!   that came later.
 
+use std::mem::Discriminant;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -17,7 +18,7 @@ use vectorizer_vfs::Directory;
 
 use crate::deaths::Deaths;
 use crate::error::{EngineError, Result};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, StoreError};
 use crate::memtable::Memtable;
 use crate::node::Node;
 use crate::view::ReadView;
@@ -68,6 +69,8 @@ pub(crate) struct Shard {
     next_file: AtomicU64,
     next_segment: AtomicU64,
     failed: Mutex<Option<String>>,
+    /// The kind of refusal for which background work waits.
+    put_off: Mutex<Option<Discriminant<EngineError>>>,
     dropped: AtomicBool,
 }
 
@@ -114,6 +117,7 @@ impl Shard {
             next_file,
             next_segment,
             failed: Mutex::new(None),
+            put_off: Mutex::new(None),
             dropped: AtomicBool::new(false),
         }
     }
@@ -191,9 +195,46 @@ impl Shard {
         self.next_file.load(Ordering::Acquire)
     }
 
-    /// Stops all writes until the shard is reopened; the first reason stands.
+    /// Stops all writes, and all that would change the folder, until the shard is reopened; the
+    /// first reason stands. Reads go on.
     pub(crate) fn fail(&self, reason: &EngineError) {
-        lock(&self.failed).get_or_insert_with(|| reason.to_string());
+        let mut failed = lock(&self.failed);
+        if failed.is_none() {
+            let reason = reason.with_causes();
+            tracing::error!(shard = %self.id, reason, "a shard stops until it is reopened");
+            *failed = Some(reason);
+        }
+    }
+
+    /// Makes the folder's names durable. If that fails nobody can say which are, and the shard
+    /// stops.
+    pub(crate) fn sync_folder(&self) -> Result<()> {
+        self.directory.sync().map_err(|error| self.lost(error.into()))
+    }
+
+    /// Stops the shard after a failure that leaves open what is stored.
+    fn lost(&self, error: EngineError) -> EngineError {
+        self.fail(&error);
+        error
+    }
+
+    /// Stores a manifest; if nobody can say whether it is the current one, the shard stops.
+    pub(crate) fn store_manifest(&self, manifest: &Manifest) -> Result<()> {
+        manifest.store(&*self.directory).map_err(|error| match error {
+            StoreError::Kept(error) => error,
+            StoreError::Unknown(error) => self.lost(error),
+        })
+    }
+
+    /// Whether the folder may be changed.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`] with the failure that stopped the shard.
+    pub(crate) fn check_stands(&self) -> Result<()> {
+        match lock(&self.failed).clone() {
+            Some(reason) => Err(EngineError::Closed { reason: format!("{reason}; restart") }),
+            None => Ok(()),
+        }
     }
 
     /// Whether writes are accepted.
@@ -204,10 +245,14 @@ impl Shard {
         if self.is_dropped() {
             return Err(EngineError::CollectionNotFound { name: self.name.to_string() });
         }
-        match lock(&self.failed).clone() {
-            Some(reason) => Err(EngineError::Closed { reason }),
-            None => Ok(()),
-        }
+        self.check_stands()
+    }
+
+    /// Notes why background work waits, or that it does not; whether there is something to tell.
+    pub(crate) fn note_put_off(&self, refusal: Option<&EngineError>) -> bool {
+        let kind = refusal.map(std::mem::discriminant);
+        let before = std::mem::replace(&mut *lock(&self.put_off), kind);
+        kind.is_some() && kind != before
     }
 
     /// Marks the shard as gone; background work stops at its next step.

@@ -18,7 +18,9 @@ pub enum LogError {
     Disk(VfsError),
     /// An earlier write or sync failed, so nobody can say what the disk holds. Entries that were
     /// refused may or may not be replayed. Only opening the log again helps.
-    #[error("log stopped after a failure of the disk: {cause}")]
+    #[error(
+        "the log stopped after a failure of the disk ({cause}); look at the disk, then open it again"
+    )]
     Poisoned {
         /// The first failure.
         cause: Arc<VfsError>,

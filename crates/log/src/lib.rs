@@ -21,7 +21,7 @@
 //! - `log`: [`Log`]; `config`, `entry`, `error`: what its users see
 //! - `header`, `frame`: bytes; `reader`: frames out of a file, and the search for a proof
 //! - `queue`: what waits; `writer`: the file that grows; `files`: the files that live, and who pins them
-//! - `replay`: from a folder to a log that can be appended to
+//! - `replay`: from a folder to a log that can be appended to; `inspect`: all that is wrong with one
 
 #![forbid(unsafe_code)]
 
@@ -31,6 +31,7 @@ mod error;
 mod files;
 mod frame;
 mod header;
+mod inspect;
 mod log;
 mod queue;
 mod reader;
@@ -40,4 +41,5 @@ mod writer;
 pub use config::{Durability, LogConfig};
 pub use entry::{Committed, Entry, Location, Position, Recovery, Replayed, Torn};
 pub use error::{Fault, LogError, Refused};
+pub use inspect::{Inspection, inspect};
 pub use log::Log;

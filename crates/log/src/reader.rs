@@ -74,6 +74,13 @@ impl<'f> FrameReader<'f> {
         Ok(Step::Frame { at, header, payload })
     }
 
+    /// Goes on at another offset, behind a broken frame.
+    pub(crate) fn resume(&mut self, offset: u64) {
+        self.offset = offset;
+        self.buffer.clear();
+        self.start = 0;
+    }
+
     /// Makes at least `bytes` bytes stand in the buffer; the caller knows that the file has them.
     fn fill(&mut self, bytes: usize) -> vectorizer_vfs::Result<()> {
         let buffered = self.buffer.len() - self.start;
@@ -102,6 +109,17 @@ pub(crate) fn find_proof(
     broken: u64,
     seed: Seed,
 ) -> vectorizer_vfs::Result<Option<u64>> {
+    find_header(file, bytes, broken, seed, |header| header.synced > broken)
+}
+
+/// Looks behind a broken frame for the next intact header that is wanted.
+pub(crate) fn find_header(
+    file: &dyn File,
+    bytes: u64,
+    broken: u64,
+    seed: Seed,
+    wanted: impl Fn(&FrameHeader) -> bool,
+) -> vectorizer_vfs::Result<Option<u64>> {
     let magic = FRAME_MAGIC.to_le_bytes();
     let mut window = vec![0; CHUNK_BYTES];
     let mut at = broken + FRAME_ALIGNMENT as u64;
@@ -116,7 +134,7 @@ pub(crate) fn find_proof(
                 head.copy_from_slice(&window[start..start + FRAME_HEADER_BYTES]);
                 let place = at + start as u64;
                 let header = FrameHeader::decode(&head, seed, place);
-                if header.is_ok_and(|header| header.synced > broken) {
+                if header.is_ok_and(|header| wanted(&header)) {
                     return Ok(Some(place));
                 }
             }

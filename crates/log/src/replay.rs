@@ -144,7 +144,7 @@ fn open_sources(dir: &dyn Directory, config: &LogConfig) -> Result<Sources, LogE
 }
 
 /// The last file, if its creation was cut short.
-fn unborn(dir: &dyn Directory, numbers: &[u64]) -> Result<Option<u64>, LogError> {
+pub(crate) fn unborn(dir: &dyn Directory, numbers: &[u64]) -> Result<Option<u64>, LogError> {
     let Some(&number) = numbers.last() else {
         return Ok(None);
     };
@@ -156,7 +156,7 @@ fn unborn(dir: &dyn Directory, numbers: &[u64]) -> Result<Option<u64>, LogError>
     Ok(unborn.then_some(number))
 }
 
-fn first_page(file: &dyn File) -> Result<Vec<u8>, LogError> {
+pub(crate) fn first_page(file: &dyn File) -> Result<Vec<u8>, LogError> {
     let held = file.len()?.min(FILE_HEADER_BYTES as u64);
     let mut page = vec![0; usize::try_from(held).unwrap_or(FILE_HEADER_BYTES)];
     file.read_exact_at(&mut page, 0)?;

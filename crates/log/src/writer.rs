@@ -4,7 +4,6 @@
 //! so. A failed write may be taken back as long as nothing behind it was written; a failed sync
 //! never is, because nobody can say what it left behind.
 
-use std::io::ErrorKind;
 use std::sync::Arc;
 
 use vectorizer_vfs::{Directory, File, VfsError};
@@ -52,7 +51,7 @@ impl Writer {
         let name = file_name(header.number);
         let file = dir.create(&name).map_err(Failure::Restored)?;
         if let Err(error) = file.write_all_at(&header.encode(), 0) {
-            let removed = is_full(&error) && dir.remove(&name).is_ok() && dir.sync().is_ok();
+            let removed = error.is_full() && dir.remove(&name).is_ok() && dir.sync().is_ok();
             return Err(Failure::of(removed, error));
         }
         file.sync().map_err(Failure::Lost)?;
@@ -203,7 +202,7 @@ impl Writer {
     /// After a failed write behind `end`: cuts what may stand there, if the disk was merely full.
     fn take_back(&mut self, error: VfsError) -> Failure {
         let restored =
-            is_full(&error) && self.file.set_len(self.end).is_ok() && self.file.sync().is_ok();
+            error.is_full() && self.file.set_len(self.end).is_ok() && self.file.sync().is_ok();
         if restored {
             self.synced = self.end;
         }
@@ -215,12 +214,4 @@ impl Failure {
     fn of(restored: bool, error: VfsError) -> Self {
         if restored { Self::Restored(error) } else { Self::Lost(error) }
     }
-}
-
-/// Whether the disk had no room, rather than a fault.
-fn is_full(error: &VfsError) -> bool {
-    matches!(
-        error.source.kind(),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
-    )
 }

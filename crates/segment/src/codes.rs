@@ -39,6 +39,22 @@ impl CodeColumn {
         self.codes.warm(room)
     }
 
+    /// The first row one of whose codes its quantizer never makes, and its place in the file.
+    pub(crate) fn first_wrong(&self) -> Result<Option<(Ordinal, u64)>> {
+        let most = self.quantizer.levels().max();
+        for ordinal in (0..self.rows).map(Ordinal::from_index) {
+            let start = self.layout.offset(ordinal);
+            let range = start..start + self.layout.row_bytes();
+            let wrong = self.codes.with_pinned(std::iter::once(range.clone()), |bytes| {
+                bytes.get(range).is_none_or(|codes| codes.iter().any(|code| *code > most))
+            })?;
+            if wrong {
+                return Ok(Some((ordinal, self.codes.place(start))));
+            }
+        }
+        Ok(None)
+    }
+
     pub(crate) fn quantizer(&self) -> &ScalarQuantizer {
         &self.quantizer
     }

@@ -164,16 +164,22 @@ pub(crate) fn read_section(
     Ok(bytes)
 }
 
-/// Reads every byte of a component and compares all checksums.
+/// Reads every byte of a component, compares all checksums and tells of each section, and each gap
+/// between two, that is not as it was written.
 ///
 /// # Errors
-/// [`SegmentError::Damaged`] with file and offset of the first contradiction.
-pub fn verify(directory: &dyn Directory, component: &ComponentRef) -> Result<()> {
+/// The footer is damaged, so that nothing is known of the sections; or the disk refuses.
+pub fn verify(
+    directory: &dyn Directory,
+    component: &ComponentRef,
+    damaged: &mut dyn FnMut(SegmentError),
+) -> Result<()> {
     let (file, footer) = open(directory, component, Access::Read)?;
     let mut buffer = vec![0; 1 << 20];
     let mut covered = 0;
     for section in &footer.sections {
-        check_padding(&*file, component, covered..section.offset, &mut buffer)?;
+        check_padding(&*file, component, covered..section.offset, &mut buffer)
+            .or_else(|error| tell(error, damaged))?;
         let mut crc = 0;
         let end = section.offset + section.len;
         for_each_chunk(&*file, section.offset..end, &mut buffer, |_, bytes| {
@@ -181,7 +187,7 @@ pub fn verify(directory: &dyn Directory, component: &ComponentRef) -> Result<()>
             Ok(())
         })?;
         if crc != section.crc {
-            return Err(SegmentError::Damaged {
+            damaged(SegmentError::Damaged {
                 file: component.file_name(),
                 offset: section.offset,
                 what: "a section's checksum",
@@ -190,6 +196,16 @@ pub fn verify(directory: &dyn Directory, component: &ComponentRef) -> Result<()>
         covered = end;
     }
     check_padding(&*file, component, covered..component.bytes - PAGE_BYTES as u64, &mut buffer)
+        .or_else(|error| tell(error, damaged))
+}
+
+/// Tells of damage; what else went wrong stays an error.
+fn tell(error: SegmentError, damaged: &mut dyn FnMut(SegmentError)) -> Result<()> {
+    if !matches!(error, SegmentError::Damaged { .. }) {
+        return Err(error);
+    }
+    damaged(error);
+    Ok(())
 }
 
 /// Bytes between sections are zero; anything else is damage, though harmless to readers.

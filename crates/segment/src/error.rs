@@ -9,6 +9,8 @@ use vectorizer_payload::PayloadError;
 use vectorizer_quantize::QuantizeError;
 use vectorizer_vfs::VfsError;
 
+use crate::component::ComponentRef;
+
 /// Why a component could not be written, opened or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -22,6 +24,17 @@ pub enum SegmentError {
         offset: u64,
         /// What does not hold.
         what: &'static str,
+    },
+    /// What a component's bytes stand for contradicts its format, though its checksums hold;
+    /// restore it from a copy.
+    #[error("{file} is damaged at byte {offset}: {what}")]
+    Malformed {
+        /// The file within the shard's folder.
+        file: String,
+        /// Where the part begins that cannot be read.
+        offset: u64,
+        /// What is wrong with it.
+        what: String,
     },
     /// A component that the manifest names is missing or of another kind.
     #[error("segment {segment} has no usable {what} component")]
@@ -62,6 +75,23 @@ pub enum SegmentError {
     /// The disk refused.
     #[error(transparent)]
     Disk(#[from] VfsError),
+}
+
+impl SegmentError {
+    /// The same with the component's name, if it says only what its bytes are not.
+    pub(crate) fn in_component(self, component: &ComponentRef) -> Self {
+        let unreadable = matches!(
+            self,
+            Self::FieldIndex(PayloadError::Format(_))
+                | Self::Graph(HnswError::Corrupt { .. })
+                | Self::Codes(_)
+        );
+        if !unreadable {
+            return self;
+        }
+        let what = self.to_string();
+        Self::Malformed { file: component.file_name(), offset: 0, what }
+    }
 }
 
 /// The result of a call to a segment.

@@ -55,6 +55,11 @@ impl GraphColumn {
         Ok(Basis { upper: &self.upper, links: self.links()?, places })
     }
 
+    /// Where a row's links on layer 0 lie in the file.
+    pub(crate) fn place(&self, of: Ordinal) -> u64 {
+        self.section.place(self.blocks + self.layout.offset(of))
+    }
+
     /// The graph as a search reads it.
     ///
     /// # Errors

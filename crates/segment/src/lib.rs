@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
 mod codes;
 pub mod component;
 pub mod error;

@@ -1,6 +1,7 @@
 //! Payloads as they were flushed, and the patches that replaced some of them.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
@@ -33,24 +34,27 @@ impl PayloadTable {
         Ok(Self { offsets, payloads, reference: component.reference.clone() })
     }
 
-    fn read_bytes(&self, number: usize) -> Result<Vec<u8>> {
+    /// Where a payload lies within the section.
+    fn bounds(&self, number: usize) -> Result<Range<usize>> {
         let at = number * 8;
         let bounds = self.offsets.with_pinned(std::iter::once(at..at + 16), |bytes| {
             let (words, _) = bytes.get(at..at + 16).unwrap_or_default().as_chunks::<8>();
             words.iter().map(|word| u64::from_le_bytes(*word)).collect::<Vec<_>>()
         })?;
-        let range = match bounds[..] {
+        match bounds[..] {
             [start, end] if start <= end && end <= self.payloads.len() as u64 => {
-                usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0)
+                Ok(usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0))
             }
-            _ => {
-                return Err(SegmentError::Damaged {
-                    file: self.reference.file_name(),
-                    offset: at as u64,
-                    what: "a payload's bounds",
-                });
-            }
-        };
+            _ => Err(SegmentError::Damaged {
+                file: self.reference.file_name(),
+                offset: self.offsets.place(at),
+                what: "a payload's bounds",
+            }),
+        }
+    }
+
+    fn read_bytes(&self, number: usize) -> Result<Vec<u8>> {
+        let range = self.bounds(number)?;
         self.payloads.with_pinned(std::iter::once(range.clone()), |bytes| {
             bytes.get(range).unwrap_or_default().to_vec()
         })
@@ -81,6 +85,12 @@ impl PayloadColumn {
 
     pub(crate) fn read(&self, ordinal: Ordinal) -> Result<Payload> {
         self.0.read(ordinal.index(), ordinal)
+    }
+
+    /// Where a row's payload lies in the file or, if that is wrong, where it should say so.
+    pub(crate) fn place(&self, ordinal: Ordinal) -> u64 {
+        let said = self.0.offsets.place(ordinal.index() * 8);
+        self.0.bounds(ordinal.index()).map_or(said, |range| self.0.payloads.place(range.start))
     }
 }
 

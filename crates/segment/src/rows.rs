@@ -52,6 +52,21 @@ impl RowTable {
         self.uuids.warm(room)
     }
 
+    /// Whether the id filter knows an id, as it must know every id of the segment.
+    pub(crate) fn may_contain(&self, id: PointId) -> bool {
+        self.filter.may_contain(id)
+    }
+
+    /// Where a row's id, version and digest lie in the file.
+    pub(crate) fn places(&self, ordinal: Ordinal) -> [u64; 3] {
+        let at = ordinal.index();
+        let id = match at.checked_sub(self.num_count) {
+            None => self.nums.place(at * 8),
+            Some(uuid) => self.uuids.place(uuid * 16),
+        };
+        [id, self.versions.place(at * 8), self.digests.place(at * 8)]
+    }
+
     pub(crate) fn rows(&self) -> u32 {
         self.rows
     }

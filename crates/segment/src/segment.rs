@@ -140,6 +140,10 @@ impl Segment {
     }
 
     fn add(&mut self, store: &Store, component: &ComponentRef) -> Result<()> {
+        self.add_component(store, component).map_err(|error| error.in_component(component))
+    }
+
+    fn add_component(&mut self, store: &Store, component: &ComponentRef) -> Result<()> {
         match component.kind {
             ComponentKind::Codes => {
                 let codes = Arc::new(CodeColumn::open(store, component)?);
@@ -196,6 +200,18 @@ impl Segment {
     /// The record that opens it again.
     pub fn record(&self) -> &SegmentRecord {
         &self.record
+    }
+
+    pub(crate) fn rows_table(&self) -> &RowTable {
+        &self.rows
+    }
+
+    pub(crate) fn vector_parts(&self) -> &BTreeMap<VectorName, VectorParts> {
+        &self.vectors
+    }
+
+    pub(crate) fn payload_column(&self) -> &PayloadColumn {
+        &self.payloads
     }
 
     pub(crate) fn parts(&self, name: &VectorName) -> Option<&VectorParts> {
@@ -360,7 +376,7 @@ impl Segment {
         write_patches(&*store.directory, head, file, &rows)
     }
 
-    fn digest_with(&self, row: &PatchRow) -> Result<u64> {
+    pub(crate) fn digest_with(&self, row: &PatchRow) -> Result<u64> {
         let mut digest = Digest::new(self.id_of(row.ordinal)?, row.version);
         let mut bytes = Vec::new();
         for (name, parts) in &self.vectors {

@@ -138,6 +138,11 @@ pub(crate) struct PagedSection {
 }
 
 impl PagedSection {
+    /// Where a byte of the section lies in the file.
+    pub(crate) fn place(&self, at: usize) -> u64 {
+        (self.range.start + at) as u64
+    }
+
     /// Bytes of the section.
     pub(crate) fn len(&self) -> usize {
         self.range.len()

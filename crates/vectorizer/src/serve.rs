@@ -52,12 +52,15 @@ fn open(configuration: &Configuration) -> anyhow::Result<Engine> {
     let options = budget.engine_options(settings);
     let path = settings.path.display();
     Engine::open(&settings.path, budget.governor(), options).map_err(|error| {
-        use EngineError::{Budget, Damaged, Disk, Log, Memory, Segment, Undecodable};
+        use EngineError::{Budget, Damaged, Disk, Log, LogBehind, Memory, Segment, Undecodable};
 
         let hint = if matches!(&error, Disk(error) if error.source.kind() == ErrorKind::WouldBlock)
         {
             "; stop it, or give this one another --path"
-        } else if matches!(error, Damaged { .. } | Segment(_) | Log(_) | Undecodable { .. }) {
+        } else if matches!(
+            error,
+            Damaged { .. } | LogBehind { .. } | Segment(_) | Log(_) | Undecodable { .. }
+        ) {
             "; `vectorizer verify` tells more"
         } else if matches!(error, Memory(_) | Budget(_)) {
             "; raise memory.limit"

@@ -61,10 +61,9 @@ pub(crate) fn run(args: &VerifyArgs, output: Output) -> anyhow::Result<()> {
     match report.damages.len() {
         0 => Ok(()),
         count => {
-            let files =
-                if count == 1 { "1 file is".to_owned() } else { format!("{count} files are") };
+            let places = if count == 1 { "1 place" } else { &format!("{count} places") };
             let advice = "restore the folder from a copy";
-            Err(Failure::new(Kind::Damage, format!("{files} damaged; {advice}")).into())
+            Err(Failure::new(Kind::Damage, format!("{places} damaged; {advice}")).into())
         }
     }
 }

@@ -19,7 +19,8 @@
 //!   make its name durable, nor the other way round.
 //! - After a failed sync the bytes that it should have made durable count as written to the device
 //!   although perhaps they were not: a later sync that succeeds does not cover them, only their
-//!   length and those sectors that were written again.
+//!   length and those sectors that were written again. They stay readable until the page cache is
+//!   asked to drop the file ([`File::drop_cache`](crate::File::drop_cache)); then they are gone.
 //!
 //! Everything is determined by the trace, the cut and the seed.
 

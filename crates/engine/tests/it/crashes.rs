@@ -50,7 +50,7 @@ fn expected(acknowledged: &[Acknowledged], cut: usize) -> (Model, Model) {
     (certain, possible)
 }
 
-fn holds(engine: &Engine, model: &Model) -> bool {
+pub(crate) fn holds(engine: &Engine, model: &Model) -> bool {
     let view = engine.view(&name()).expect("there");
     let last = model.0.values().map(|point| point.version).max().unwrap_or(0);
     let ids = view.matching_ids(&vectorizer_model::Filter::default()).expect("readable");
@@ -60,7 +60,7 @@ fn holds(engine: &Engine, model: &Model) -> bool {
         && versions.iter().all(|r| model.0.get(&r.id).is_some_and(|p| p.version == r.version.0))
 }
 
-fn history(seed: u8, length: usize) -> Vec<Step> {
+pub(crate) fn history(seed: u8, length: usize) -> Vec<Step> {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     steps(length..length + 1).new_tree(&mut runner).expect("a history").current()
@@ -86,6 +86,35 @@ fn recover_all(seed: u8, random: usize) -> usize {
         images += 1;
     }
     images
+}
+
+/// Kills the program at some moments of a history, starts it again, and lets power be lost at each
+/// moment of that start.
+fn recover_twice(seed: u8, stride: usize) -> usize {
+    let disk = TraceDirectory::new();
+    let (from, acknowledged) = record(&disk, &history(seed, 30));
+    let mut images = 0;
+    for cut in (from..disk.position()).skip(usize::from(seed)).step_by(stride) {
+        let (certain, possible) = expected(&acknowledged, cut);
+        let killed = disk.killed(cut);
+        drop(Engine::open_in(killed.directory(), None, governor(), options()).expect("opens"));
+        let lost = killed.images(u64::from(seed), 2).starting_at(cut);
+        for CrashImage { cut: again, mode, directory } in lost {
+            let opened = Engine::open_in(directory.directory(), None, governor(), options());
+            let at = format!("seed {seed}, killed at {cut}, lost at {again}, {mode:?}");
+            assert!(opened.is_ok(), "{at}: {:?}", opened.err());
+            let Ok(engine) = opened else { continue };
+            assert!(holds(&engine, &certain) || holds(&engine, &possible), "{at}");
+            images += 1;
+        }
+    }
+    images
+}
+
+#[test]
+fn a_start_that_loses_power_loses_nothing_either() {
+    let images: usize = (0..8).map(|seed| recover_twice(seed, 9)).sum();
+    assert!(images >= 5_000, "{images} images");
 }
 
 #[test]

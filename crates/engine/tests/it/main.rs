@@ -2,8 +2,14 @@
 
 mod support;
 
+mod admission;
 mod basics;
 mod crashes;
+mod faults;
+mod full;
+mod golden;
 mod history;
+mod lost_log;
 mod properties;
+mod stops;
 mod verify;

@@ -27,6 +27,8 @@ pub(crate) fn options() -> EngineOptions {
         graph_rows_min: 20,
         background: false,
         disk_percent_max: 100,
+        // So small that histories close log files and let them go.
+        log_file_bytes: 6 << 10,
         ..EngineOptions::default()
     }
 }

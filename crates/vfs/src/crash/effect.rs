@@ -46,6 +46,12 @@ pub enum Effect {
         /// Whether the program was told of a failure.
         failed: bool,
     },
+    /// The bytes that a failed sync should have made durable are read no more: the page cache
+    /// dropped them, and the device never had them.
+    DropCache {
+        /// The file.
+        file: FileId,
+    },
     /// A file got another name in its folder, perhaps instead of another file.
     Rename {
         /// The folder.

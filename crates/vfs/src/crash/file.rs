@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
-use super::effect::FileId;
+use super::effect::{Effect, FileId};
+use super::replay::Replay;
 use super::world::World;
 use crate::error::{Result, failed, refused};
 use crate::traits::{Access, File};
@@ -76,7 +77,16 @@ impl File for TraceFile {
         answer.map_err(|errno| refused("truncate", &self.path, errno))
     }
 
-    fn drop_cache(&self, _offset: u64, _len: u64) {}
+    /// Of the whole file, and only after a failed sync: there is no other cache to drop.
+    fn drop_cache(&self, _offset: u64, _len: u64) {
+        let mut world = self.world();
+        if world.doubtful.remove(&self.file) {
+            world.trace.push(Effect::DropCache { file: self.file });
+            let mut replay = Replay::new(&world.origin);
+            world.trace.iter().for_each(|effect| replay.advance(effect));
+            world.tree.files[self.file.0] = replay.content(self.file);
+        }
+    }
 
     fn os_file(&self) -> Option<&std::fs::File> {
         None

@@ -93,7 +93,13 @@ impl Replay {
             Effect::SetLen { file, len } => self.file(*file).set_len(to_usize(*len)),
             Effect::SyncFile { file, failed: false } => self.file(*file).sync(),
             Effect::SyncFile { file, failed: true } => self.file(*file).fail_sync(),
+            Effect::DropCache { file } => self.file(*file).forget_stuck(),
         }
+    }
+
+    /// What a program reads from a file now.
+    pub(super) fn content(&self, file: FileId) -> Arc<Vec<u8>> {
+        self.files[file.0].content()
     }
 
     fn file(&mut self, file: FileId) -> &mut FileHistory {
@@ -299,6 +305,25 @@ impl FileHistory {
                 piece.stuck = true;
             }
         }
+    }
+
+    /// What a failed sync should have made durable never reached the device.
+    fn forget_stuck(&mut self) {
+        self.pending.retain(|step| !matches!(step, Step::Write(piece) if piece.stuck));
+    }
+
+    /// With all that is pending.
+    fn content(&self) -> Arc<Vec<u8>> {
+        let mut bytes = Vec::clone(&self.base);
+        for step in &self.pending {
+            match step {
+                Step::Write(piece) => piece.apply(&mut bytes),
+                Step::Cut(len) => bytes.truncate(*len),
+                Step::Grow(_) => {}
+            }
+        }
+        bytes.resize(self.len, 0);
+        Arc::new(bytes)
     }
 
     /// Makes durable the length and all sectors that wait for the device.

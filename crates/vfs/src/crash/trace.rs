@@ -109,6 +109,22 @@ impl TraceDirectory {
         Self::holding(replay.image(mode), world.space)
     }
 
+    /// The disk after the program was killed when the first `cut` effects had happened: they are all
+    /// there, and those that were not durable are not yet.
+    ///
+    /// # Panics
+    /// If the trace is shorter than `cut`.
+    #[must_use]
+    pub fn killed(&self, cut: usize) -> Self {
+        let world = self.world();
+        let mut replay = Replay::new(&world.origin);
+        world.trace[..cut].iter().for_each(|effect| replay.advance(effect));
+        let mut killed = World::new(replay.image(Mode::CutOnly), world.space);
+        killed.origin = world.origin.clone();
+        killed.trace = world.trace[..cut].to_vec();
+        Self::root(killed)
+    }
+
     /// The disks that crashes could have left: for every cut of the present trace all effects,
     /// then only the durable ones, then `random` choices by `seed`.
     pub fn images(&self, seed: u64, random: usize) -> CrashImages {

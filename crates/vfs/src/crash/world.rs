@@ -1,6 +1,6 @@
 //! The disk in memory: names, bytes, the trace and the faults.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -42,6 +42,8 @@ pub(super) struct World {
     pub(super) trace: Vec<Effect>,
     pub(super) faults: Faults,
     pub(super) space: Space,
+    /// Files of which the page cache may hold what the device does not.
+    pub(super) doubtful: BTreeSet<FileId>,
     /// Folders, by position, that have no name any more.
     removed: Vec<bool>,
 }
@@ -50,7 +52,8 @@ impl World {
     pub(super) fn new(origin: Tree, space: Space) -> Self {
         let removed = vec![false; origin.folders.len()];
         let tree = origin.clone();
-        Self { origin, tree, trace: Vec::new(), faults: Faults::none(), space, removed }
+        let (faults, doubtful) = (Faults::none(), BTreeSet::new());
+        Self { origin, tree, trace: Vec::new(), faults, space, doubtful, removed }
     }
 
     /// An empty disk.
@@ -198,6 +201,9 @@ impl World {
     pub(super) fn sync_file(&mut self, file: FileId) -> Answer<()> {
         let answer = self.faults.check(Operation::SyncFile);
         self.trace.push(Effect::SyncFile { file, failed: answer.is_err() });
+        if answer.is_err() {
+            self.doubtful.insert(file);
+        }
         answer
     }
 }

@@ -1,0 +1,64 @@
+//! Whether the disk has room for a merge: its output lies beside its sources until it is published.
+
+use vectorizer_hnsw::Graph;
+use vectorizer_segment::ComponentKind;
+
+use crate::error::{EngineError, Result};
+use crate::shard::{LiveSegment, Shard, ShardState};
+
+/// Flushes for which a merge leaves room: what is being flushed, and what fills up meanwhile.
+const FLUSHES_KEPT: u64 = 2;
+
+/// Whether a merge of these segments may start.
+///
+/// # Errors
+/// [`EngineError::NoRoomToMerge`], or the system does not tell.
+pub(crate) fn check_merge(
+    shard: &Shard,
+    state: &ShardState,
+    sources: &[LiveSegment],
+) -> Result<()> {
+    let reserve_bytes = shard.node.config.memtable_bytes.saturating_mul(FLUSHES_KEPT);
+    let needed_bytes = output_bytes(shard, state, sources);
+    let available_bytes = shard.directory.space()?.available;
+    if fits(needed_bytes, reserve_bytes, available_bytes) {
+        return Ok(());
+    }
+    Err(EngineError::NoRoomToMerge { needed_bytes, reserve_bytes, available_bytes })
+}
+
+/// The rule: what may be written and what is kept must be there.
+fn fits(needed: u64, reserve: u64, available: u64) -> bool {
+    needed.saturating_add(reserve) <= available
+}
+
+/// Bytes that a merge may write: what its sources hold, and graphs over all their rows.
+fn output_bytes(shard: &Shard, state: &ShardState, sources: &[LiveSegment]) -> u64 {
+    let components = sources.iter().flat_map(|live| &live.segment.record().components);
+    let copied = components
+        .filter(|c| !matches!(c.kind, ComponentKind::Graph | ComponentKind::Tombstones))
+        .map(|component| component.bytes)
+        .fold(0, u64::saturating_add);
+    let rows: u32 = sources.iter().map(|live| live.segment.rows()).fold(0, u32::saturating_add);
+    if rows < shard.node.config.graph_rows_min {
+        return copied;
+    }
+    let graph = |vector: &vectorizer_model::settings::VectorSettings| {
+        Graph::bytes_needed(rows as usize, vector.hnsw.unwrap_or(state.settings.hnsw).m)
+    };
+    let graphs = state.settings.vectors.values().map(graph).fold(0, u64::saturating_add);
+    copied.saturating_add(graphs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_and_reserve_must_both_fit() {
+        assert!(fits(60, 40, 100));
+        assert!(!fits(61, 40, 100));
+        assert!(!fits(0, 101, 100));
+        assert!(!fits(u64::MAX, 1, u64::MAX - 1));
+    }
+}
