@@ -41,3 +41,4 @@ pub use config::{Durability, LogConfig};
 pub use entry::{Committed, Entry, Location, Position, Recovery, Replayed, Torn};
 pub use error::{Fault, LogError, Refused};
 pub use log::Log;
+pub use writer::BUFFER_BYTES;
