@@ -150,3 +150,70 @@ fn among(filter: &Filter, ids: Vec<PointId>) -> Filter {
     let must = std::iter::once(Condition::has_id(ids)).chain(further).collect();
     Filter { must, should: filter.should.clone(), must_not: filter.must_not.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::leaf::{PayloadSelector, Select};
+    use crate::options::EngineOptions;
+    use vectorizer_memory::{Governor, Limits};
+    use vectorizer_model::filter::{Predicate, Scalar};
+    use vectorizer_model::operation::PointBatch;
+    use vectorizer_model::settings::{HnswSettings, Quantization, StorageType};
+    use vectorizer_model::{CollectionSettings, KeyPath, Payload, Value};
+    use vectorizer_vfs::crash::TraceDirectory;
+
+    fn coloured(ids: &[u64], colour: &str) -> Operation {
+        let payload = Payload([("colour".to_owned(), Value::Str(colour.to_owned()))].into());
+        let payloads = ids.iter().map(|_| payload.clone()).collect();
+        let ids = ids.iter().map(|id| PointId::Num(*id)).collect();
+        Operation::Upsert(PointBatch { ids, vectors: Vec::new(), payloads })
+    }
+
+    #[test]
+    fn a_part_leaves_alone_what_changed_after_it_was_planned() {
+        let disk = TraceDirectory::new();
+        let governor = Governor::new(Limits::of_root(1 << 30));
+        let options = EngineOptions { background: false, ..EngineOptions::default() };
+        let engine =
+            Engine::open_in(disk.directory(), None, governor, options).expect("an empty folder");
+        let name = CollectionName::new("things").expect("a name");
+        let settings = CollectionSettings {
+            vectors: BTreeMap::new(),
+            hnsw: HnswSettings::default(),
+            quantization: Quantization::Off,
+            storage_type: StorageType::Mmap,
+            field_indexes: BTreeMap::new(),
+            on_disk_payload: false,
+            tuning: BTreeMap::new(),
+        };
+        let created = engine.create_collection(name.clone(), settings).expect("accepted");
+        created.wait().expect("kept").expect("created");
+        engine.write(&name, coloured(&[1, 2, 3], "red")).expect("room");
+        let predicate = Predicate::Match(Scalar::Keyword("red".into()));
+        let red = Condition::Field { key: KeyPath::key("colour"), predicate };
+        let filter = Filter { must: vec![red], ..Filter::default() };
+        let clear = Operation::ClearPayload { points: PointSelector::Filter(filter.clone()) };
+
+        let shard = engine.inner().shard(&name).expect("there");
+        let planned = engine.inner().plan_part(&shard, &clear, &filter, None).expect("room");
+        engine.write(&name, coloured(&[2], "blue")).expect("room");
+        engine.write(&name, coloured(&[4], "red")).expect("room");
+        let request = RequestId::default();
+        let ticket =
+            engine.inner().submit_planned(&shard, planned.operation, request, planned.memtable);
+        let applied = ticket.expect("room").wait().expect("kept").expect("applied");
+        assert_eq!(applied.points, 2, "1 and 3; 2 is blue by now, 4 was not there");
+        let select = Select { payload: PayloadSelector::Everything, ..Select::default() };
+        let ids = [1, 2, 3, 4].map(PointId::Num);
+        let records = engine.view(&name).expect("there").records(&ids, &select).expect("readable");
+        let empty: Vec<bool> = records
+            .iter()
+            .map(|record| record.payload.as_ref().is_none_or(|payload: &Arc<_>| payload.is_empty()))
+            .collect();
+        assert_eq!(empty, [true, false, true, false]);
+    }
+}
