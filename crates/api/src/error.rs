@@ -143,6 +143,7 @@ impl From<EngineError> for ApiError {
             }
             EngineError::FieldIndexNotFound { .. } => of(ErrorKind::NotFound),
             EngineError::Memory(refusal) => refusal.into(),
+            EngineError::Partly { source, .. } => Self { message, ..Self::from(*source) },
             EngineError::Overloaded(_) | EngineError::Paced { .. } => {
                 of(ErrorKind::ResourceExhausted).with_retry()
             }

@@ -1,5 +1,6 @@
 //! Writing: wait while writes are paced, submit, wait until it is durable and seen.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use vectorizer_engine::EngineError;
@@ -33,13 +34,53 @@ impl Context {
         collection: &CollectionName,
         operation: Operation,
     ) -> Result<Written> {
-        let engine = self.engine();
-        if !matches!(operation, Operation::Delete(_)) {
-            self.wait_for_pace(collection).await?;
+        if operation.selector().is_some() {
+            return self.write_parts(collection, operation).await;
         }
-        let ticket = engine.submit(collection, operation, RequestId::default())?;
+        self.wait_for_pace(collection).await?;
+        let ticket = self.engine().submit(collection, operation, RequestId::default())?;
         let applied = ticket.await.map_err(EngineError::from)??;
         Ok(Written { seq: applied.seq, points: applied.points })
+    }
+
+    /// Writes to the points of a selector, part by part. What a part takes is read from pages, so
+    /// that is found out on the search threads.
+    async fn write_parts(
+        &self,
+        collection: &CollectionName,
+        operation: Operation,
+    ) -> Result<Written> {
+        let queue = self.engine().view(collection)?.shard_number();
+        let operation = Arc::new(operation);
+        let (mut from, mut points) = (None, 0);
+        loop {
+            let part = self.write_part(collection, queue, &operation, from).await;
+            let (written, next) = part.map_err(|error| after(error, points))?;
+            points += written.points;
+            if next.is_none() {
+                return Ok(Written { points, ..written });
+            }
+            from = next;
+        }
+    }
+
+    async fn write_part(
+        &self,
+        collection: &CollectionName,
+        queue: u64,
+        operation: &Arc<Operation>,
+        from: Option<PointId>,
+    ) -> Result<(Written, Option<PointId>)> {
+        if !matches!(**operation, Operation::Delete(_)) {
+            self.wait_for_pace(collection).await?;
+        }
+        let (engine, collection) = (self.engine().clone(), collection.clone());
+        let operation = Arc::clone(operation);
+        let submit =
+            move || engine.submit_part(&collection, &operation, from, RequestId::default());
+        let part = self.engine().spawn(queue, submit)?.await.map_err(EngineError::from)??;
+        let applied = part.ticket.await.map_err(EngineError::from)??;
+        Ok((Written { seq: applied.seq, points: applied.points }, part.next))
     }
 
     async fn wait_for_pace(&self, collection: &CollectionName) -> Result<()> {
@@ -78,6 +119,16 @@ impl Context {
             None => Ok(()),
         }
     }
+}
+
+/// Says how many points were changed before the failure.
+fn after(error: ApiError, points: u64) -> ApiError {
+    if points == 0 {
+        return error;
+    }
+    let message =
+        format!("{}; {points} points were changed before, repeat it for the others", error.message);
+    ApiError { message, ..error }
 }
 
 /// Whether one operation may list so many points.

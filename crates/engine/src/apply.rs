@@ -12,12 +12,12 @@ use vectorizer_model::{CollectionSettings, Operation, Ordinal, Payload, PointId,
 use vectorizer_payload::{delete_keys, set_at};
 
 use crate::error::{EngineError, Result};
-use crate::memtable::{ColumnShape, Memtable, NewRow, Patch};
+use crate::memtable::{ColumnShape, Memtable, NewRow, PATCH_OVERHEAD_BYTES, Patch, payload_bytes};
 use crate::shard::{LiveSegment, Shard, ShardState};
 use crate::view::ReadView;
 
 /// What an operation did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Applied {
     /// Its position in the shard's history.
     pub seq: SequenceNumber,
@@ -38,6 +38,8 @@ struct Apply<'a> {
     shard: &'a Arc<Shard>,
     state: Arc<ShardState>,
     seq: SequenceNumber,
+    /// Bytes that were reserved for it.
+    reserved: u64,
 }
 
 impl Shard {
@@ -51,9 +53,10 @@ impl Shard {
         self: &Arc<Self>,
         seq: SequenceNumber,
         operation: &Operation,
+        reserved: u64,
     ) -> Result<Applied> {
         let _applier = self.lock_applier();
-        let apply = Apply { shard: self, state: self.state(), seq };
+        let apply = Apply { shard: self, state: self.state(), seq, reserved };
         let points = apply.run(operation);
         if points.is_ok() {
             self.advance(seq);
@@ -131,7 +134,7 @@ impl Apply<'_> {
 
     fn delete(&self, points: &PointSelector) -> Result<u64> {
         let mut deleted = 0;
-        for &id in self.resolve(points)?.iter() {
+        for &id in self.view().resolve(points)?.iter() {
             if let Some(location) = self.locate(id)? {
                 self.supersede(location);
                 deleted += 1;
@@ -145,57 +148,53 @@ impl Apply<'_> {
         points: &PointSelector,
         change: impl Fn(&mut Payload),
     ) -> Result<u64> {
-        let mut changed = 0;
-        for &id in self.resolve(points)?.iter() {
+        let (mut changed, mut taken) = (0, 0);
+        for &id in self.view().resolve(points)?.iter() {
             let Some(location) = self.locate(id)? else { continue };
-            match location {
+            taken += match location {
                 Location::Active(row) => self.rewrite(&self.state.active, row, location, &change),
-                Location::Frozen(row) => {
-                    if let Some(frozen) = &self.state.frozen {
-                        self.rewrite(&frozen.memtable, row, location, &change);
-                    }
-                }
+                Location::Frozen(row) => match &self.state.frozen {
+                    Some(frozen) => self.rewrite(&frozen.memtable, row, location, &change),
+                    None => 0,
+                },
                 Location::Segment(at, ordinal) => {
                     let live = &self.state.segments[at];
                     let mut payload = (*self.view().payload_of(live, ordinal)?).clone();
                     change(&mut payload);
+                    let bytes = PATCH_OVERHEAD_BYTES + payload_bytes(&payload);
                     let patch = Patch { seq: self.seq, payload: Arc::new(payload) };
                     self.state.active.patch(live.segment.id(), ordinal, patch);
+                    bytes
                 }
-            }
+            };
             changed += 1;
         }
+        // Writes that were applied since the reservation may have made payloads larger.
+        self.state.active.charge_growth(taken.saturating_sub(self.reserved));
         Ok(changed)
     }
 
-    /// Appends a memtable's row again with another payload.
+    /// Appends a memtable's row again with another payload; the bytes that it takes.
     fn rewrite(
         &self,
         memtable: &Memtable,
         row: u32,
         location: Location,
         change: &impl Fn(&mut Payload),
-    ) {
+    ) -> u64 {
         let copied = memtable.with_row(row, |row| {
             let vectors: Vec<Option<Vec<f32>>> = (0..memtable.columns().len())
                 .map(|column| row.vector(column).map(<[f32]>::to_vec))
                 .collect();
             (row.id, vectors, row.payload().clone())
         });
-        if let Some((id, vectors, mut payload)) = copied {
-            change(&mut payload);
-            self.supersede(location);
-            let vectors: Vec<Option<&[f32]>> = vectors.iter().map(Option::as_deref).collect();
-            self.state.active.append(NewRow { id, seq: self.seq, vectors: &vectors, payload });
-        }
-    }
-
-    /// The ids that a selector names, as the state was before this operation.
-    fn resolve<'b>(&self, points: &'b PointSelector) -> Result<Cow<'b, [PointId]>> {
-        match points {
-            PointSelector::Ids(ids) => Ok(Cow::Borrowed(ids)),
-            PointSelector::Filter(filter) => Ok(Cow::Owned(self.view().matching_ids(filter)?)),
-        }
+        let Some((id, vectors, mut payload)) = copied else { return 0 };
+        change(&mut payload);
+        let bytes = Memtable::row_bytes(&self.state.settings) + payload_bytes(&payload);
+        self.supersede(location);
+        let vectors: Vec<Option<&[f32]>> = vectors.iter().map(Option::as_deref).collect();
+        self.state.active.append(NewRow { id, seq: self.seq, vectors: &vectors, payload });
+        bytes
     }
 
     fn view(&self) -> ReadView {

@@ -114,6 +114,7 @@ impl Inner {
         let mut watches = Watches::default();
         while !self.node.is_closing() {
             self.flush.wait(TICK);
+            self.node.refill_emergency();
             let shards = self.shards();
             watches.retain(&shards);
             let mut all_idle = true;
@@ -202,8 +203,9 @@ impl Inner {
                 done.complete(Err(stopped));
                 continue;
             }
+            let reserved = memtable.bytes();
             shard.state().active.absorb(memtable);
-            let outcome = shard.apply(entry.seq, &operation);
+            let outcome = shard.apply(entry.seq, &operation, reserved);
             if let Err(error) = &outcome
                 && !error.is_callers()
             {

@@ -1,84 +1,111 @@
 //! What an operation will hold in memory, reserved before it is accepted.
 
-use vectorizer_model::encode::encoded_payload_bytes;
 use vectorizer_model::operation::PointSelector;
-use vectorizer_model::{Operation, Payload};
+use vectorizer_model::{Operation, PointId};
 
+use crate::deaths::DEATH_BYTES;
 use crate::error::{EngineError, Result};
-use crate::memtable::Memtable;
+use crate::memtable::{Memtable, PATCH_OVERHEAD_BYTES, payload_bytes};
 use crate::shard::Shard;
+use crate::view::{Place, ReadView};
 
-/// Heap bytes of a payload for each encoded byte: strings and tree nodes have headers.
-const PAYLOAD_EXPANSION: u64 = 4;
-/// Bytes of a patch besides its payload.
-const PATCH_OVERHEAD_BYTES: u64 = 160;
+/// Bytes of an object that a path leads through.
+const OBJECT_BYTES: u64 = 1024;
 
 /// Checks an operation against a shard's settings and says what its memtable will take.
 ///
 /// # Errors
-/// [`EngineError::InvalidOperation`] names what does not fit.
-pub(crate) fn memtable_bytes(shard: &Shard, operation: &Operation) -> Result<u64> {
-    let state = shard.state();
+/// [`EngineError::InvalidOperation`] names what does not fit; or a page cannot be read.
+pub(crate) fn memtable_bytes(shard: &Shard, view: &ReadView, operation: &Operation) -> Result<u64> {
+    let state = view.state();
     let invalid = |error: &dyn std::fmt::Display| EngineError::InvalidOperation(error.to_string());
-    let row = Memtable::row_bytes(&state.settings);
-    match operation {
+    let bytes = match operation {
         Operation::Upsert(batch) => {
             batch.validate(&state.settings).map_err(|error| invalid(&error))?;
             let payloads: u64 = batch.payloads.iter().map(payload_bytes).sum();
-            Ok(batch.len() as u64 * row + payloads)
+            batch.len() as u64 * (Memtable::row_bytes(&state.settings) + DEATH_BYTES) + payloads
         }
-        Operation::SetPayload { points, payload, .. }
-        | Operation::OverwritePayload { points, payload } => {
-            check_selector(points)?;
-            let each = row + PATCH_OVERHEAD_BYTES + payload_bytes(payload);
-            Ok(selected(shard, points) * each)
+        Operation::SetPayload { points, .. }
+        | Operation::OverwritePayload { points, .. }
+        | Operation::DeletePayload { points, .. }
+        | Operation::ClearPayload { points }
+        | Operation::Delete(points @ PointSelector::Filter(_)) => {
+            let price = Price::new(view, operation);
+            view.resolve(points)?.iter().map(|&id| price.of(id)).sum::<Result<u64>>()?
         }
-        Operation::DeletePayload { points, .. } | Operation::ClearPayload { points } => {
-            check_selector(points)?;
-            Ok(selected(shard, points) * (row + PATCH_OVERHEAD_BYTES))
-        }
-        Operation::Delete(points) => {
-            check_selector(points)?;
-            Ok(0)
-        }
+        Operation::Delete(PointSelector::Ids(ids)) => ids.len() as u64 * DEATH_BYTES,
         Operation::UpdateSettings(settings) => {
             settings.validate().map_err(|error| invalid(&error))?;
-            Ok(0)
+            0
         }
         Operation::DropFieldIndex { key } if !state.settings.field_indexes.contains_key(key) => {
-            Err(EngineError::FieldIndexNotFound { key: key.clone() })
+            return Err(EngineError::FieldIndexNotFound { key: key.clone() });
         }
-        Operation::DropFieldIndex { .. } | Operation::CreateFieldIndex { .. } => Ok(0),
+        Operation::DropFieldIndex { .. } | Operation::CreateFieldIndex { .. } => 0,
         Operation::CreateCollection { .. } | Operation::DropCollection { .. } => {
-            Err(invalid(&"collections are created and dropped through the catalogue"))
+            return Err(invalid(&"collections are created and dropped through the catalogue"));
         }
+    };
+    // The first row allocates a whole chunk.
+    let empty = bytes > 0 && shard.state().active.charged_bytes() == 0;
+    Ok(bytes + if empty { Memtable::chunk_bytes(&state.settings) } else { 0 })
+}
+
+/// What an operation takes for each point that it concerns.
+pub(crate) struct Price<'a> {
+    view: &'a ReadView,
+    row: u64,
+    /// Bytes of the payload that it brings.
+    brought: u64,
+    /// Whether the payload from before stays, at least in part.
+    keeps: bool,
+    deletes: bool,
+}
+
+impl<'a> Price<'a> {
+    pub(crate) fn new(view: &'a ReadView, operation: &Operation) -> Self {
+        let (mut brought, mut keeps) = (0, matches!(operation, Operation::DeletePayload { .. }));
+        if let Operation::SetPayload { payload, at, .. } = operation {
+            let nested = at.as_ref().map_or(0, |at| at.steps().len() as u64);
+            (brought, keeps) = (payload_bytes(payload) + nested * OBJECT_BYTES, true);
+        } else if let Operation::OverwritePayload { payload, .. } = operation {
+            brought = payload_bytes(payload);
+        }
+        let deletes = matches!(operation, Operation::Delete(_));
+        Self { view, row: Memtable::row_bytes(view.settings()), brought, keeps, deletes }
+    }
+
+    /// Bytes for one point: a death, a payload patch, or a memtable's row written again with its
+    /// vectors. A point that is not there takes nothing.
+    pub(crate) fn of(&self, id: PointId) -> Result<u64> {
+        let Some(place) = self.view.locate(id)? else { return Ok(0) };
+        if self.deletes {
+            return Ok(DEATH_BYTES);
+        }
+        Ok(match place {
+            Place::Memtable(memtable, row) => {
+                let kept = || memtable.with_row(row, |row| payload_bytes(row.payload()));
+                let kept = if self.keeps { kept().unwrap_or(0) } else { 0 };
+                self.row + self.brought + kept
+            }
+            Place::Segment(live, ordinal) => {
+                let kept = self.keeps.then(|| self.view.payload_of(live, ordinal)).transpose()?;
+                let kept = kept.map_or(0, |payload| payload_bytes(&payload));
+                PATCH_OVERHEAD_BYTES + self.brought + kept
+            }
+        })
     }
 }
 
-fn payload_bytes(payload: &Payload) -> u64 {
-    if payload.is_empty() { 0 } else { encoded_payload_bytes(payload) * PAYLOAD_EXPANSION }
-}
-
-fn check_selector(points: &PointSelector) -> Result<()> {
+/// Whether the filter of a selector can be evaluated.
+///
+/// # Errors
+/// [`EngineError::InvalidOperation`] says why not.
+pub(crate) fn check_selector(points: &PointSelector) -> Result<()> {
     match points {
         PointSelector::Ids(_) => Ok(()),
         PointSelector::Filter(filter) => {
             filter.validate().map_err(|error| EngineError::InvalidOperation(error.to_string()))
-        }
-    }
-}
-
-/// Points that a selector may name: what it lists, or at most what the shard holds.
-fn selected(shard: &Shard, points: &PointSelector) -> u64 {
-    match points {
-        PointSelector::Ids(ids) => ids.len() as u64,
-        PointSelector::Filter(_) => {
-            let state = shard.state();
-            let rows = |live: &crate::shard::LiveSegment| u64::from(live.segment.rows());
-            let segments: u64 = state.segments.iter().map(rows).sum();
-            let frozen = state.frozen.as_ref().map_or(0, |f| u64::from(f.memtable.rows()));
-            // A filter rarely matches everything; what it matches beyond this is flushed first.
-            (segments + frozen + u64::from(state.active.rows())).min(65_536)
         }
     }
 }

@@ -8,7 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+use vectorizer_memory::Reservation;
 use vectorizer_model::{Ordinal, SequenceNumber};
+
+/// Bytes of a death that no manifest covers yet, in a map at its worst load. They are charged to
+/// the memtable that is active when the row dies: the flush of that memtable covers the death.
+pub(crate) const DEATH_BYTES: u64 = 48;
 
 #[derive(Debug)]
 pub(crate) struct Deaths {
@@ -16,27 +21,36 @@ pub(crate) struct Deaths {
     count: AtomicU32,
     /// Deaths that no manifest covers yet.
     recent: RwLock<BTreeMap<Ordinal, SequenceNumber>>,
+    /// For the bits.
+    _charge: Reservation,
 }
 
 impl Deaths {
-    /// Nothing dead.
-    pub(crate) fn new(rows: u32) -> Self {
+    /// Bytes of the bits of so many rows.
+    pub(crate) fn bytes_needed(rows: u32) -> u64 {
+        u64::from(rows).div_ceil(64) * 8
+    }
+
+    /// Nothing dead. `charge` holds [`Deaths::bytes_needed`].
+    pub(crate) fn new(rows: u32, charge: Reservation) -> Self {
         Self {
             bits: (0..(rows as usize).div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             count: AtomicU32::new(0),
             recent: RwLock::default(),
+            _charge: charge,
         }
     }
 
     /// Those dead at or before `covered`, which a manifest holds from now on, as a new set that
-    /// also carries the later deaths.
-    pub(crate) fn covered_by(&self, covered: SequenceNumber) -> Self {
+    /// also carries the later deaths. `charge` holds [`Deaths::bytes_needed`].
+    pub(crate) fn covered_by(&self, covered: SequenceNumber, charge: Reservation) -> Self {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
         let later = recent.iter().filter(|(_, seq)| **seq > covered).map(|(&o, &s)| (o, s));
         Self {
             bits: self.bits.iter().map(|w| AtomicU64::new(w.load(Ordering::Acquire))).collect(),
             count: AtomicU32::new(self.count.load(Ordering::Acquire)),
             recent: RwLock::new(later.collect()),
+            _charge: charge,
         }
     }
 
@@ -94,6 +108,13 @@ impl Deaths {
         marked.map(Ordinal::from_index).filter(|&row| self.is_dead(row, seq)).collect()
     }
 
+    /// How many rows are dead at `seq`.
+    pub(crate) fn count_at(&self, seq: SequenceNumber) -> u32 {
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        let later = recent.values().filter(|died| **died > seq).count();
+        self.count().saturating_sub(u32::try_from(later).unwrap_or(u32::MAX))
+    }
+
     /// When a marked row died, if no manifest covers its death.
     pub(crate) fn recent_death(&self, ordinal: Ordinal) -> Option<SequenceNumber> {
         self.recent.read().unwrap_or_else(PoisonError::into_inner).get(&ordinal).copied()
@@ -103,24 +124,32 @@ impl Deaths {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vectorizer_memory::{Class, Governor, Limits, Tenant};
+
+    fn charge() -> Reservation {
+        let governor = Governor::new(Limits::of_root(1 << 20));
+        governor.reserve(Class::Metadata, &Tenant::system(), 64).expect("room")
+    }
 
     #[test]
     fn a_reader_before_the_death_sees_the_row() {
-        let deaths = Deaths::new(100);
+        let deaths = Deaths::new(100, charge());
         assert!(deaths.kill(Ordinal(70), SequenceNumber(5)));
         assert!(!deaths.kill(Ordinal(70), SequenceNumber(6)));
         assert!(!deaths.is_dead(Ordinal(70), SequenceNumber(4)));
         assert!(deaths.is_dead(Ordinal(70), SequenceNumber(5)));
         assert_eq!(deaths.dead_at(SequenceNumber(4)), []);
+        assert_eq!(deaths.count_at(SequenceNumber(4)), 0);
+        assert_eq!(deaths.count_at(SequenceNumber(5)), 1);
         assert_eq!(deaths.dead_at(SequenceNumber(5)), [Ordinal(70)]);
     }
 
     #[test]
     fn covering_forgets_only_what_is_covered() {
-        let deaths = Deaths::new(10);
+        let deaths = Deaths::new(10, charge());
         deaths.kill(Ordinal(1), SequenceNumber(5));
         deaths.kill(Ordinal(2), SequenceNumber(9));
-        let covered = deaths.covered_by(SequenceNumber(5));
+        let covered = deaths.covered_by(SequenceNumber(5), charge());
         assert!(covered.is_dead(Ordinal(1), SequenceNumber(5)));
         assert!(!covered.is_dead(Ordinal(2), SequenceNumber(8)));
         assert_eq!(covered.recent_death(Ordinal(1)), None);

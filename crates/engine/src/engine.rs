@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use vectorizer_log::Entry;
 use vectorizer_memory::{Class, Governor, Tenant};
 use vectorizer_model::encode::encode_operation;
+use vectorizer_model::operation::PointSelector;
 use vectorizer_model::{
     CollectionName, CollectionSettings, Epoch, Operation, RequestId, SequenceNumber, ShardId,
 };
@@ -58,6 +59,10 @@ pub(crate) struct Inner {
 
 /// A memtable grows to this many times its size while the one before is being flushed.
 const MEMTABLE_GROWTH: u64 = 8;
+
+/// Copies of an operation from its submission to its end: encoded for the log, decoded, and once
+/// more, as it is stored, while it is applied.
+pub(crate) const TRANSIT_COPIES: u64 = 3;
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -123,7 +128,9 @@ impl Engine {
     }
 
     /// Hands over a write. Its ticket is done when the write is durable and every later view sees
-    /// it.
+    /// it. An operation that names more points by filter than one entry takes is refused here;
+    /// [`Engine::write`] and [`Engine::submit_part`] hand it over in parts. One that changes
+    /// payloads reads pages.
     ///
     /// # Errors
     /// [`EngineError::CollectionNotFound`]; [`EngineError::InvalidOperation`] names what does not
@@ -139,6 +146,10 @@ impl Engine {
         self.0.inner.submit_to_shard(&shard, operation, request)
     }
 
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0.inner
+    }
+
     /// Whether writes to a collection are welcome now.
     ///
     /// # Errors
@@ -146,22 +157,6 @@ impl Engine {
     pub fn check_pace(&self, collection: &CollectionName) -> Result<()> {
         let shard = self.0.inner.shard(collection)?;
         self.0.inner.check_pace(&shard)
-    }
-
-    /// Writes and waits until it is durable, after a pause if writes are paced.
-    ///
-    /// # Errors
-    /// As [`Engine::submit`]; [`EngineError::Paced`] only after half a minute of trying.
-    pub fn write(&self, collection: &CollectionName, operation: Operation) -> Result<Applied> {
-        const PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
-        let shard = self.0.inner.shard(collection)?;
-        for _ in 0..6_000 {
-            match self.0.inner.check_pace(&shard) {
-                Err(EngineError::Paced { .. }) => std::thread::sleep(PAUSE),
-                _ => break,
-            }
-        }
-        self.submit(collection, operation, RequestId::default())?.wait()?
     }
 
     /// Everything acknowledged so far, unmoved by later writes.
@@ -338,14 +333,38 @@ impl Inner {
         operation: Operation,
         request: RequestId,
     ) -> Result<Ticket<Result<Applied>>> {
+        self.check_welcome(shard, &operation)?;
+        let Some(PointSelector::Filter(filter)) = operation.selector() else {
+            let memtable = crate::cost::memtable_bytes(shard, &shard.view(), &operation)?;
+            return self.submit_planned(shard, operation, request, memtable);
+        };
+        let planned = self.plan_part(shard, &operation, filter, None)?;
+        if planned.next.is_some() {
+            let what = "the filter names more points than one entry takes; write it in parts";
+            return Err(EngineError::InvalidOperation(what.to_owned()));
+        }
+        self.submit_planned(shard, planned.operation, request, planned.memtable)
+    }
+
+    /// Whether an operation would be taken now, as far as that does not depend on its size.
+    pub(crate) fn check_welcome(&self, shard: &Shard, operation: &Operation) -> Result<()> {
         shard.check_writable()?;
-        crate::admit::check(&operation, &shard.state().settings)?;
-        let frees = matches!(operation, Operation::Delete(_));
-        if !frees {
+        crate::admit::check(operation, &shard.state().settings)?;
+        if !matches!(operation, Operation::Delete(_)) {
             self.check_pace(shard)?;
             self.check_disk()?;
         }
-        let memtable = crate::cost::memtable_bytes(shard, &operation)?;
+        Ok(())
+    }
+
+    /// Hands over an operation that will take `memtable` bytes.
+    pub(crate) fn submit_planned(
+        &self,
+        shard: &Shard,
+        operation: Operation,
+        request: RequestId,
+        memtable: u64,
+    ) -> Result<Ticket<Result<Applied>>> {
         self.append(shard.id, shard.lock_assigned(), (operation, request), memtable)
     }
 
@@ -359,8 +378,9 @@ impl Inner {
     ) -> Result<Ticket<Result<Applied>>> {
         let mut payload = Vec::new();
         encode_operation(&operation, &mut payload);
-        let transit = payload.len() as u64 * 2;
-        let reserve = |class, bytes| self.node.governor.reserve(class, &self.tenant, bytes);
+        let transit = payload.len() as u64 * TRANSIT_COPIES;
+        let frees = matches!(operation, Operation::Delete(_) | Operation::DropCollection { .. });
+        let reserve = |class, bytes| self.node.reserve(class, &self.tenant, bytes, frees);
         let log = self.node.log().filter(|_| !self.node.is_closing());
         let log = log.ok_or_else(|| EngineError::Closed { reason: "closing".to_owned() })?;
         let (done, ticket) = ticket();

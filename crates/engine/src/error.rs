@@ -175,6 +175,14 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
+    /// An operation by filter failed on the way; what was done before stays.
+    #[error("{source}; {points} points were changed before, repeat the operation for the others")]
+    Partly {
+        /// Points that were changed.
+        points: u64,
+        /// Why not the others.
+        source: Box<EngineError>,
+    },
     /// The work was dropped before it was done.
     #[error(transparent)]
     Abandoned(#[from] Abandoned),
@@ -184,6 +192,12 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// The same after so many points were changed.
+    #[must_use]
+    pub(crate) fn after(self, points: u64) -> Self {
+        if points == 0 { self } else { Self::Partly { points, source: Box::new(self) } }
+    }
+
     /// Whether the caller's request is at fault, and nothing else: every replica refuses it alike.
     pub fn is_callers(&self) -> bool {
         matches!(

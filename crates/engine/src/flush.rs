@@ -23,8 +23,10 @@ use crate::memtable::Memtable;
 use crate::node::report;
 use crate::shard::{Frozen, LiveSegment, Shard, ShardState};
 
-/// Rows on which a quantizer is trained.
+/// Most rows on which a quantizer is trained.
 const SAMPLE_ROWS: usize = 16_384;
+/// Most bytes of them, and of the copy that training makes.
+const SAMPLE_BYTES: u64 = 16 << 20;
 /// Share of components that codes represent without clamping.
 const QUANTILE: f32 = 0.995;
 
@@ -66,17 +68,22 @@ impl Shard {
     /// Writes the frozen memtable's live rows as a flat segment; none if there are none.
     fn write_rows(&self, frozen: &Frozen) -> Result<Option<WrittenRows>> {
         let settings = &*frozen.settings;
+        let mut budget = build_budget(self)?;
+        let places = size_of::<(PointId, u32)>() + size_of::<u32>();
+        budget.try_grow(u64::from(frozen.memtable.rows()) * places as u64)?;
         let rows = live_rows(&frozen.memtable, frozen.last);
         if rows.is_empty() {
             return Ok(None);
         }
-        let mut budget = build_budget(self)?;
         let columns = frozen.memtable.columns();
         let trained = columns
             .iter()
             .enumerate()
             .map(|(at, shape)| {
-                let sample = || sample_memtable(&frozen.memtable, &rows, at);
+                let size = self.sample_size(&shape.settings, rows.len());
+                let sample = || Ok(sample_memtable(&frozen.memtable, &rows, at, size.step));
+                let mut held = build_budget(self)?;
+                held.try_grow(size.bytes)?;
                 flat_column(&shape.name, &shape.settings, settings, sample)
             })
             .collect::<Result<_>>()?;
@@ -158,11 +165,13 @@ impl Shard {
             } else {
                 Arc::new(live.segment.with_components(&store, &added)?)
             };
-            let deaths = Arc::new(live.deaths.covered_by(frozen.last));
+            let bits = Deaths::bytes_needed(live.segment.rows());
+            let charge = self.reserve(Class::Metadata, bits)?;
+            let deaths = Arc::new(live.deaths.covered_by(frozen.last, charge));
             segments.push(LiveSegment { segment, deaths });
         }
         if let Some(WrittenRows { segment, places }) = written {
-            let deaths = Deaths::new(segment.rows());
+            let deaths = self.new_deaths(segment.rows())?;
             for (ordinal, &row) in places.iter().enumerate() {
                 let died = frozen.memtable.with_row(row, |row| row.dead_at());
                 if let Some(seq) = died.filter(|seq| *seq < SequenceNumber::MAX) {
@@ -254,7 +263,7 @@ struct WrittenRows {
 
 /// The memtable's rows that are visible at `seq`, by id.
 fn live_rows(memtable: &Memtable, seq: SequenceNumber) -> Vec<(PointId, u32)> {
-    let mut rows = Vec::new();
+    let mut rows = Vec::with_capacity(memtable.rows() as usize);
     for (base, chunk) in memtable.chunks() {
         let chunk = chunk.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let visible = (base..).zip(chunk.rows()).filter(|(_, row)| row.is_visible(seq));
@@ -283,14 +292,14 @@ pub(crate) fn flat_column(
     name: &VectorName,
     vector: &VectorSettings,
     collection: &CollectionSettings,
-    sample: impl FnOnce() -> Vec<f32>,
+    sample: impl FnOnce() -> Result<Vec<f32>>,
 ) -> Result<FlatColumn> {
     let quantization = vector.quantization.unwrap_or(collection.quantization);
     let quantizer = match quantization {
         Quantization::Off => None,
         Quantization::Int8 => {
             let dim = vector.dim as usize;
-            let mut sample = sample();
+            let mut sample = sample()?;
             if vector.divides_by_length() {
                 sample.chunks_exact_mut(dim).for_each(|row| {
                     normalise(row);
@@ -306,10 +315,15 @@ pub(crate) fn flat_column(
     Ok(FlatColumn { name: name.clone(), settings: vector.clone(), quantizer })
 }
 
-/// Vectors of every `n`th row, at most [`SAMPLE_ROWS`]; shape `[n, dim]`.
-fn sample_memtable(memtable: &Memtable, rows: &[(PointId, u32)], column: usize) -> Vec<f32> {
-    let step = rows.len().div_ceil(SAMPLE_ROWS).max(1);
-    let mut sample = Vec::new();
+/// Vectors of every `step`th row; shape `[n, dim]`.
+fn sample_memtable(
+    memtable: &Memtable,
+    rows: &[(PointId, u32)],
+    column: usize,
+    step: usize,
+) -> Vec<f32> {
+    let dim = memtable.columns()[column].settings.dim as usize;
+    let mut sample = Vec::with_capacity(rows.len().div_ceil(step) * dim);
     for &(_, row) in rows.iter().step_by(step) {
         let _: Option<()> = memtable.with_row(row, |row| {
             sample.extend_from_slice(row.vector(column).unwrap_or_default());
@@ -318,12 +332,26 @@ fn sample_memtable(memtable: &Memtable, rows: &[(PointId, u32)], column: usize) 
     sample
 }
 
-/// Rows on which a quantizer of so many rows is trained: every so many.
-pub(crate) fn sample_step(rows: usize) -> usize {
-    rows.div_ceil(SAMPLE_ROWS).max(1)
+/// How a column is sampled to train its quantizer.
+pub(crate) struct SampleSize {
+    /// Every so many rows.
+    pub(crate) step: usize,
+    /// Bytes that the sample and its copy take at most.
+    pub(crate) bytes: u64,
+}
+
+impl Shard {
+    /// The sample of a column of so many rows: bounded in bytes, and by what a memtable may hold.
+    pub(crate) fn sample_size(&self, vector: &VectorSettings, rows: usize) -> SampleSize {
+        let row = u64::from(vector.dim) * 4 * 2;
+        let bytes_max = SAMPLE_BYTES.min(self.node.config.memtable_bytes);
+        let wanted = usize::try_from(bytes_max / row).unwrap_or(SAMPLE_ROWS).clamp(1, SAMPLE_ROWS);
+        let step = rows.div_ceil(wanted).max(1);
+        SampleSize { step, bytes: rows.div_ceil(step) as u64 * row }
+    }
 }
 
 /// A reservation for background work, empty.
 pub(crate) fn build_budget(shard: &Shard) -> Result<Reservation> {
-    Ok(shard.node.governor.reserve(Class::Builds, &shard.tenant, 0)?)
+    shard.reserve(Class::Builds, 0)
 }

@@ -7,7 +7,8 @@
 //!
 //! # Layout
 //! - [`engine`]: the door; `node`: what shards share; [`options`]; [`error`]
-//! - `shard`: one shard's state; `memtable`, `deaths`: what changes in it; `apply`: how
+//! - `shard`: one shard's state; `memtable`, `deaths`: what changes in it; `apply`: how;
+//!   `cost`: what an operation takes; `parts`: operations by filter
 //! - [`view`]: what one request sees; `selection`, `nearest`: searching it; [`leaf`]: the questions
 //! - `manifest`, `catalogue`, `recovery`: what is on disk, and opening it
 //! - [`verify`](mod@verify): checking a folder that no engine has open
@@ -35,6 +36,7 @@ mod merge;
 mod nearest;
 mod node;
 pub mod options;
+mod parts;
 mod policy;
 mod reach;
 mod recovery;
@@ -53,6 +55,7 @@ pub use leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
 };
 pub use options::EngineOptions;
+pub use parts::Part;
 pub use ticket::Ticket;
 pub use vectorizer_hnsw::Scratch;
 pub use vectorizer_log::Durability;

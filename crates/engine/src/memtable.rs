@@ -14,15 +14,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use vectorizer_memory::Reservation;
 use vectorizer_model::settings::VectorSettings;
+use vectorizer_model::value::heap_bytes;
 use vectorizer_model::{
     CollectionSettings, Ordinal, Payload, PointId, SegmentId, SequenceNumber, VectorName,
 };
 
 pub(crate) use chunk::{Chunk, NewRow, RowView};
 
-/// Rows of one chunk: large enough to scan fast, small enough that a reader of the chunk being
-/// filled delays its writer by microseconds.
-const CHUNK_ROWS: u32 = 1024;
+/// Most rows of one chunk: enough to scan fast, few enough that a reader of the chunk being filled
+/// delays its writer by microseconds.
+const CHUNK_ROWS_MAX: u32 = 1024;
+/// A chunk is allocated whole, so wide rows come in chunks of fewer.
+const CHUNK_BYTES: u64 = 512 << 10;
+/// Bytes of a patch besides its payload: its entries in two maps at their worst load, its history
+/// and the count of its readers.
+pub(crate) const PATCH_OVERHEAD_BYTES: u64 = 288;
 /// No earlier row of this id.
 const NONE: u32 = u32::MAX;
 
@@ -46,6 +52,7 @@ pub(crate) type SegmentPatches = HashMap<Ordinal, Vec<Patch>>;
 /// The rows and payload patches since the last flush.
 #[derive(Debug)]
 pub(crate) struct Memtable {
+    chunk_rows: u32,
     columns: Arc<[ColumnShape]>,
     chunks: RwLock<Vec<Arc<RwLock<Chunk>>>>,
     newest: RwLock<HashMap<PointId, u32>>,
@@ -70,6 +77,7 @@ impl Memtable {
             .map(|(name, settings)| ColumnShape { name: name.clone(), settings: settings.clone() })
             .collect();
         Self {
+            chunk_rows: chunk_rows(settings),
             columns,
             chunks: RwLock::default(),
             newest: RwLock::default(),
@@ -82,6 +90,19 @@ impl Memtable {
     pub(crate) fn row_bytes(settings: &CollectionSettings) -> u64 {
         let vectors: u64 = settings.vectors.values().map(|v| u64::from(v.dim) * 4 + 1).sum();
         vectors + chunk::ROW_OVERHEAD_BYTES
+    }
+
+    /// Bytes of one chunk, allocated with its first row.
+    pub(crate) fn chunk_bytes(settings: &CollectionSettings) -> u64 {
+        Self::row_bytes(settings) * u64::from(chunk_rows(settings))
+    }
+
+    /// Charges bytes that were taken already, unless the budget has no more: then only the
+    /// measurement of the process knows of them until the next flush.
+    pub(crate) fn charge_growth(&self, bytes: u64) {
+        if let Some(held) = self.charges().last_mut() {
+            held.try_grow(bytes).ok();
+        }
     }
 
     fn charges(&self) -> MutexGuard<'_, Vec<Reservation>> {
@@ -112,7 +133,7 @@ impl Memtable {
         let chunks = read(&self.chunks);
         chunks.last().map_or(0, |last| {
             let full = u32::try_from(chunks.len() - 1).unwrap_or(u32::MAX);
-            full.saturating_mul(CHUNK_ROWS).saturating_add(read(last).len())
+            full.saturating_mul(self.chunk_rows).saturating_add(read(last).len())
         })
     }
 
@@ -130,12 +151,12 @@ impl Memtable {
 
     fn chunk_to_fill(&self) -> (Arc<RwLock<Chunk>>, u32) {
         let mut chunks = write(&self.chunks);
-        let full = chunks.last().is_none_or(|last| read(last).len() >= CHUNK_ROWS);
+        let full = chunks.last().is_none_or(|last| read(last).len() >= self.chunk_rows);
         if full {
-            chunks.push(Arc::new(RwLock::new(Chunk::new(&self.columns, CHUNK_ROWS as usize))));
+            chunks.push(Arc::new(RwLock::new(Chunk::new(&self.columns, self.chunk_rows as usize))));
         }
         let at = chunks.len() - 1;
-        let base = u32::try_from(at).unwrap_or(u32::MAX / CHUNK_ROWS) * CHUNK_ROWS;
+        let base = u32::try_from(at).unwrap_or(u32::MAX / self.chunk_rows) * self.chunk_rows;
         (Arc::clone(&chunks[at]), base)
     }
 
@@ -145,9 +166,9 @@ impl Memtable {
         number: u32,
         with: impl FnOnce(RowView<'_>) -> T,
     ) -> Option<T> {
-        let chunk = Arc::clone(read(&self.chunks).get((number / CHUNK_ROWS) as usize)?);
+        let chunk = Arc::clone(read(&self.chunks).get((number / self.chunk_rows) as usize)?);
         let chunk = read(&chunk);
-        chunk.row(number % CHUNK_ROWS).map(with)
+        chunk.row(number % self.chunk_rows).map(with)
     }
 
     /// Marks a row as superseded at `seq`; the first mark stands.
@@ -172,7 +193,7 @@ impl Memtable {
 
     /// The chunks as they stand now, oldest rows first, each with the number of its first row.
     pub(crate) fn chunks(&self) -> Vec<(u32, Arc<RwLock<Chunk>>)> {
-        (0..).step_by(CHUNK_ROWS as usize).zip(read(&self.chunks).iter().cloned()).collect()
+        (0..).step_by(self.chunk_rows as usize).zip(read(&self.chunks).iter().cloned()).collect()
     }
 
     /// Gives a segment's row another payload from `seq` on.
@@ -229,4 +250,16 @@ impl Memtable {
         segments.sort_unstable();
         segments
     }
+}
+
+/// Rows of one chunk of a memtable of these settings.
+fn chunk_rows(settings: &CollectionSettings) -> u32 {
+    let rows = CHUNK_BYTES / Memtable::row_bytes(settings);
+    u32::try_from(rows).unwrap_or(CHUNK_ROWS_MAX).clamp(1, CHUNK_ROWS_MAX)
+}
+
+/// Heap bytes of a payload, its nodes and texts rounded up by the allocator.
+pub(crate) fn payload_bytes(payload: &Payload) -> u64 {
+    let bytes = heap_bytes(payload);
+    bytes + bytes / 4
 }

@@ -17,7 +17,7 @@ use vectorizer_segment::{
 
 use crate::deaths::Deaths;
 use crate::error::Result;
-use crate::flush::{build_budget, flat_column, sample_step};
+use crate::flush::{build_budget, flat_column};
 use crate::shard::{LiveSegment, Shard, ShardState};
 
 /// A merged row's number for a row that was left behind.
@@ -89,11 +89,15 @@ impl Shard {
     ) -> Result<(SegmentRecord, RowMap)> {
         let covered = state.manifest.applied;
         let names: Vec<_> = state.settings.vectors.iter().collect();
+        let total = sources.iter().map(|live| live.segment.rows() as usize).sum();
         let columns = names
             .iter()
             .map(|(name, vector)| {
-                let sample = sample_segments(sources, name, covered)?;
-                flat_column(name, vector, &state.settings, || sample)
+                let size = self.sample_size(vector, total);
+                let mut held = build_budget(self)?;
+                held.try_grow(size.bytes)?;
+                let sample = || sample_segments(sources, name, covered, size.step);
+                flat_column(name, vector, &state.settings, sample)
             })
             .collect::<Result<Vec<_>>>()?;
         let rows = sources.iter().map(|live| live.segment.rows()).sum();
@@ -133,7 +137,7 @@ impl Shard {
         let state = self.state();
         let covered = state.manifest.applied;
         let ids: Vec<SegmentId> = sources.iter().map(|live| live.segment.id()).collect();
-        let deaths = Deaths::new(merged.rows());
+        let deaths = self.new_deaths(merged.rows())?;
         let mut patches = BTreeMap::new();
         for (source, now) in sources.iter().filter_map(|s| Some((s, current(&state, s)?))) {
             carry_deaths(now, map, &deaths);
@@ -285,9 +289,8 @@ fn sample_segments(
     sources: &[LiveSegment],
     name: &VectorName,
     covered: SequenceNumber,
+    step: usize,
 ) -> Result<Vec<f32>> {
-    let rows: usize = sources.iter().map(|live| live.segment.rows() as usize).sum();
-    let step = sample_step(rows);
     let mut sample = Vec::new();
     for live in sources {
         for row in (0..live.segment.rows()).step_by(step).map(Ordinal) {

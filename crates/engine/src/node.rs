@@ -2,10 +2,10 @@
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use vectorizer_log::{Durability, Log};
-use vectorizer_memory::{Governor, Reservation, Tenant};
+use vectorizer_memory::{Class, Governor, Reservation, Tenant};
 use vectorizer_model::settings::StorageType;
 use vectorizer_model::{Operation, SequenceNumber, ShardId};
 use vectorizer_pages::{Pool, Residency};
@@ -36,12 +36,68 @@ pub(crate) struct Node {
     pub(crate) config: EngineOptions,
     log: OnceLock<Log<Pending>>,
     closing: AtomicBool,
+    /// The log's buffers.
+    _log_buffers: Reservation,
+    /// What operations that free memory may draw on when nothing else is left.
+    emergency: Mutex<Reservation>,
 }
 
+/// Bytes set aside for operations that free memory: some thousand deletes under way.
+const EMERGENCY_BYTES: u64 = 512 << 10;
+
 impl Node {
-    pub(crate) fn new(governor: Arc<Governor>, pool: Arc<Pool>, config: EngineOptions) -> Self {
-        let frames = Arc::new(Frames::new(pool));
-        Self { governor, frames, config, log: OnceLock::new(), closing: AtomicBool::new(false) }
+    /// # Errors
+    /// The budget refuses what every node holds.
+    pub(crate) fn new(
+        governor: Arc<Governor>,
+        pool: Arc<Pool>,
+        config: EngineOptions,
+    ) -> Result<Self> {
+        let system = Tenant::system();
+        let buffers = governor.reserve(Class::Memtables, &system, vectorizer_log::BUFFER_BYTES)?;
+        let emergency = governor.reserve(Class::Metadata, &system, EMERGENCY_BYTES)?;
+        Ok(Self {
+            governor,
+            frames: Arc::new(Frames::new(pool)),
+            config,
+            log: OnceLock::new(),
+            closing: AtomicBool::new(false),
+            _log_buffers: buffers,
+            emergency: Mutex::new(emergency),
+        })
+    }
+
+    /// Takes bytes of the budget. What frees memory takes them from those set aside if there are
+    /// no others.
+    ///
+    /// # Errors
+    /// The budget refuses.
+    pub(crate) fn reserve(
+        &self,
+        class: Class,
+        tenant: &Tenant,
+        bytes: u64,
+        frees: bool,
+    ) -> Result<Reservation> {
+        let refused = match self.governor.reserve(class, tenant, bytes) {
+            Ok(reservation) => return Ok(reservation),
+            Err(refused) => refused,
+        };
+        let mut emergency = self.emergency.lock().unwrap_or_else(PoisonError::into_inner);
+        if !frees || emergency.bytes() < bytes {
+            return Err(refused.into());
+        }
+        let mut taken = emergency.split(bytes);
+        taken.transfer(class, tenant)?;
+        Ok(taken)
+    }
+
+    /// Sets aside again what operations that free memory took, as far as there is room.
+    pub(crate) fn refill_emergency(&self) {
+        let mut emergency = self.emergency.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = EMERGENCY_BYTES.saturating_sub(emergency.bytes());
+        // If there is no room the next tick tries again.
+        emergency.try_grow(missing).ok();
     }
 
     /// The choke point of storage types: how the bytes of every segment are held, wherever it

@@ -17,7 +17,7 @@ use vectorizer_vfs::{Directory, EntryKind};
 use crate::apply::Applied;
 use crate::catalogue::{Catalogue, FILE as CATALOGUE, shard_folder};
 use crate::deaths::Deaths;
-use crate::engine::{Inner, lock};
+use crate::engine::{Inner, TRANSIT_COPIES, lock};
 use crate::error::{EngineError, Result};
 use crate::manifest::{Manifest, PREFIX, is_unfinished, versions};
 use crate::node::{Node, report};
@@ -51,7 +51,7 @@ impl Inner {
         let mut log_config = LogConfig::new(catalogue.node);
         log_config.durability = options.durability;
         log_config.file_bytes = options.log_file_bytes;
-        let node = Arc::new(Node::new(governor, pool, options));
+        let node = Arc::new(Node::new(governor, pool, options)?);
         let inner = Self::new(node, root, catalogue, BTreeMap::new())?;
         inner.open_shards(certain)?;
         inner.replay(log_config)?;
@@ -161,7 +161,7 @@ impl Inner {
         };
         if entry.shard == ShardId::CATALOGUE {
             if entry.seq > lock(&self.catalogue).applied {
-                return accept(self.apply_to_catalogue(entry.seq, &decode()?));
+                return accept(self.apply_to_catalogue(entry.seq, &decode()?)).map(|_| ());
             }
             return Ok(());
         }
@@ -170,12 +170,16 @@ impl Inner {
             return Ok(());
         }
         let operation = decode()?;
-        let bytes = crate::cost::memtable_bytes(&shard, &operation).unwrap_or(0);
-        let reserve = || self.node.governor.reserve(Class::Memtables, &self.tenant, bytes);
+        let transit = entry.payload.len() as u64 * TRANSIT_COPIES;
+        let _transit = self.node.governor.reserve(Class::Operations, &self.tenant, transit)?;
         let full = shard.state().active.charged_bytes() >= self.node.config.memtable_bytes;
         if full {
             self.flush_shard(&shard)?;
         }
+        // Nothing comes between the price and the application, so it is exact.
+        let bytes = crate::cost::memtable_bytes(&shard, &shard.view(), &operation);
+        let bytes = accept(bytes)?;
+        let reserve = || self.node.governor.reserve(Class::Memtables, &self.tenant, bytes);
         let reservation = match reserve() {
             Ok(reservation) => reservation,
             Err(_short) => {
@@ -184,7 +188,7 @@ impl Inner {
             }
         };
         shard.state().active.absorb(reservation);
-        accept(shard.apply(entry.seq, &operation))
+        accept(shard.apply(entry.seq, &operation, bytes)).map(|_| ())
     }
 
     /// New operations come after every replayed one.
@@ -312,11 +316,8 @@ impl Inner {
 }
 
 /// A refusal that every replica repeats is no failure of a replay.
-fn accept(outcome: Result<Applied>) -> Result<()> {
-    match outcome {
-        Err(error) if !error.is_callers() => Err(error),
-        Ok(_) | Err(_) => Ok(()),
-    }
+fn accept<T: Default>(outcome: Result<T>) -> Result<T> {
+    outcome.or_else(|error| if error.is_callers() { Ok(T::default()) } else { Err(error) })
 }
 
 fn open_live(
@@ -325,7 +326,9 @@ fn open_live(
     settings: &CollectionSettings,
 ) -> Result<LiveSegment> {
     let segment = Arc::new(Segment::open(store, record, settings)?);
-    let deaths = Deaths::new(record.rows);
+    let bits = Deaths::bytes_needed(record.rows);
+    let charge = store.governor.reserve(Class::Metadata, &store.tenant, bits)?;
+    let deaths = Deaths::new(record.rows, charge);
     if let Some(tombstones) = record.component(ComponentKind::Tombstones, "") {
         for row in read_tombstones(store, tombstones)? {
             deaths.kill_covered(row);

@@ -2,6 +2,7 @@
 //! vector that is sought.
 
 use roaring::RoaringBitmap;
+use vectorizer_memory::Reservation;
 use vectorizer_model::{Cardinality, Filter, Ordinal, PointId, Selection, VectorName};
 use vectorizer_payload::{
     BitmapSelection, Leaf, Selected, estimate, matches, sample_candidates, sample_rows, select,
@@ -31,13 +32,19 @@ pub(crate) struct RowSelection<'a> {
     candidates: Candidates,
     vector: Option<&'a VectorName>,
     cardinality: Cardinality,
+    /// For bitmaps of the segment's rows.
+    _held: Reservation,
 }
 
+/// Bitmaps of a segment's rows that are there at once while indexes are asked.
+const BITMAPS: u64 = 4;
+
 impl<'a> RowSelection<'a> {
-    /// Asks the segment's indexes, and a sample of its payloads where they do not know.
+    /// Asks the segment's indexes. A search, which names its vector, wants to know how many rows
+    /// there are: where the indexes do not know, a sample of payloads is asked.
     ///
     /// # Errors
-    /// If a page cannot be read.
+    /// If memory is short or a page cannot be read.
     pub(crate) fn new(
         view: &'a ReadView,
         live: &'a LiveSegment,
@@ -45,6 +52,9 @@ impl<'a> RowSelection<'a> {
         vector: Option<&'a VectorName>,
     ) -> Result<Self> {
         let rows = live.segment.rows();
+        let bitmaps = if filter.is_empty() { 0 } else { BITMAPS };
+        let held = view.reserve(bitmaps * u64::from(rows).div_ceil(8))?;
+        let counts = vector.is_some();
         let vector = vector.filter(|name| !live.segment.is_complete(name));
         let changed = view.changed_rows(live);
         let find = |id: PointId| live.segment.find(id).map_err(EngineError::from);
@@ -54,7 +64,11 @@ impl<'a> RowSelection<'a> {
         let counted = selected.cardinality(rows);
         let (candidates, sample) = Candidates::new(selected, rows);
         let unknown = Cardinality::Estimate(u64::from(rows));
-        let mut selection = Self { view, live, candidates, vector, cardinality: unknown };
+        let mut selection =
+            Self { view, live, candidates, vector, cardinality: unknown, _held: held };
+        if !counts {
+            return Ok(selection);
+        }
         let known = counted.map_or_else(|| selection.sample(&sample), Ok)?;
         selection.cardinality = if live.deaths.count() == 0 && vector.is_none() {
             known

@@ -11,7 +11,7 @@ use std::mem::Discriminant;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use vectorizer_memory::Tenant;
+use vectorizer_memory::{Class, Reservation, Tenant};
 use vectorizer_model::{CollectionName, CollectionSettings, SegmentId, SequenceNumber, ShardId};
 use vectorizer_segment::{Segment, Store};
 use vectorizer_vfs::Directory;
@@ -120,6 +120,23 @@ impl Shard {
             put_off: Mutex::new(None),
             dropped: AtomicBool::new(false),
         }
+    }
+
+    /// Takes bytes of the budget for this shard.
+    ///
+    /// # Errors
+    /// The budget refuses.
+    pub(crate) fn reserve(&self, class: Class, bytes: u64) -> Result<Reservation> {
+        Ok(self.node.governor.reserve(class, &self.tenant, bytes)?)
+    }
+
+    /// A segment's deaths: none yet.
+    ///
+    /// # Errors
+    /// The budget refuses.
+    pub(crate) fn new_deaths(&self, rows: u32) -> Result<Deaths> {
+        let charge = self.reserve(Class::Metadata, Deaths::bytes_needed(rows))?;
+        Ok(Deaths::new(rows, charge))
     }
 
     /// The right to change what readers see.

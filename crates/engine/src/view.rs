@@ -1,14 +1,18 @@
 //! What one request sees: the shard at one position of its history, unmoved by later writes.
 
+use std::borrow::Cow;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 use vectorizer_hnsw::Scratch;
 use vectorizer_kernels::{divided_by_length, kernels, normalise};
+use vectorizer_memory::{Class, Reservation};
+use vectorizer_model::operation::PointSelector;
 use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::{
-    AllRows, CollectionSettings, Filter, Metric, Ordinal, Payload, PointId, Selection,
-    SequenceNumber, VectorName,
+    AllRows, CollectionSettings, Condition, Filter, Metric, Ordinal, Payload, PointId, Scored,
+    Selection, SequenceNumber, VectorName,
 };
 use vectorizer_payload::{include_keys, matches};
 use vectorizer_segment::{SegmentQuery, SegmentSearchError};
@@ -18,7 +22,7 @@ use crate::error::{EngineError, Result};
 use crate::leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
 };
-use crate::memtable::{Memtable, RowView};
+use crate::memtable::{Memtable, RowView, payload_bytes};
 use crate::nearest::NearestHits;
 use crate::selection::RowSelection;
 use crate::shard::{LiveSegment, Shard, ShardState};
@@ -30,6 +34,9 @@ const EF_PART_MIN: usize = 32;
 /// Candidates that are rescored, as a multiple of the limit, unless the request says otherwise.
 const OVERSAMPLING: f32 = 3.0;
 
+/// Bytes of a candidate in the heaps and lists of a search.
+const CANDIDATE_BYTES: u64 = (2 * size_of::<Hit>() + 4 * size_of::<Scored>()) as u64;
+
 /// A shard as one request sees it.
 #[derive(Debug, Clone)]
 pub struct ReadView {
@@ -39,7 +46,7 @@ pub struct ReadView {
 }
 
 /// Where a visible row lies.
-enum Place<'a> {
+pub(crate) enum Place<'a> {
     Memtable(&'a Memtable, u32),
     Segment(&'a LiveSegment, Ordinal),
 }
@@ -66,6 +73,18 @@ impl ReadView {
     /// Whose collection it is, for fair queues.
     pub fn shard_number(&self) -> u64 {
         u64::from(self.shard.id.0)
+    }
+
+    /// Takes bytes of the budget for the time of a request.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<Reservation> {
+        let (shard, class) = (&self.shard, Class::Operations);
+        Ok(shard.node.governor.reserve(class, &shard.tenant, bytes)?)
+    }
+
+    /// Rows that are there or were, dead ones included.
+    fn rows(&self) -> usize {
+        let segments = self.state.segments.iter().map(|live| live.segment.rows() as usize);
+        segments.chain(self.memtables().map(|memtable| memtable.rows() as usize)).sum()
     }
 
     fn memtables(&self) -> impl Iterator<Item = &Memtable> {
@@ -101,7 +120,7 @@ impl ReadView {
         patch.map_or_else(|| Ok(live.segment.version(ordinal)?), |patch| Ok(patch.seq))
     }
 
-    fn locate(&self, id: PointId) -> Result<Option<Place<'_>>> {
+    pub(crate) fn locate(&self, id: PointId) -> Result<Option<Place<'_>>> {
         for memtable in self.memtables() {
             if let Some(row) = memtable.find(id, self.seq) {
                 return Ok(Some(Place::Memtable(memtable, row)));
@@ -124,11 +143,51 @@ impl ReadView {
         }
     }
 
+    /// The ids that a selector names. Those of a filter that lists ids, as the log's entries do,
+    /// are judged one by one, which takes no memory: so applying cannot be refused.
+    ///
+    /// # Errors
+    /// If a page cannot be read; for a filter that lists none, if memory is short.
+    pub(crate) fn resolve<'b>(&self, points: &'b PointSelector) -> Result<Cow<'b, [PointId]>> {
+        match points {
+            PointSelector::Ids(ids) => Ok(Cow::Borrowed(ids)),
+            PointSelector::Filter(filter) => {
+                let listed = filter.must.iter().find_map(|condition| {
+                    if let Condition::HasId(ids) = condition { Some(ids) } else { None }
+                });
+                let Some(listed) = listed else {
+                    return Ok(Cow::Owned(self.matching_ids(filter)?));
+                };
+                let mut ids = Vec::with_capacity(listed.len());
+                for &id in listed {
+                    if self.admits(filter, id)? {
+                        ids.push(id);
+                    }
+                }
+                Ok(Cow::Owned(ids))
+            }
+        }
+    }
+
+    /// Whether a point is there and satisfies a filter.
+    fn admits(&self, filter: &Filter, id: PointId) -> Result<bool> {
+        Ok(match self.locate(id)? {
+            None => false,
+            Some(Place::Memtable(memtable, row)) => {
+                memtable.with_row(row, |row| matches(filter, id, row.payload())).unwrap_or(false)
+            }
+            Some(Place::Segment(live, ordinal)) => {
+                matches(filter, id, &*self.payload_of(live, ordinal)?)
+            }
+        })
+    }
+
     /// The ids that a filter admits, ascending.
     ///
     /// # Errors
-    /// If a page cannot be read.
+    /// If memory is short or a page cannot be read.
     pub fn matching_ids(&self, filter: &Filter) -> Result<Vec<PointId>> {
+        let _held = self.reserve(self.rows() as u64 * size_of::<PointId>() as u64)?;
         let mut ids = Vec::new();
         self.for_each_memtable_row(filter, |row| ids.push(row.id));
         for live in &self.state.segments {
@@ -152,8 +211,8 @@ impl ReadView {
         self.for_each_memtable_row(filter, |_| count += 1);
         for live in &self.state.segments {
             if filter.is_empty() {
-                count +=
-                    u64::from(live.segment.rows()) - live.deaths.dead_at(self.seq).len() as u64;
+                let dead = live.deaths.count_at(self.seq);
+                count += u64::from(live.segment.rows()) - u64::from(dead);
                 continue;
             }
             let mut selection = RowSelection::new(self, live, filter, None)?;
@@ -172,10 +231,12 @@ impl ReadView {
     /// If a page cannot be read.
     pub fn scroll(&self, scroll: &LeafScroll) -> Result<(Vec<PointId>, Option<PointId>)> {
         let wanted = scroll.limit.saturating_add(1);
-        let mut ids = Vec::new();
+        let rows = self.rows().saturating_add(1);
+        let _held = self.reserve(wanted.min(rows) as u64 * size_of::<PointId>() as u64)?;
+        let mut lowest = LowestIds { limit: wanted, heap: BinaryHeap::new() };
         self.for_each_memtable_row(&scroll.filter, |row| {
             if scroll.from.is_none_or(|from| row.id >= from) {
-                ids.push(row.id);
+                lowest.push(row.id);
             }
         });
         for live in &self.state.segments {
@@ -185,13 +246,15 @@ impl ReadView {
                 None => Ordinal(0),
             };
             let end = Ordinal(live.segment.rows());
-            for _ in 0..wanted {
-                let Some(row) = selection.next(from, end)? else { break };
-                ids.push(live.segment.id_of(row)?);
+            while let Some(row) = selection.next(from, end)? {
+                // Later rows have higher ids still.
+                if !lowest.push(live.segment.id_of(row)?) {
+                    break;
+                }
                 from = Ordinal(row.0 + 1);
             }
         }
-        ids.sort_unstable();
+        let mut ids = lowest.heap.into_sorted_vec();
         let next = ids.get(scroll.limit).copied();
         ids.truncate(scroll.limit);
         Ok((ids, next))
@@ -202,8 +265,10 @@ impl ReadView {
     /// # Errors
     /// If a page cannot be read.
     pub fn records(&self, ids: &[PointId], select: &Select) -> Result<Vec<Record>> {
+        let mut held = self.reserve(0)?;
         let mut records = Vec::with_capacity(ids.len());
         for &id in ids {
+            let before = records.len();
             match self.locate(id)? {
                 None => {}
                 Some(Place::Memtable(memtable, row)) => {
@@ -226,6 +291,10 @@ impl ReadView {
                 Some(Place::Segment(live, ordinal)) => {
                     records.push(self.segment_record(live, ordinal, id, select)?);
                 }
+            }
+            let added = records.get(before..).unwrap_or_default().iter();
+            for payload in added.filter_map(|record: &Record| record.payload.as_deref()) {
+                held.try_grow(payload_bytes(payload))?;
             }
         }
         Ok(records)
@@ -256,11 +325,21 @@ impl ReadView {
         })
     }
 
-    /// The points nearest to a vector, nearest first, ties by id.
+    /// Bytes that [`ReadView::search`] may make of its scratch.
+    pub fn scratch_bytes(&self, search: &LeafSearch) -> u64 {
+        let (ef, rescored) = effort(&search.params, search.limit, 1.0);
+        let ef = ef.max(rescored).max(search.limit);
+        let walked = |live: &&LiveSegment| live.segment.has_graph(&search.vector);
+        let rows = self.state.segments.iter().filter(walked).map(|live| live.segment.rows());
+        rows.max().map_or(0, |rows| Scratch::bytes_needed(rows as usize, ef))
+    }
+
+    /// The points nearest to a vector, nearest first, ties by id. The caller holds
+    /// [`ReadView::scratch_bytes`] for the scratch.
     ///
     /// # Errors
-    /// [`EngineError::VectorNotFound`], [`EngineError::DimensionMismatch`], or if a page cannot be
-    /// read.
+    /// [`EngineError::VectorNotFound`], [`EngineError::DimensionMismatch`],
+    /// [`EngineError::Memory`], or if a page cannot be read.
     pub fn search(&self, search: &LeafSearch, scratch: &mut Scratch) -> Result<Vec<Hit>> {
         let settings = self.vector_settings(&search.vector)?;
         if search.query.len() != settings.dim as usize {
@@ -269,6 +348,10 @@ impl ReadView {
                 found: search.query.len(),
             });
         }
+        // Candidates on their way through the heaps of the memtables and of one segment.
+        let (_, rescored) = effort(&search.params, search.limit, 1.0);
+        let candidates = rescored.max(search.limit).min(self.rows()) as u64;
+        let _held = self.reserve(candidates * CANDIDATE_BYTES)?;
         let mut query = search.query.clone();
         if settings.metric == Metric::Cosine {
             normalise(&mut query);
@@ -325,7 +408,7 @@ impl ReadView {
         search: &LeafSearch,
         query: &[f32],
         scratch: &mut Scratch,
-    ) -> Result<Vec<vectorizer_model::Scored>> {
+    ) -> Result<Vec<Scored>> {
         let (ef, rescored) = effort(&search.params, search.limit, self.share_of(live));
         let query = SegmentQuery {
             vector: &search.vector,
@@ -351,6 +434,29 @@ impl ReadView {
             SegmentSearchError::Segment(error) => error.into(),
             SegmentSearchError::Selection(error) => error,
         })
+    }
+}
+
+/// The lowest ids of several sources.
+struct LowestIds {
+    limit: usize,
+    heap: BinaryHeap<PointId>,
+}
+
+impl LowestIds {
+    /// Whether the id is among the lowest so far.
+    fn push(&mut self, id: PointId) -> bool {
+        if self.heap.len() < self.limit {
+            self.heap.push(id);
+            return true;
+        }
+        match self.heap.peek_mut() {
+            Some(mut highest) if id < *highest => {
+                *highest = id;
+                true
+            }
+            _ => false,
+        }
     }
 }
 

@@ -43,3 +43,4 @@ pub use entry::{Committed, Entry, Location, Position, Recovery, Replayed, Torn};
 pub use error::{Fault, LogError, Refused};
 pub use inspect::{Inspection, inspect};
 pub use log::Log;
+pub use writer::BUFFER_BYTES;

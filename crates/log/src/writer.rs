@@ -17,6 +17,9 @@ use crate::{Location, Position};
 /// Bytes gathered into one write, and clean bytes left in the page cache at most.
 const CHUNK_BYTES: usize = 1 << 20;
 const PAGE_BYTES: u64 = 4096;
+/// Bytes that an open log keeps for gathering, and about as many while it is replayed; an entry
+/// that is larger than a chunk is written from where it lies.
+pub const BUFFER_BYTES: u64 = 2 * CHUNK_BYTES as u64;
 
 /// A write or sync that failed.
 pub(crate) enum Failure {
@@ -174,6 +177,9 @@ impl Writer {
                 (header, [].as_slice())
             }
         };
+        if self.buffer.len() + payload.len() > CHUNK_BYTES {
+            self.flush(end)?;
+        }
         let offset = *end + self.buffer.len() as u64;
         let head = header.encode(self.seed(), offset);
         self.buffer.extend_from_slice(&head);

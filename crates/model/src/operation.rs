@@ -72,6 +72,49 @@ pub enum Operation {
     },
 }
 
+impl Operation {
+    /// The points that it concerns, unless it lists them as rows or concerns none.
+    pub fn selector(&self) -> Option<&PointSelector> {
+        match self {
+            Self::Delete(points)
+            | Self::SetPayload { points, .. }
+            | Self::OverwritePayload { points, .. }
+            | Self::DeletePayload { points, .. }
+            | Self::ClearPayload { points } => Some(points),
+            Self::CreateCollection { .. }
+            | Self::DropCollection { .. }
+            | Self::UpdateSettings(_)
+            | Self::Upsert(_)
+            | Self::CreateFieldIndex { .. }
+            | Self::DropFieldIndex { .. } => None,
+        }
+    }
+
+    /// The same for other points. An operation without a selector stays as it is.
+    #[must_use]
+    pub fn with_selector(&self, to: PointSelector) -> Self {
+        match self {
+            Self::Delete(_) => Self::Delete(to),
+            Self::SetPayload { payload, at, .. } => {
+                Self::SetPayload { points: to, payload: payload.clone(), at: at.clone() }
+            }
+            Self::OverwritePayload { payload, .. } => {
+                Self::OverwritePayload { points: to, payload: payload.clone() }
+            }
+            Self::DeletePayload { keys, .. } => {
+                Self::DeletePayload { points: to, keys: keys.clone() }
+            }
+            Self::ClearPayload { .. } => Self::ClearPayload { points: to },
+            Self::CreateCollection { .. }
+            | Self::DropCollection { .. }
+            | Self::UpdateSettings(_)
+            | Self::Upsert(_)
+            | Self::CreateFieldIndex { .. }
+            | Self::DropFieldIndex { .. } => self.clone(),
+        }
+    }
+}
+
 /// Which points an operation concerns.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PointSelector {

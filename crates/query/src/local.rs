@@ -7,6 +7,7 @@ use vectorizer_engine::ticket::Ticket;
 use vectorizer_engine::{
     Engine, EngineError, Hit, LeafScroll, LeafSearch, ReadView, Record, Scratch, Select,
 };
+use vectorizer_memory::{Class, Governor, Reservation, Tenant};
 use vectorizer_model::{CollectionSettings, Filter, PointId, SequenceNumber};
 
 use crate::access::{BoxFuture, ShardAccess};
@@ -14,8 +15,42 @@ use crate::answer::{paired, records_bytes, reserve};
 use crate::error::Result;
 
 thread_local! {
-    /// What graph searches of this thread reuse: visited marks and queues.
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
+    static WORKSPACE: RefCell<Workspace> = RefCell::new(Workspace::default());
+}
+
+/// A larger scratch than this is given back after its search.
+const SCRATCH_KEPT_BYTES: u64 = 4 << 20;
+
+/// What graph searches of one thread reuse, visited marks and queues, and its charge.
+#[derive(Default)]
+struct Workspace {
+    scratch: Scratch,
+    held: Option<Reservation>,
+}
+
+impl Workspace {
+    fn search(
+        &mut self,
+        governor: &Governor,
+        view: &ReadView,
+        leaf: &LeafSearch,
+    ) -> std::result::Result<Vec<Hit>, EngineError> {
+        let needed = view.scratch_bytes(leaf);
+        let mut held = match self.held.take() {
+            Some(held) => held,
+            None => governor.reserve(Class::Metadata, &Tenant::system(), 0)?,
+        };
+        let grown = held.try_grow(needed.saturating_sub(held.bytes()));
+        let large = held.bytes() > SCRATCH_KEPT_BYTES;
+        let held = self.held.insert(held);
+        grown?;
+        let found = view.search(leaf, &mut self.scratch);
+        if large {
+            self.scratch = Scratch::default();
+            held.shrink(held.bytes());
+        }
+        found
+    }
 }
 
 /// A shard of this node at one position of its history.
@@ -46,8 +81,8 @@ async fn outcome<T>(ticket: std::result::Result<Ticket<Result<T>>, EngineError>)
     ticket?.await.map_err(EngineError::from)?
 }
 
-fn search(view: &ReadView, leaf: &LeafSearch) -> Result<Vec<Hit>> {
-    Ok(SCRATCH.with_borrow_mut(|scratch| view.search(leaf, scratch))?)
+fn search(governor: &Governor, view: &ReadView, leaf: &LeafSearch) -> Result<Vec<Hit>> {
+    Ok(WORKSPACE.with_borrow_mut(|workspace| workspace.search(governor, view, leaf))?)
 }
 
 impl ShardAccess for LocalShard {
@@ -60,7 +95,8 @@ impl ShardAccess for LocalShard {
     }
 
     fn search(&self, leaf: LeafSearch) -> BoxFuture<'static, Result<Vec<Hit>>> {
-        self.run(move |view| search(view, &leaf))
+        let governor = Arc::clone(self.engine.governor());
+        self.run(move |view| search(&governor, view, &leaf))
     }
 
     fn nearest(
@@ -71,7 +107,7 @@ impl ShardAccess for LocalShard {
     ) -> BoxFuture<'static, Result<Vec<(Hit, Record)>>> {
         let governor = Arc::clone(self.engine.governor());
         self.run(move |view| {
-            let mut hits = search(view, &leaf)?;
+            let mut hits = search(&governor, view, &leaf)?;
             hits.drain(..skipped.min(hits.len()));
             let ids: Vec<PointId> = hits.iter().map(|hit| hit.id).collect();
             let bytes = records_bytes(view.settings(), &select, ids.len());

@@ -8,12 +8,14 @@
 //! - [`config`]: what it is told; [`error`]: why it did not start; `serve`: start, serve, stop
 //! - `rest`: routes, handlers, answers; `status`: the one table of errors to statuses
 //! - `auth`: who may come in; `admission`: what a request may hold; `telemetry`: what is measured
+//! - [`MemoryWatch`]: what the process holds beyond what was reserved
 
 #![forbid(unsafe_code)]
 
 mod admission;
 mod auth;
 pub mod config;
+mod drift;
 pub mod error;
 mod rest;
 mod serve;
@@ -21,6 +23,7 @@ mod status;
 mod telemetry;
 
 pub use config::{ServerConfig, ServerLimits};
+pub use drift::MemoryWatch;
 pub use error::ServerError;
 pub use serve::run;
 

@@ -43,6 +43,7 @@ pub(crate) struct Telemetry {
     memory: Family<OfClass, Bytes>,
     memory_limit: Bytes,
     memory_reserved: Bytes,
+    memory_drift: Bytes,
     collections: Bytes,
     points: Bytes,
 }
@@ -65,8 +66,8 @@ impl Telemetry {
         let latency =
             Family::<Outcome, Histogram>::new_with_constructor(latency_histogram as fn() -> _);
         let memory = Family::<OfClass, Bytes>::default();
-        let gauges: [Bytes; 4] = std::array::from_fn(|_| Bytes::default());
-        let [memory_limit, memory_reserved, collections, points] = gauges;
+        let gauges: [Bytes; 5] = std::array::from_fn(|_| Bytes::default());
+        let [memory_limit, memory_reserved, memory_drift, collections, points] = gauges;
         let build = Family::<Build, Bytes>::default();
         let version =
             Build { version: env!("CARGO_PKG_VERSION"), contract: crate::CONTRACT_VERSION };
@@ -97,6 +98,11 @@ impl Telemetry {
             "Bytes reserved by all classes",
             memory_reserved.clone(),
         );
+        registry.register(
+            "vectorizer_memory_drift_bytes",
+            "Bytes measured beyond base and reservations",
+            memory_drift.clone(),
+        );
         registry.register("vectorizer_collections", "Collections", collections.clone());
         registry.register("vectorizer_points", "Points of all collections", points.clone());
         let registry = Mutex::new(registry);
@@ -107,6 +113,7 @@ impl Telemetry {
             memory,
             memory_limit,
             memory_reserved,
+            memory_drift,
             collections,
             points,
         }
@@ -127,6 +134,7 @@ impl Telemetry {
         }
         self.memory_limit.set(usage.limit);
         self.memory_reserved.set(usage.root);
+        self.memory_drift.set(usage.drift);
         let collections = engine.collections();
         self.collections.set(collections.len() as u64);
         let points = collections.iter().filter_map(|name| engine.info(name).ok());

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -11,6 +12,7 @@ use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 use vectorizer_engine::{Durability, Engine, EngineError};
 use vectorizer_model::bytes::ByteCount;
+use vectorizer_server::MemoryWatch;
 use vectorizer_server::config::Configuration;
 
 use crate::cli::ServeArgs;
@@ -21,7 +23,8 @@ pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
     let started = Instant::now();
     let configuration = Configuration::load(&args.sources(), Path::new("/"))?;
     log_to_stderr();
-    let engine = open(&configuration)?;
+    // The watch goes last, after all that it measures.
+    let (_watch, engine) = open(&configuration)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("doors")
@@ -47,11 +50,14 @@ fn log_to_stderr() {
     subscriber.with_ansi(false).try_init().ok();
 }
 
-fn open(configuration: &Configuration) -> anyhow::Result<Engine> {
+fn open(configuration: &Configuration) -> anyhow::Result<(MemoryWatch, Engine)> {
     let (settings, budget) = (&configuration.settings, &configuration.budget);
     let options = budget.engine_options(settings);
     let path = settings.path.display();
-    Engine::open(&settings.path, budget.governor(), options).map_err(|error| {
+    let governor = budget.governor();
+    let watch = MemoryWatch::start(Arc::clone(&governor), Path::new("/"));
+    let watch = watch.context("cannot start threads")?;
+    let engine = Engine::open(&settings.path, governor, options).map_err(|error| {
         use EngineError::{Budget, Damaged, Disk, Log, LogBehind, Memory, Segment, Undecodable};
 
         let hint = if matches!(&error, Disk(error) if error.source.kind() == ErrorKind::WouldBlock)
@@ -68,7 +74,8 @@ fn open(configuration: &Configuration) -> anyhow::Result<Engine> {
             ""
         };
         anyhow::anyhow!("cannot open the data folder {path}: {error}{hint}")
-    })
+    })?;
+    Ok((watch, engine))
 }
 
 /// Says that the doors are open, and what was decided.

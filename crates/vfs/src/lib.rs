@@ -8,13 +8,15 @@
 //! # Layout
 //! - [`Directory`], [`File`]: the seam; [`OsDirectory`] is the real one, [`DirectoryLock`] keeps
 //!   other processes out, [`SequentialWriter`] writes big files
-//! - [`Mapping`], [`AnonymousRegion`]: memory from the kernel, the only unsafe code here
+//! - [`Mapping`], [`AnonymousRegion`]: memory from the kernel; [`keep_little_freed_memory`]: how the
+//!   allocator keeps it; the only unsafe code here
 //! - [`process_memory`], [`machine_memory`], [`cgroup_memory`], [`open_file_limit`]: readings
 //! - [`crash`]: a disk in memory that can lose power
 
 mod cgroup;
 pub mod crash;
 mod error;
+mod heap;
 mod lock;
 mod mapping;
 mod name;
@@ -26,6 +28,7 @@ mod writer;
 
 pub use cgroup::{CgroupLimit, CgroupMemory, CgroupVersion, cgroup_memory};
 pub use error::{Result, VfsError};
+pub use heap::{keep_little_freed_memory, release_freed_memory};
 pub use lock::{DirectoryLock, LOCK_FILE, LockHeld};
 pub use mapping::{AnonymousRegion, Mapping};
 pub use os::OsDirectory;

@@ -7,8 +7,9 @@ use vectorizer_model::{Payload, PointId, SequenceNumber};
 use super::ColumnShape;
 
 /// Bytes of a row besides vectors and payload: id, sequence numbers, chain, payload header, and
-/// its entry in the id map (key, value, control byte, at the map's usual load).
-pub(super) const ROW_OVERHEAD_BYTES: u64 = 32 + 8 + 8 + 4 + 24 + 72;
+/// its entry in the id map: key, value and control byte, where the map has just grown and both the
+/// old table and the new one, less than half full, are there.
+pub(super) const ROW_OVERHEAD_BYTES: u64 = 32 + 8 + 8 + 4 + 24 + 168;
 
 /// What a row is made of.
 #[derive(Debug)]

@@ -137,6 +137,8 @@ impl Run {
             // Refused at the door.
             Err(EngineError::Closed { .. }) => assert!(self.stopped),
             Err(EngineError::Log(_)) => self.stopped = true,
+            // A page could not be read to see what the operation would take.
+            Err(EngineError::Segment(_) | EngineError::Disk(_)) if self.stands() => {}
             Err(_) => {
                 assert!(!self.stopped, "it went further than the door");
                 self.maybe = Some(operation.clone());
@@ -144,6 +146,10 @@ impl Run {
                 self.stopped = true;
             }
         }
+    }
+
+    fn stands(&self) -> bool {
+        self.engine().info(&name()).expect("there").failure.is_none()
     }
 
     /// Opens the engine again; if the disk still fails, when it does no longer.

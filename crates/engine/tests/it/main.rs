@@ -2,14 +2,20 @@
 
 mod support;
 
+#[global_allocator]
+static ALLOCATOR: vectorizer_testkit::allocation::CountingAllocator =
+    vectorizer_testkit::allocation::CountingAllocator;
+
 mod admission;
 mod basics;
 mod crashes;
 mod faults;
 mod full;
 mod golden;
+mod heap;
 mod history;
 mod lost_log;
+mod parts;
 mod properties;
 mod stops;
 mod verify;

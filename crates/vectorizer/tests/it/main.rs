@@ -4,5 +4,6 @@
 
 mod commands;
 mod kill;
+mod memory;
 mod starts;
 mod support;

@@ -1,0 +1,168 @@
+//! Holding the books against what the process really holds.
+//!
+//! Reservations are promises of the code, and code errs: the allocator rounds up and keeps what was
+//! freed, libraries hold buffers of their own. So the process is measured all the time, and what
+//! it holds beyond base and reservations counts as held for whoever asks for memory next: they
+//! wait or are refused before the limit is passed. When that drift is large, the allocator is
+//! first told to give back what it keeps.
+//!
+//! Only anonymous bytes are measured. Those of mapped files are the kernel's to take, and its
+//! page cache and sockets, which a cgroup counts too, are bounded elsewhere.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use vectorizer_memory::Governor;
+use vectorizer_model::bytes::MIB;
+use vectorizer_vfs::{keep_little_freed_memory, process_memory, release_freed_memory};
+
+/// How often the process is measured; what it can gain in between is what the limit can be passed
+/// by.
+const TICK: Duration = Duration::from_millis(100);
+/// The least time between two trims of the heap, unless memory is nearly full.
+const TRIM_PAUSE: Duration = Duration::from_secs(1);
+/// A drift of more than this share of the limit is worth a trim.
+const TRIM_SHARE: u64 = 64;
+/// The share of the limit from which every drift is worth one.
+const NEARLY_FULL_PERCENT: u64 = 85;
+/// One arena of the allocator for so many bytes of the limit: each keeps some of what is freed.
+const BYTES_PER_ARENA: u64 = 128 * MIB;
+
+/// Measures the process until dropped.
+#[derive(Debug)]
+pub struct MemoryWatch {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MemoryWatch {
+    /// Starts measuring for a governor, and tells the allocator to keep little; at the start of
+    /// the process, before other threads. `root` is `/` in production.
+    ///
+    /// # Errors
+    /// If the system refuses a thread.
+    pub fn start(governor: Arc<Governor>, root: &Path) -> std::io::Result<Self> {
+        let arenas = (governor.limits().root / BYTES_PER_ARENA).clamp(2, 64);
+        if !keep_little_freed_memory(i32::try_from(arenas).unwrap_or(2)) {
+            tracing::info!("the allocator cannot be told to keep little of what is freed");
+        }
+        let (stop, stopped) = channel();
+        let root = root.to_path_buf();
+        let thread = std::thread::Builder::new()
+            .name("memory".to_owned())
+            .spawn(move || watch(&governor, &root, &stopped))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for MemoryWatch {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            debug_assert!(false, "the memory watch panicked");
+        }
+    }
+}
+
+fn watch(governor: &Governor, root: &Path, stopped: &Receiver<()>) {
+    let mut trimmed = Instant::now();
+    let mut readable = true;
+    while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+        let Some(reading) = measure(governor, root) else {
+            if std::mem::take(&mut readable) {
+                tracing::warn!("the process cannot be measured; the last drift stands");
+            }
+            continue;
+        };
+        readable = true;
+        let trim = reading.trim(governor.limits().root, trimmed.elapsed());
+        // What cannot be given back stays drift; so does what could not be measured again.
+        let again = if trim && release_freed_memory() { measure(governor, root) } else { None };
+        if trim {
+            trimmed = Instant::now();
+        }
+        governor.set_drift(again.unwrap_or(reading).drift());
+    }
+}
+
+/// What the process holds, and what it says that it holds.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    anonymous: u64,
+    base: u64,
+    reserved: u64,
+}
+
+fn measure(governor: &Governor, root: &Path) -> Option<Reading> {
+    let before = governor.reserved();
+    let memory = process_memory(root).ok()?;
+    // What was released while the kernel counted may have been there still.
+    let reserved = before.max(governor.reserved());
+    let anonymous = memory.anonymous.unwrap_or(memory.resident);
+    Some(Reading { anonymous, base: governor.limits().base, reserved })
+}
+
+impl Reading {
+    fn drift(&self) -> u64 {
+        self.anonymous.saturating_sub(self.base).saturating_sub(self.reserved)
+    }
+
+    /// Whether the heap is to be trimmed now, so long after the last time.
+    fn trim(&self, limit: u64, since: Duration) -> bool {
+        let full = self.anonymous >= limit / 100 * NEARLY_FULL_PERCENT;
+        full || (self.drift() > limit / TRIM_SHARE && since >= TRIM_PAUSE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vectorizer_memory::{Class, Limits};
+
+    const MB: u64 = 1 << 20;
+
+    fn reading(anonymous: u64, reserved: u64) -> Reading {
+        Reading { anonymous: anonymous * MB, base: 3 * MB, reserved: reserved * MB }
+    }
+
+    #[test]
+    fn drift_is_what_nobody_reserved() {
+        assert_eq!(reading(20, 10).drift(), 7 * MB);
+        assert_eq!(reading(20, 17).drift(), 0);
+        assert_eq!(reading(20, 40).drift(), 0, "reserved and not yet touched");
+        let soon = Duration::from_millis(10);
+        assert!(!reading(20, 10).trim(64 * MB, soon), "not all the time");
+        assert!(reading(20, 10).trim(64 * MB, TRIM_PAUSE));
+        assert!(!reading(20, 17).trim(64 * MB, TRIM_PAUSE));
+        assert!(reading(60, 57).trim(64 * MB, soon), "nearly full");
+    }
+
+    #[test]
+    fn what_nobody_reserved_is_refused_to_others() {
+        let limit = 4096 * MB;
+        let base = process_memory(Path::new("/")).expect("readable").anonymous.expect("told");
+        let governor = Governor::new(Limits::of_root(limit).with_base(base));
+        let watch = MemoryWatch::start(Arc::clone(&governor), Path::new("/")).expect("a thread");
+        let leak = vec![1_u8; 200 << 20];
+        let since = Instant::now();
+        while governor.usage().drift < 150 * MB {
+            assert!(since.elapsed() < Duration::from_secs(10), "{:?}", governor.usage());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let tenant = governor.tenant("default");
+        let room = limit - base - 100 * MB;
+        assert!(governor.reserve(Class::Operations, &tenant, room).is_err());
+        drop(leak);
+        let since = Instant::now();
+        while governor.reserve(Class::Operations, &tenant, room).is_err() {
+            assert!(since.elapsed() < Duration::from_secs(10), "{:?}", governor.usage());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        drop(watch);
+    }
+}
