@@ -107,7 +107,8 @@ fn check(limit: &str, limit_bytes: u64) {
     let agent = agent();
     eventually("a search is answered", || search(&agent, url, 1) == 200);
     let (peak, anonymous) = (status(pid, "VmHWM"), anonymous.into_inner());
-    let told = format!("peak {peak}, anonymous {anonymous}, limit {limit_bytes}, {since:?}");
+    let took = since.elapsed();
+    let told = format!("peak {peak}, anonymous {anonymous}, limit {limit_bytes}, {took:?}");
     assert!(anonymous <= limit_bytes, "more than the limit: {told}");
     assert!(peak <= limit_bytes + BASE_BYTES, "more than limit and base: {told}");
     let info = answer(&["info", "things", "--url", url]);
