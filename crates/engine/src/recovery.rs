@@ -19,7 +19,7 @@ use crate::catalogue::{Catalogue, FILE as CATALOGUE, shard_folder};
 use crate::deaths::Deaths;
 use crate::engine::{Inner, TRANSIT_COPIES, lock};
 use crate::error::{EngineError, Result};
-use crate::manifest::{Manifest, PREFIX, is_unfinished, versions};
+use crate::manifest::{Manifest, is_unfinished};
 use crate::node::{Node, report};
 use crate::options::EngineOptions;
 use crate::reach::{LOG_FOLDER, Reach, behind};
@@ -36,10 +36,13 @@ impl Inner {
         governor: Arc<Governor>,
         options: EngineOptions,
     ) -> Result<Self> {
-        let found = Catalogue::load(&*root)?;
-        let catalogue = found.clone().unwrap_or_else(|| Catalogue::new(random_number()));
-        let stored = catalogue.store(&*root).map_err(EngineError::from);
-        let certain = make_certain(&*root, found.is_some(), stored)?;
+        let catalogue = if let Some(catalogue) = Catalogue::load(&*root)? {
+            catalogue
+        } else {
+            let catalogue = Catalogue::new(random_number());
+            catalogue.store(&*root).map_err(EngineError::from)?;
+            catalogue
+        };
         let pool = match options.residency {
             Residency::Governed => options.pool,
             // The kernel holds mapped bytes; frames are for what asks for them alone.
@@ -53,19 +56,20 @@ impl Inner {
         log_config.file_bytes = options.log_file_bytes;
         let node = Arc::new(Node::new(governor, pool, options)?);
         let inner = Self::new(node, root, catalogue, BTreeMap::new())?;
-        inner.open_shards(certain)?;
+        inner.open_shards()?;
         inner.replay(log_config)?;
         Ok(inner)
     }
 
-    /// Opens the shards that the catalogue names and, if it is durable, removes all others.
-    fn open_shards(&self, certain: bool) -> Result<()> {
+    /// Opens the shards that the catalogue names and removes all others.
+    fn open_shards(&self) -> Result<()> {
         let listed = lock(&self.catalogue).collections.clone();
         let folder = self.root.subdirectory(SHARDS_FOLDER)?;
+        // The catalogue that was read too: what an older one names is removed next.
         self.root.sync()?;
         let known: BTreeSet<String> = listed.values().map(|shard| shard_folder(*shard)).collect();
         for entry in folder.list()? {
-            if certain && entry.kind == EntryKind::Directory && !known.contains(&entry.name) {
+            if entry.kind == EntryKind::Directory && !known.contains(&entry.name) {
                 folder.remove_subdirectory(&entry.name)?;
             }
         }
@@ -346,37 +350,14 @@ pub(crate) fn shard_place(id: ShardId) -> String {
 fn load_manifest(directory: &dyn Directory, id: ShardId) -> Result<Manifest> {
     let damaged =
         |what: &str| EngineError::Damaged { file: String::new(), offset: 0, what: what.to_owned() };
-    let mut manifest = Manifest::load(directory)?.ok_or_else(|| damaged("it has no manifest"))?;
+    let manifest = Manifest::load(directory)?.ok_or_else(|| damaged("it has no manifest"))?;
     if manifest.shard != id {
         return Err(damaged("its manifest is another shard's"));
     }
-    // An older version is removed when the newer one is durable, so it says that this one may not
-    // be.
-    let mut certain = true;
-    if versions(directory, PREFIX)?.len() > 1 {
-        manifest.version += 1;
-        let stored = manifest.store(directory).map_err(EngineError::from);
-        certain = make_certain(directory, true, stored)?;
-    }
-    if certain {
-        remove_orphans(directory, &manifest)?;
-    }
+    // Only the page cache may know this version, if the process died while it was being stored.
+    directory.sync()?;
+    remove_orphans(directory, &manifest)?;
     Ok(manifest)
-}
-
-/// Whether a small file that was read and stored again is durable now. What is read at the start
-/// may be known to the page cache alone, if the process died while it was being replaced; on a
-/// full disk it stays so, and what an older version names must stay.
-fn make_certain(directory: &dyn Directory, there: bool, stored: Result<()>) -> Result<bool> {
-    match stored {
-        Ok(()) => Ok(true),
-        Err(EngineError::Disk(error)) if there && error.is_full() => {
-            report("the disk is full; what an older version named stays", &error);
-            directory.sync()?;
-            Ok(false)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// Removes component files that no manifest names: the remains of interrupted work.

@@ -9,8 +9,6 @@ use vectorizer_payload::PayloadError;
 use vectorizer_quantize::QuantizeError;
 use vectorizer_vfs::VfsError;
 
-use crate::component::ComponentRef;
-
 /// Why a component could not be written, opened or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -78,8 +76,8 @@ pub enum SegmentError {
 }
 
 impl SegmentError {
-    /// The same with the component's name, if it says only what its bytes are not.
-    pub(crate) fn in_component(self, component: &ComponentRef) -> Self {
+    /// The same with the file's name, if it says only what its bytes are not.
+    pub(crate) fn in_file(self, file: impl FnOnce() -> String) -> Self {
         let unreadable = matches!(
             self,
             Self::FieldIndex(PayloadError::Format(_))
@@ -90,7 +88,7 @@ impl SegmentError {
             return self;
         }
         let what = self.to_string();
-        Self::Malformed { file: component.file_name(), offset: 0, what }
+        Self::Malformed { file: file(), offset: 0, what }
     }
 }
 

@@ -140,7 +140,8 @@ impl Segment {
     }
 
     fn add(&mut self, store: &Store, component: &ComponentRef) -> Result<()> {
-        self.add_component(store, component).map_err(|error| error.in_component(component))
+        self.add_component(store, component)
+            .map_err(|error| error.in_file(|| component.file_name()))
     }
 
     fn add_component(&mut self, store: &Store, component: &ComponentRef) -> Result<()> {

@@ -3,7 +3,7 @@
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use vectorizer_engine::Engine;
-use vectorizer_model::{Metric, Operation};
+use vectorizer_model::{CollectionName, Metric, Operation};
 use vectorizer_vfs::crash::{CrashImage, TraceDirectory};
 
 use crate::history::{Model, Step, check, steps};
@@ -121,4 +121,40 @@ fn a_start_that_loses_power_loses_nothing_either() {
 fn every_crash_image_recovers_what_was_acknowledged() {
     let images: usize = (0..24).map(|seed| recover_all(seed, 2)).sum();
     assert!(images >= 10_000, "{images} images");
+}
+
+/// Creates and drops collections; where each was acknowledged, and what there was then.
+fn come_and_go(disk: &TraceDirectory) -> Vec<(usize, Vec<CollectionName>)> {
+    let engine = open(&disk.directory());
+    let mut moments = vec![(disk.position(), Vec::new())];
+    for (text, create) in [("a", true), ("b", true), ("a", false), ("c", true), ("b", false)] {
+        let name = CollectionName::new(text).expect("a name");
+        let ticket = if create {
+            engine.create_collection(name, settings(4, Metric::L2))
+        } else {
+            engine.drop_collection(&name)
+        };
+        ticket.expect("accepted").wait().expect("done").expect("done");
+        moments.push((disk.position(), engine.collections()));
+    }
+    moments
+}
+
+#[test]
+fn collections_that_come_and_go_survive_a_start_that_loses_power() {
+    let disk = TraceDirectory::new();
+    let moments = come_and_go(&disk);
+    for cut in moments[0].0..disk.position() {
+        let killed = disk.killed(cut);
+        drop(open(&killed.directory()));
+        for CrashImage { cut: again, mode, directory } in killed.images(3, 3).starting_at(cut) {
+            let opened = Engine::open_in(directory.directory(), None, governor(), options());
+            assert!(opened.is_ok(), "{cut}, {again}, {mode:?}: {:?}", opened.err());
+            let Ok(engine) = opened else { continue };
+            let done = moments.iter().filter(|(at, _)| *at <= cut).count();
+            let possible = &moments[done - 1..moments.len().min(done + 1)];
+            let found = engine.collections();
+            assert!(possible.iter().any(|(_, names)| *names == found), "{cut}, {again}: {found:?}");
+        }
+    }
 }
