@@ -36,7 +36,7 @@ fn run(folder: &Path) -> Result<(), Box<dyn Error>> {
     // What comes later is a ticket: wait for it, or await it.
     engine.create_collection(colours.clone(), settings())?.wait()??;
     // Done when it is durable and every later view shows it.
-    engine.write(&colours, Operation::Upsert(batch()?))?;
+    engine.write(&colours, Operation::Upsert(batch()))?;
     assert_eq!(nearest(&engine, &colours)?, ["coral", "orange"]);
 
     // The last clone to go flushes and closes; a folder is open once at a time.
@@ -74,7 +74,7 @@ fn settings() -> CollectionSettings {
 }
 
 /// Four points, column by column.
-fn batch() -> Result<PointBatch, Box<dyn Error>> {
+fn batch() -> PointBatch {
     let points = [
         (1, [1.0, 0.39, 0.28], "tomato", "red"),
         (2, [1.0, 0.5, 0.31], "coral", "orange"),
@@ -82,7 +82,7 @@ fn batch() -> Result<PointBatch, Box<dyn Error>> {
         (4, [0.53, 0.81, 0.92], "skyblue", "blue"),
     ];
     let text = |text: &str| Value::Str(text.into());
-    Ok(PointBatch {
+    PointBatch {
         ids: points.iter().map(|point| PointId::Num(point.0)).collect(),
         vectors: vec![VectorColumn {
             name: VectorName::unnamed(),
@@ -100,7 +100,7 @@ fn batch() -> Result<PointBatch, Box<dyn Error>> {
                 ]))
             })
             .collect(),
-    })
+    }
 }
 
 /// The names of the two colours nearest to a red that is not one, nearest first.
