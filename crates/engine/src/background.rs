@@ -1,6 +1,7 @@
 //! The engine's threads: one commits the log, one applies what is committed, one flushes, one
 //! merges and builds. Each is a loop around a function that can also be called by hand.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use vectorizer_log::{Committed, Entry, LogError};
 use vectorizer_model::ShardId;
 
-use crate::engine::Inner;
+use crate::engine::{Inner, lock};
 use crate::error::{EngineError, Result};
 use crate::node::{Pending, report};
 use crate::policy::{Choice, PolicyConfig, SegmentSummary, ShardSummary, choose};
@@ -44,6 +45,15 @@ impl Signal {
             .unwrap_or_else(PoisonError::into_inner);
         *raised = false;
     }
+}
+
+/// Who may commit and apply now.
+#[derive(Debug, Default)]
+pub(crate) struct Pipeline {
+    /// Held to commit a group and pass it on.
+    turn: Mutex<()>,
+    /// Groups passed on to the applier that it has not finished.
+    unapplied: AtomicUsize,
 }
 
 /// When a shard last changed, as its watcher saw it.
@@ -92,21 +102,49 @@ impl Inner {
     fn run_committer(&self, applier: &SyncSender<Vec<Entry<Pending>>>) {
         loop {
             let closing = self.node.is_closing();
-            match self.commit_group() {
-                Some(entries) => {
-                    if applier.send(entries).is_err() {
-                        return;
-                    }
+            let turn = lock(&self.pipeline.turn);
+            let group = self.commit_group();
+            if let Some(entries) = group {
+                self.pipeline.unapplied.fetch_add(1, Ordering::AcqRel);
+                if applier.send(entries).is_err() {
+                    return;
                 }
-                None if closing => return,
-                None => self.commit.wait(TICK),
+                continue;
             }
+            drop(turn);
+            if closing {
+                return;
+            }
+            self.commit.wait(TICK);
         }
     }
 
     fn run_applier(&self, groups: &Receiver<Vec<Entry<Pending>>>) {
         for group in groups {
             self.apply_group(group);
+            self.pipeline.unapplied.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Has what is queued committed and applied: by the threads for it if there are any.
+    pub(crate) fn wake_committer(&self) {
+        if self.node.config.background {
+            self.commit.raise();
+        } else {
+            self.commit_once();
+        }
+    }
+
+    /// Commits and applies what is queued in the caller's thread if no other is at it: a single
+    /// writer then waits for the disk alone, not for two threads to wake. Otherwise those do it.
+    pub(crate) fn commit_here(&self) {
+        let turn = self.pipeline.turn.try_lock();
+        if turn.is_err() || self.pipeline.unapplied.load(Ordering::Acquire) > 0 {
+            drop(turn);
+            return self.wake_committer();
+        }
+        if let Some(entries) = self.commit_group() {
+            self.apply_group(entries);
         }
     }
 

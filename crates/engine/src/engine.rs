@@ -15,7 +15,7 @@ use vectorizer_model::{
 use vectorizer_vfs::{Directory, DirectoryLock, OsDirectory};
 
 use crate::apply::Applied;
-use crate::background::Signal;
+use crate::background::{Pipeline, Signal};
 use crate::catalogue::Catalogue;
 use crate::error::{EngineError, Result};
 use crate::executor::Executor;
@@ -55,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) flush: Signal,
     /// Segments wait for the builder.
     pub(crate) build: Signal,
+    pub(crate) pipeline: Pipeline,
 }
 
 /// A memtable grows to this many times its size while the one before is being flushed.
@@ -114,7 +115,7 @@ impl Engine {
         name: CollectionName,
         settings: CollectionSettings,
     ) -> Result<Ticket<Result<Applied>>> {
-        self.0.inner.create_collection(name, settings)
+        self.0.inner.create_collection(name, settings).inspect(|_| self.0.inner.wake_committer())
     }
 
     /// Removes a collection with all its points; done when that is durable.
@@ -124,7 +125,7 @@ impl Engine {
     pub fn drop_collection(&self, name: &CollectionName) -> Result<Ticket<Result<Applied>>> {
         self.0.inner.shard(name)?;
         let operation = Operation::DropCollection { name: name.clone() };
-        self.0.inner.submit_to_catalogue(operation)
+        self.0.inner.submit_to_catalogue(operation).inspect(|_| self.0.inner.wake_committer())
     }
 
     /// Hands over a write. Its ticket is done when the write is durable and every later view sees
@@ -137,6 +138,18 @@ impl Engine {
     /// fit; [`EngineError::Paced`], [`EngineError::Memory`] and [`EngineError::DiskFull`] mean
     /// later. Nothing changed.
     pub fn submit(
+        &self,
+        collection: &CollectionName,
+        operation: Operation,
+        request: RequestId,
+    ) -> Result<Ticket<Result<Applied>>> {
+        let ticket = self.queue(collection, operation, request)?;
+        self.0.inner.wake_committer();
+        Ok(ticket)
+    }
+
+    /// As [`Self::submit`], and nobody is woken to commit it.
+    pub(crate) fn queue(
         &self,
         collection: &CollectionName,
         operation: Operation,
@@ -266,6 +279,7 @@ impl Inner {
             commit: Signal::default(),
             flush: Signal::default(),
             build: Signal::default(),
+            pipeline: Pipeline::default(),
         })
     }
 
@@ -323,8 +337,7 @@ impl Inner {
 
     fn submit_to_catalogue(&self, operation: Operation) -> Result<Ticket<Result<Applied>>> {
         self.check_catalogue()?;
-        let assigned = lock(&self.assigned);
-        self.append(ShardId::CATALOGUE, assigned, (operation, RequestId::default()), 0)
+        self.append(ShardId::CATALOGUE, &self.assigned, (operation, RequestId::default()), 0)
     }
 
     fn submit_to_shard(
@@ -365,14 +378,14 @@ impl Inner {
         request: RequestId,
         memtable: u64,
     ) -> Result<Ticket<Result<Applied>>> {
-        self.append(shard.id, shard.lock_assigned(), (operation, request), memtable)
+        self.append(shard.id, shard.assigned(), (operation, request), memtable)
     }
 
-    /// Gives an operation its position and queues it for the log.
+    /// Gives an operation its position and queues it for the log; nobody is woken to commit it.
     fn append(
         &self,
         shard: ShardId,
-        mut assigned: MutexGuard<'_, SequenceNumber>,
+        assigned: &Mutex<SequenceNumber>,
         (operation, request): (Operation, RequestId),
         memtable: u64,
     ) -> Result<Ticket<Result<Applied>>> {
@@ -390,17 +403,12 @@ impl Inner {
             _transit: reserve(Class::Operations, transit)?,
             done,
         };
+        let mut assigned = lock(assigned);
         let seq = assigned.next();
         let epoch = Epoch::default();
         let entry = Entry { shard, epoch, seq, request, payload, companion: pending };
         log.append(entry).map_err(|refused| EngineError::Log(refused.cause))?;
         *assigned = seq;
-        drop(assigned);
-        if self.node.config.background {
-            self.commit.raise();
-        } else {
-            self.commit_once();
-        }
         Ok(ticket)
     }
 

@@ -32,6 +32,7 @@ pub mod info;
 pub mod leaf;
 mod manifest;
 mod memtable;
+mod memtable_scan;
 mod merge;
 mod nearest;
 mod node;

@@ -56,9 +56,22 @@ impl Engine {
         from: Option<PointId>,
         request: RequestId,
     ) -> Result<Part> {
+        let part = self.queue_part(collection, operation, from, request)?;
+        self.inner().wake_committer();
+        Ok(part)
+    }
+
+    /// As [`Self::submit_part`], and nobody is woken to commit it.
+    fn queue_part(
+        &self,
+        collection: &CollectionName,
+        operation: &Operation,
+        from: Option<PointId>,
+        request: RequestId,
+    ) -> Result<Part> {
         let shard = self.inner().shard(collection)?;
         let Some(PointSelector::Filter(filter)) = operation.selector() else {
-            let ticket = self.submit(collection, operation.clone(), request)?;
+            let ticket = self.queue(collection, operation.clone(), request)?;
             return Ok(Part { ticket, next: None });
         };
         self.inner().check_welcome(&shard, operation)?;
@@ -76,7 +89,9 @@ impl Engine {
     pub fn write(&self, collection: &CollectionName, operation: Operation) -> Result<Applied> {
         if !matches!(operation.selector(), Some(PointSelector::Filter(_))) {
             self.wait_for_pace(collection);
-            return self.submit(collection, operation, RequestId::default())?.wait()?;
+            let ticket = self.queue(collection, operation, RequestId::default())?;
+            self.inner().commit_here();
+            return ticket.wait()?;
         }
         let (mut from, mut points) = (None, 0);
         loop {
@@ -97,7 +112,8 @@ impl Engine {
         from: Option<PointId>,
     ) -> Result<(Applied, Option<PointId>)> {
         self.wait_for_pace(collection);
-        let part = self.submit_part(collection, operation, from, RequestId::default())?;
+        let part = self.queue_part(collection, operation, from, RequestId::default())?;
+        self.inner().commit_here();
         Ok((part.ticket.wait()??, part.next))
     }
 
@@ -205,6 +221,7 @@ mod tests {
         let request = RequestId::default();
         let ticket =
             engine.inner().submit_planned(&shard, planned.operation, request, planned.memtable);
+        engine.inner().wake_committer();
         let applied = ticket.expect("room").wait().expect("kept").expect("applied");
         assert_eq!(applied.points, 2, "1 and 3; 2 is blue by now, 4 was not there");
         let select = Select { payload: PayloadSelector::Everything, ..Select::default() };

@@ -156,8 +156,8 @@ impl Shard {
     }
 
     /// The last position given out; held while an operation is appended to the log.
-    pub(crate) fn lock_assigned(&self) -> MutexGuard<'_, SequenceNumber> {
-        lock(&self.assigned)
+    pub(crate) fn assigned(&self) -> &Mutex<SequenceNumber> {
+        &self.assigned
     }
 
     /// What readers see now.
