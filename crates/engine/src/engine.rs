@@ -21,6 +21,7 @@ use crate::error::{EngineError, Result};
 use crate::executor::Executor;
 use crate::node::{Node, Pending, report};
 use crate::options::EngineOptions;
+use crate::policy::Lane;
 use crate::shard::Shard;
 use crate::ticket::{Ticket, ticket};
 use crate::view::ReadView;
@@ -54,7 +55,7 @@ pub(crate) struct Inner {
     /// A memtable waits for the flusher.
     pub(crate) flush: Signal,
     /// Segments wait for the builder.
-    pub(crate) build: Signal,
+    pub(crate) build: [Signal; Lane::ALL.len()],
     pub(crate) pipeline: Pipeline,
 }
 
@@ -143,12 +144,13 @@ impl Engine {
         operation: Operation,
         request: RequestId,
     ) -> Result<Ticket<Result<Applied>>> {
+        self.check_pace_of(collection, &operation)?;
         let ticket = self.queue(collection, operation, request)?;
         self.0.inner.wake_committer();
         Ok(ticket)
     }
 
-    /// As [`Self::submit`], and nobody is woken to commit it.
+    /// As [`Self::submit`], whatever the pace, and nobody is woken to commit it.
     pub(crate) fn queue(
         &self,
         collection: &CollectionName,
@@ -170,6 +172,15 @@ impl Engine {
     pub fn check_pace(&self, collection: &CollectionName) -> Result<()> {
         let shard = self.0.inner.shard(collection)?;
         self.0.inner.check_pace(&shard)
+    }
+
+    /// Whether an operation is welcome now, as far as that depends on the pace: deletes always are.
+    pub(crate) fn check_pace_of(
+        &self,
+        collection: &CollectionName,
+        operation: &Operation,
+    ) -> Result<()> {
+        if matches!(operation, Operation::Delete(_)) { Ok(()) } else { self.check_pace(collection) }
     }
 
     /// Everything acknowledged so far, unmoved by later writes.
@@ -238,7 +249,7 @@ impl Owner {
         self.inner.node.close();
         self.inner.commit.raise();
         self.inner.flush.raise();
-        self.inner.build.raise();
+        self.inner.raise_builders();
         for thread in threads {
             if thread.join().is_err() {
                 report("a background thread panicked", &"see above");
@@ -278,7 +289,7 @@ impl Inner {
             catalogue_failure: OnceLock::new(),
             commit: Signal::default(),
             flush: Signal::default(),
-            build: Signal::default(),
+            build: <[Signal; Lane::ALL.len()]>::default(),
             pipeline: Pipeline::default(),
         })
     }
@@ -359,12 +370,12 @@ impl Inner {
         self.submit_planned(shard, planned.operation, request, planned.memtable)
     }
 
-    /// Whether an operation would be taken now, as far as that does not depend on its size.
+    /// Whether an operation would be taken now, as far as that depends neither on its size nor on
+    /// the pace.
     pub(crate) fn check_welcome(&self, shard: &Shard, operation: &Operation) -> Result<()> {
         shard.check_writable()?;
         crate::admit::check(operation, &shard.state().settings)?;
         if !matches!(operation, Operation::Delete(_)) {
-            self.check_pace(shard)?;
             self.check_disk()?;
         }
         Ok(())
@@ -423,7 +434,7 @@ impl Inner {
         }
         let backlog = crate::info::unindexed_bytes(shard, &state);
         if backlog > self.node.config.backlog_bytes_max {
-            self.build.raise();
+            self.raise_builders();
             return Err(EngineError::Paced { backlog_bytes: backlog });
         }
         Ok(())

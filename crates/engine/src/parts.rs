@@ -56,12 +56,13 @@ impl Engine {
         from: Option<PointId>,
         request: RequestId,
     ) -> Result<Part> {
+        self.check_pace_of(collection, operation)?;
         let part = self.queue_part(collection, operation, from, request)?;
         self.inner().wake_committer();
         Ok(part)
     }
 
-    /// As [`Self::submit_part`], and nobody is woken to commit it.
+    /// As [`Self::submit_part`], whatever the pace, and nobody is woken to commit it.
     fn queue_part(
         &self,
         collection: &CollectionName,
@@ -88,7 +89,7 @@ impl Engine {
     /// [`EngineError::Partly`] if parts of an operation by filter were done before the failure.
     pub fn write(&self, collection: &CollectionName, operation: Operation) -> Result<Applied> {
         if !matches!(operation.selector(), Some(PointSelector::Filter(_))) {
-            self.wait_for_pace(collection);
+            self.wait_for_pace(collection, &operation)?;
             let ticket = self.queue(collection, operation, RequestId::default())?;
             self.inner().commit_here();
             return ticket.wait()?;
@@ -111,21 +112,23 @@ impl Engine {
         operation: &Operation,
         from: Option<PointId>,
     ) -> Result<(Applied, Option<PointId>)> {
-        self.wait_for_pace(collection);
+        self.wait_for_pace(collection, operation)?;
         let part = self.queue_part(collection, operation, from, RequestId::default())?;
         self.inner().commit_here();
         Ok((part.ticket.wait()??, part.next))
     }
 
-    /// Waits while writes are paced; whatever else there is to say the write will say.
-    fn wait_for_pace(&self, collection: &CollectionName) {
+    /// Waits while writes are paced, half a minute at most.
+    fn wait_for_pace(&self, collection: &CollectionName, operation: &Operation) -> Result<()> {
         const PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
-        for _ in 0..6_000 {
-            match self.check_pace(collection) {
+        const PAUSES: usize = 6_000;
+        for _ in 0..PAUSES {
+            match self.check_pace_of(collection, operation) {
                 Err(EngineError::Paced { .. }) => std::thread::sleep(PAUSE),
-                _ => return,
+                other => return other,
             }
         }
+        self.check_pace_of(collection, operation)
     }
 }
 
