@@ -1,6 +1,8 @@
-//! The engine's threads: one commits the log, one applies what is committed, one flushes, one
-//! merges and builds. Each is a loop around a function that can also be called by hand.
+//! The engine's threads: one commits the log, one applies what is committed, one flushes, and one
+//! for each lane merges and builds. Each is a loop around a function that can also be called by
+//! hand.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -9,16 +11,16 @@ use std::time::{Duration, Instant};
 use vectorizer_log::{Committed, Entry, LogError};
 use vectorizer_model::ShardId;
 
-use crate::engine::Inner;
+use crate::engine::{Inner, lock};
 use crate::error::{EngineError, Result};
 use crate::node::{Pending, report};
-use crate::policy::{Choice, PolicyConfig, SegmentSummary, ShardSummary, choose};
-use crate::shard::{Shard, ShardState};
+use crate::policy::Lane;
+use crate::shard::Shard;
 
 /// Groups that may be committed but not yet applied.
 const GROUPS_AHEAD: usize = 4;
-/// How often the flusher and the builder look around without being told.
-const TICK: Duration = Duration::from_millis(500);
+/// How often the flusher and the builders look around without being told.
+pub(crate) const TICK: Duration = Duration::from_millis(500);
 /// A shard without writes for this long is idle: its tail is flushed and indexed.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -36,7 +38,7 @@ impl Signal {
     }
 
     /// Waits until it is raised, at most so long, and lowers it.
-    fn wait(&self, at_most: Duration) {
+    pub(crate) fn wait(&self, at_most: Duration) {
         let raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut raised, _) = self
             .changed
@@ -44,6 +46,15 @@ impl Signal {
             .unwrap_or_else(PoisonError::into_inner);
         *raised = false;
     }
+}
+
+/// Who may commit and apply now.
+#[derive(Debug, Default)]
+pub(crate) struct Pipeline {
+    /// Held to commit a group and pass it on.
+    turn: Mutex<()>,
+    /// Groups passed on to the applier that it has not finished.
+    unapplied: AtomicUsize,
 }
 
 /// When a shard last changed, as its watcher saw it.
@@ -55,10 +66,10 @@ struct Watch {
 
 /// How long each shard has been without writes.
 #[derive(Default)]
-struct Watches(Vec<Watch>);
+pub(crate) struct Watches(Vec<Watch>);
 
 impl Watches {
-    fn is_idle(&mut self, shard: &Shard) -> bool {
+    pub(crate) fn is_idle(&mut self, shard: &Shard) -> bool {
         let applied = shard.applied().0;
         let Some(watch) = self.0.iter_mut().find(|watch| watch.shard == shard.id) else {
             self.0.push(Watch { shard: shard.id, seen: applied, since: Instant::now() });
@@ -70,7 +81,7 @@ impl Watches {
         watch.since.elapsed() >= IDLE
     }
 
-    fn retain(&mut self, shards: &[Arc<Shard>]) {
+    pub(crate) fn retain(&mut self, shards: &[Arc<Shard>]) {
         self.0.retain(|watch| shards.iter().any(|shard| shard.id == watch.shard));
     }
 }
@@ -80,33 +91,62 @@ impl Inner {
     pub(crate) fn start_background(inner: &Arc<Self>) -> Result<Vec<JoinHandle<()>>> {
         let (send, receive) = sync_channel(GROUPS_AHEAD);
         let (commit, apply) = (Arc::clone(inner), Arc::clone(inner));
-        let (flush, build) = (Arc::clone(inner), Arc::clone(inner));
+        let (flush, fresh, settled) = (Arc::clone(inner), Arc::clone(inner), Arc::clone(inner));
         Ok(vec![
             spawn("commit", move || commit.run_committer(&send))?,
             spawn("apply", move || apply.run_applier(&receive))?,
             spawn("flush", move || flush.run_flusher())?,
-            spawn("build", move || build.run_builder())?,
+            spawn("build", move || fresh.run_builder(Lane::Fresh))?,
+            spawn("merge", move || settled.run_builder(Lane::Settled))?,
         ])
     }
 
     fn run_committer(&self, applier: &SyncSender<Vec<Entry<Pending>>>) {
         loop {
             let closing = self.node.is_closing();
-            match self.commit_group() {
-                Some(entries) => {
-                    if applier.send(entries).is_err() {
-                        return;
-                    }
+            let turn = lock(&self.pipeline.turn);
+            let group = self.commit_group();
+            if let Some(entries) = group {
+                self.pipeline.unapplied.fetch_add(1, Ordering::AcqRel);
+                if applier.send(entries).is_err() {
+                    return;
                 }
-                None if closing => return,
-                None => self.commit.wait(TICK),
+                continue;
             }
+            drop(turn);
+            if closing {
+                return;
+            }
+            self.commit.wait(TICK);
         }
     }
 
     fn run_applier(&self, groups: &Receiver<Vec<Entry<Pending>>>) {
         for group in groups {
             self.apply_group(group);
+            self.pipeline.unapplied.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Has what is queued committed and applied: by the threads for it if there are any.
+    pub(crate) fn wake_committer(&self) {
+        if self.node.config.background {
+            self.commit.raise();
+        } else {
+            self.commit_once();
+        }
+    }
+
+    /// Commits and applies what is queued in the caller's thread if no other is at it: a single
+    /// writer then waits for the disk alone, not for two threads to wake. Otherwise those do it.
+    pub(crate) fn commit_here(&self) {
+        let turn = self.pipeline.turn.try_lock();
+        if turn.is_err() || self.pipeline.unapplied.load(Ordering::Acquire) > 0 {
+            drop(turn);
+            return self.wake_committer();
+        }
+        if let Some(entries) = self.commit_group() {
+            self.apply_group(entries);
         }
     }
 
@@ -119,6 +159,7 @@ impl Inner {
             watches.retain(&shards);
             let mut all_idle = true;
             for shard in &shards {
+                shard.drop_retired();
                 let idle = watches.is_idle(shard);
                 all_idle &= idle;
                 if let Err(error) = self.flush_if_due(shard, idle) {
@@ -129,34 +170,6 @@ impl Inner {
                 self.mark_log();
             }
             self.empty_log();
-        }
-    }
-
-    fn run_builder(&self) {
-        vectorizer_vfs::lower_priority();
-        let mut watches = Watches::default();
-        while !self.node.is_closing() {
-            self.build.wait(TICK);
-            let shards = self.shards();
-            watches.retain(&shards);
-            for shard in &shards {
-                let idle = watches.is_idle(shard);
-                while !self.node.is_closing() {
-                    match self.maintain(shard, idle) {
-                        Ok(true) => {}
-                        Ok(false) => {
-                            shard.note_put_off(None);
-                            break;
-                        }
-                        Err(error) => {
-                            if !shard.is_dropped() && shard.note_put_off(Some(&error)) {
-                                report("background work is put off", &error);
-                            }
-                            break;
-                        }
-                    }
-                }
-            }
         }
     }
 
@@ -229,12 +242,12 @@ impl Inner {
         Ok(())
     }
 
-    /// Freezes and flushes a shard's memtable, and wakes the builder.
+    /// Freezes and flushes a shard's memtable, and wakes the builders.
     pub(crate) fn flush_shard(&self, shard: &Arc<Shard>) -> Result<()> {
         shard.check_stands()?;
         if !shard.is_dropped() && shard.freeze() {
             shard.flush_frozen()?;
-            self.build.raise();
+            self.raise_builders();
         }
         Ok(())
     }
@@ -275,59 +288,6 @@ impl Inner {
             report("log files that nothing needs stay", &error);
         }
     }
-
-    /// Does the next piece of background work of a shard. False if there is none.
-    pub(crate) fn maintain(&self, shard: &Arc<Shard>, idle: bool) -> Result<bool> {
-        let _alone = shard.lock_maintenance();
-        if shard.is_dropped() {
-            return Ok(false);
-        }
-        shard.check_stands()?;
-        shard.drop_stale_indexes()?;
-        let state = shard.state();
-        if add_indexes(shard, &state)? {
-            return Ok(true);
-        }
-        match choose(&summarise(shard, &state, idle, self)) {
-            Choice::Rest => Ok(false),
-            Choice::Merge(segments) => {
-                shard.merge(&segments)?;
-                Ok(!self.node.is_closing())
-            }
-            Choice::Index(id) => {
-                let live = state.segments.iter().find(|live| live.segment.id() == id);
-                let Some(live) = live else { return Ok(false) };
-                for (name, hnsw) in shard.missing_graphs(&live.segment, &state.settings) {
-                    match shard.build_graph(&live.segment, &name, hnsw, None)? {
-                        Some(graph) => shard.publish_components(id, &[graph])?,
-                        None => return Ok(false),
-                    }
-                }
-                Ok(true)
-            }
-        }
-    }
-
-    /// Works until every shard is at rest.
-    pub(crate) fn settle(&self) -> Result<()> {
-        for shard in self.shards() {
-            while self.maintain(&shard, true)? {}
-        }
-        Ok(())
-    }
-}
-
-/// Adds the field indexes that segments lack. False if none did.
-fn add_indexes(shard: &Arc<Shard>, state: &ShardState) -> Result<bool> {
-    for live in &state.segments {
-        let missing = Shard::missing_indexes(&live.segment, &state.settings);
-        if let Some((key, kind)) = missing.first() {
-            let index = shard.build_index(&live.segment, key, *kind, &state.settings)?;
-            shard.publish_components(live.segment.id(), &[index])?;
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// What a writer is told whose entry the log refused.
@@ -340,33 +300,6 @@ fn refusal(cause: &LogError) -> EngineError {
     } else {
         EngineError::LogRefused { reason }
     }
-}
-
-fn summarise(shard: &Shard, state: &ShardState, idle: bool, inner: &Inner) -> ShardSummary {
-    let config = &inner.node.config;
-    let row_bytes = crate::memtable::Memtable::row_bytes(&state.settings).max(1);
-    let flush_rows = u32::try_from(config.memtable_bytes / row_bytes).unwrap_or(u32::MAX);
-    let segments = state
-        .segments
-        .iter()
-        .map(|live| {
-            let patched = live.segment.patched().map_or(0, roaring::RoaringBitmap::len);
-            let patched = u32::try_from(patched).unwrap_or(u32::MAX);
-            SegmentSummary {
-                id: live.segment.id(),
-                rows: live.segment.rows(),
-                dead: live.deaths.count(),
-                patched,
-                indexed: shard.missing_graphs(&live.segment, &state.settings).is_empty(),
-            }
-        })
-        .collect();
-    let policy = PolicyConfig {
-        graph_rows_min: config.graph_rows_min,
-        flush_rows,
-        merged_rows_max: config.merged_rows_max,
-    };
-    ShardSummary { segments, idle, config: policy }
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {

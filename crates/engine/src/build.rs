@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use vectorizer_hnsw::{Basis, BuildError, Executor, HnswError, Host, Params};
-use vectorizer_model::settings::{FieldIndexKind, HnswSettings};
+use vectorizer_hnsw::{Basis, BuildError, Executor, Graph, HnswError, Host, Params};
+use vectorizer_model::settings::{FieldIndexKind, HnswSettings, VectorSettings};
 use vectorizer_model::{CollectionSettings, KeyPath, SegmentId, VectorName};
 use vectorizer_segment::{
     ComponentKind, ComponentRef, PagedLinks, Segment, write_field_index, write_graph,
 };
+
+use vectorizer_vfs::Niceness;
 
 use crate::error::Result;
 use crate::flush::{Version, build_budget};
@@ -24,12 +26,11 @@ impl Shard {
         settings: &CollectionSettings,
     ) -> Vec<(VectorName, HnswSettings)> {
         let small = segment.rows() < self.node.config.graph_rows_min;
-        let wanting =
-            |(name, vector): (&VectorName, &vectorizer_model::settings::VectorSettings)| {
-                let hnsw = vector.hnsw.unwrap_or(settings.hnsw);
-                let wants = hnsw.m > 0 && segment.has_codes(name) && !segment.has_graph(name);
-                wants.then(|| (name.clone(), hnsw))
-            };
+        let wanting = |(name, vector): (&VectorName, &VectorSettings)| {
+            let hnsw = vector.hnsw.unwrap_or(settings.hnsw);
+            let wants = hnsw.m > 0 && segment.has_codes(name) && !segment.has_graph(name);
+            wants.then(|| (name.clone(), hnsw))
+        };
         if small { Vec::new() } else { settings.vectors.iter().filter_map(wanting).collect() }
     }
 
@@ -38,9 +39,9 @@ impl Shard {
     pub(crate) fn build_graph(
         &self,
         segment: &Segment,
-        name: &VectorName,
-        hnsw: HnswSettings,
+        (name, hnsw): &(VectorName, HnswSettings),
         basis: Option<Basis<'_, PagedLinks<'_>>>,
+        niceness: Niceness,
     ) -> Result<Option<ComponentRef>> {
         let mut budget = build_budget(self)?;
         budget.try_grow(segment.code_bytes(name).unwrap_or(0))?;
@@ -48,7 +49,7 @@ impl Shard {
         let params = Params { m: hnsw.m, ef_construct: hnsw.ef_construct, seed: SEED };
         let cancelled = || self.is_dropped() || self.node.is_closing();
         let host = Host {
-            executor: &BuildThreads(self.node.config.build_threads),
+            executor: &BuildThreads { workers: self.node.config.build_threads, niceness },
             cancelled: &cancelled,
             inserted: &std::sync::atomic::AtomicUsize::new(0),
             hint: vectorizer_kernels::prefetch,
@@ -141,19 +142,34 @@ impl Shard {
     }
 }
 
-/// Runs a build on threads of its own, at the lowest priority.
-struct BuildThreads(usize);
+/// Bytes that building a graph and writing its rows take, by row.
+pub(crate) fn build_bytes_per_row(settings: &CollectionSettings) -> u64 {
+    const ROWS: usize = 1 << 16;
+    /// The merged row's place, the order of insertion, and what the builders have visited.
+    const BESIDES: u64 = 16;
+    let of_vector = |vector: &VectorSettings| {
+        let m = vector.hnsw.unwrap_or(settings.hnsw).m;
+        u64::from(vector.dim) + Graph::bytes_needed(ROWS, m) / ROWS as u64
+    };
+    settings.vectors.values().map(of_vector).max().unwrap_or(0) + BESIDES
+}
+
+/// Runs a build on threads of its own, below the others' priority.
+struct BuildThreads {
+    workers: usize,
+    niceness: Niceness,
+}
 
 impl Executor for BuildThreads {
     fn workers(&self) -> usize {
-        self.0
+        self.workers
     }
 
     fn run(&self, task: &(dyn Fn(usize) + Sync)) {
         std::thread::scope(|scope| {
-            for worker in 0..self.0 {
+            for worker in 0..self.workers {
                 scope.spawn(move || {
-                    vectorizer_vfs::lower_priority();
+                    self.niceness.apply();
                     task(worker);
                 });
             }

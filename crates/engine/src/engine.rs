@@ -15,12 +15,13 @@ use vectorizer_model::{
 use vectorizer_vfs::{Directory, DirectoryLock, OsDirectory};
 
 use crate::apply::Applied;
-use crate::background::Signal;
+use crate::background::{Pipeline, Signal};
 use crate::catalogue::Catalogue;
 use crate::error::{EngineError, Result};
 use crate::executor::Executor;
 use crate::node::{Node, Pending, report};
 use crate::options::EngineOptions;
+use crate::policy::Lane;
 use crate::shard::Shard;
 use crate::ticket::{Ticket, ticket};
 use crate::view::ReadView;
@@ -54,7 +55,8 @@ pub(crate) struct Inner {
     /// A memtable waits for the flusher.
     pub(crate) flush: Signal,
     /// Segments wait for the builder.
-    pub(crate) build: Signal,
+    pub(crate) build: [Signal; Lane::ALL.len()],
+    pub(crate) pipeline: Pipeline,
 }
 
 /// A memtable grows to this many times its size while the one before is being flushed.
@@ -114,7 +116,7 @@ impl Engine {
         name: CollectionName,
         settings: CollectionSettings,
     ) -> Result<Ticket<Result<Applied>>> {
-        self.0.inner.create_collection(name, settings)
+        self.0.inner.create_collection(name, settings).inspect(|_| self.0.inner.wake_committer())
     }
 
     /// Removes a collection with all its points; done when that is durable.
@@ -124,7 +126,7 @@ impl Engine {
     pub fn drop_collection(&self, name: &CollectionName) -> Result<Ticket<Result<Applied>>> {
         self.0.inner.shard(name)?;
         let operation = Operation::DropCollection { name: name.clone() };
-        self.0.inner.submit_to_catalogue(operation)
+        self.0.inner.submit_to_catalogue(operation).inspect(|_| self.0.inner.wake_committer())
     }
 
     /// Hands over a write. Its ticket is done when the write is durable and every later view sees
@@ -137,6 +139,19 @@ impl Engine {
     /// fit; [`EngineError::Paced`], [`EngineError::Memory`] and [`EngineError::DiskFull`] mean
     /// later. Nothing changed.
     pub fn submit(
+        &self,
+        collection: &CollectionName,
+        operation: Operation,
+        request: RequestId,
+    ) -> Result<Ticket<Result<Applied>>> {
+        self.check_pace_of(collection, &operation)?;
+        let ticket = self.queue(collection, operation, request)?;
+        self.0.inner.wake_committer();
+        Ok(ticket)
+    }
+
+    /// As [`Self::submit`], whatever the pace, and nobody is woken to commit it.
+    pub(crate) fn queue(
         &self,
         collection: &CollectionName,
         operation: Operation,
@@ -157,6 +172,15 @@ impl Engine {
     pub fn check_pace(&self, collection: &CollectionName) -> Result<()> {
         let shard = self.0.inner.shard(collection)?;
         self.0.inner.check_pace(&shard)
+    }
+
+    /// Whether an operation is welcome now, as far as that depends on the pace: deletes always are.
+    pub(crate) fn check_pace_of(
+        &self,
+        collection: &CollectionName,
+        operation: &Operation,
+    ) -> Result<()> {
+        if matches!(operation, Operation::Delete(_)) { Ok(()) } else { self.check_pace(collection) }
     }
 
     /// Everything acknowledged so far, unmoved by later writes.
@@ -225,7 +249,7 @@ impl Owner {
         self.inner.node.close();
         self.inner.commit.raise();
         self.inner.flush.raise();
-        self.inner.build.raise();
+        self.inner.raise_builders();
         for thread in threads {
             if thread.join().is_err() {
                 report("a background thread panicked", &"see above");
@@ -265,7 +289,8 @@ impl Inner {
             catalogue_failure: OnceLock::new(),
             commit: Signal::default(),
             flush: Signal::default(),
-            build: Signal::default(),
+            build: <[Signal; Lane::ALL.len()]>::default(),
+            pipeline: Pipeline::default(),
         })
     }
 
@@ -323,8 +348,7 @@ impl Inner {
 
     fn submit_to_catalogue(&self, operation: Operation) -> Result<Ticket<Result<Applied>>> {
         self.check_catalogue()?;
-        let assigned = lock(&self.assigned);
-        self.append(ShardId::CATALOGUE, assigned, (operation, RequestId::default()), 0)
+        self.append(ShardId::CATALOGUE, &self.assigned, (operation, RequestId::default()), 0)
     }
 
     fn submit_to_shard(
@@ -346,12 +370,12 @@ impl Inner {
         self.submit_planned(shard, planned.operation, request, planned.memtable)
     }
 
-    /// Whether an operation would be taken now, as far as that does not depend on its size.
+    /// Whether an operation would be taken now, as far as that depends neither on its size nor on
+    /// the pace.
     pub(crate) fn check_welcome(&self, shard: &Shard, operation: &Operation) -> Result<()> {
         shard.check_writable()?;
         crate::admit::check(operation, &shard.state().settings)?;
         if !matches!(operation, Operation::Delete(_)) {
-            self.check_pace(shard)?;
             self.check_disk()?;
         }
         Ok(())
@@ -365,14 +389,14 @@ impl Inner {
         request: RequestId,
         memtable: u64,
     ) -> Result<Ticket<Result<Applied>>> {
-        self.append(shard.id, shard.lock_assigned(), (operation, request), memtable)
+        self.append(shard.id, shard.assigned(), (operation, request), memtable)
     }
 
-    /// Gives an operation its position and queues it for the log.
+    /// Gives an operation its position and queues it for the log; nobody is woken to commit it.
     fn append(
         &self,
         shard: ShardId,
-        mut assigned: MutexGuard<'_, SequenceNumber>,
+        assigned: &Mutex<SequenceNumber>,
         (operation, request): (Operation, RequestId),
         memtable: u64,
     ) -> Result<Ticket<Result<Applied>>> {
@@ -390,17 +414,12 @@ impl Inner {
             _transit: reserve(Class::Operations, transit)?,
             done,
         };
+        let mut assigned = lock(assigned);
         let seq = assigned.next();
         let epoch = Epoch::default();
         let entry = Entry { shard, epoch, seq, request, payload, companion: pending };
         log.append(entry).map_err(|refused| EngineError::Log(refused.cause))?;
         *assigned = seq;
-        drop(assigned);
-        if self.node.config.background {
-            self.commit.raise();
-        } else {
-            self.commit_once();
-        }
         Ok(ticket)
     }
 
@@ -415,7 +434,7 @@ impl Inner {
         }
         let backlog = crate::info::unindexed_bytes(shard, &state);
         if backlog > self.node.config.backlog_bytes_max {
-            self.build.raise();
+            self.raise_builders();
             return Err(EngineError::Paced { backlog_bytes: backlog });
         }
         Ok(())

@@ -8,12 +8,13 @@
 //! - all rows of one id are chained from the newest to the oldest.
 
 mod chunk;
+mod codes;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use vectorizer_memory::Reservation;
-use vectorizer_model::settings::VectorSettings;
+use vectorizer_model::settings::{Quantization, VectorSettings};
 use vectorizer_model::value::heap_bytes;
 use vectorizer_model::{
     CollectionSettings, Ordinal, Payload, PointId, SegmentId, SequenceNumber, VectorName,
@@ -44,6 +45,8 @@ pub(crate) struct Patch {
 pub(crate) struct ColumnShape {
     pub(crate) name: VectorName,
     pub(crate) settings: VectorSettings,
+    /// Whether full chunks have codes.
+    pub(crate) coded: bool,
 }
 
 /// All patches of one segment in one memtable: oldest first for each row.
@@ -74,7 +77,11 @@ impl Memtable {
         let columns = settings
             .vectors
             .iter()
-            .map(|(name, settings)| ColumnShape { name: name.clone(), settings: settings.clone() })
+            .map(|(name, vector)| ColumnShape {
+                name: name.clone(),
+                settings: vector.clone(),
+                coded: is_coded(vector, settings),
+            })
             .collect();
         Self {
             chunk_rows: chunk_rows(settings),
@@ -88,8 +95,9 @@ impl Memtable {
 
     /// Bytes that a row of these settings takes besides its payload and id-map entry.
     pub(crate) fn row_bytes(settings: &CollectionSettings) -> u64 {
-        let vectors: u64 = settings.vectors.values().map(|v| u64::from(v.dim) * 4 + 1).sum();
-        vectors + chunk::ROW_OVERHEAD_BYTES
+        let component = |vector| if is_coded(vector, settings) { 5 } else { 4 };
+        let vectors = settings.vectors.values().map(|v| u64::from(v.dim) * component(v) + 1);
+        vectors.sum::<u64>() + chunk::ROW_OVERHEAD_BYTES
     }
 
     /// Bytes of one chunk, allocated with its first row.
@@ -144,6 +152,10 @@ impl Memtable {
         let previous = newest.get(&id).copied().unwrap_or(NONE);
         let (chunk, base) = self.chunk_to_fill();
         let within = write(&chunk).push(row, previous);
+        if within + 1 == self.chunk_rows {
+            // Readers go on meanwhile; nobody else writes.
+            read(&chunk).seal(&self.columns);
+        }
         let number = base + within;
         newest.insert(id, number);
         number
@@ -250,6 +262,13 @@ impl Memtable {
         segments.sort_unstable();
         segments
     }
+}
+
+/// Whether full chunks of a vector have codes. Those of stored vectors that are divided by their
+/// length at each comparison have none.
+fn is_coded(vector: &VectorSettings, collection: &CollectionSettings) -> bool {
+    let quantization = vector.quantization.unwrap_or(collection.quantization);
+    quantization == Quantization::Int8 && !vector.divides_by_length()
 }
 
 /// Rows of one chunk of a memtable of these settings.

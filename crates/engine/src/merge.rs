@@ -15,6 +15,8 @@ use vectorizer_segment::{
     FlatRow, FlatTarget, FlatWriter, PagedLinks, PatchRow, Segment, SegmentRecord,
 };
 
+use vectorizer_vfs::Niceness;
+
 use crate::deaths::Deaths;
 use crate::error::Result;
 use crate::flush::{build_budget, flat_column};
@@ -40,7 +42,7 @@ impl Shard {
     ///
     /// # Errors
     /// A refusing disk or budget: nothing changed, and a later try may succeed.
-    pub(crate) fn merge(self: &Arc<Self>, ids: &[SegmentId]) -> Result<()> {
+    pub(crate) fn merge(self: &Arc<Self>, ids: &[SegmentId], niceness: Niceness) -> Result<()> {
         let state = self.state();
         let sources: Vec<LiveSegment> = state
             .segments
@@ -51,16 +53,16 @@ impl Shard {
         if sources.len() != ids.len() {
             return Ok(());
         }
-        crate::room::check_merge(self, &state, &sources)?;
+        let _room = crate::room::take_for_merge(self, &state, &sources)?;
         let mut budget = build_budget(self)?;
         let rows: u64 = sources.iter().map(|live| u64::from(live.segment.rows())).sum();
         budget.try_grow(rows * 4)?;
         let id = self.allocate_segment();
         let (record, map) = self.write_merged(&state, &sources, id, &mut budget)?;
         let Some(mut segment) = self.open_merged(&state, &record)? else { return Ok(()) };
-        for (name, hnsw) in self.missing_graphs(&segment, &state.settings) {
-            let basis = largest_graph(&sources, &map, &name)?;
-            let graph = self.build_graph(&segment, &name, hnsw, basis)?;
+        for wanted in self.missing_graphs(&segment, &state.settings) {
+            let basis = largest_graph(&sources, &map, &wanted.0)?;
+            let graph = self.build_graph(&segment, &wanted, basis, niceness)?;
             let Some(graph) = graph else { return Ok(()) };
             segment = segment.with_components(&self.store(&state.settings), &[graph])?;
         }

@@ -51,6 +51,8 @@ impl NearestHits {
 
     #[inline]
     pub(crate) fn push(&mut self, distance: f32, id: PointId) {
+        // Sums that overflow in both directions have no value; such a row is as far as can be.
+        let distance = if distance.is_nan() { f32::INFINITY } else { distance };
         if !self.admits(distance) {
             return;
         }

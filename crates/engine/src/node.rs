@@ -13,6 +13,7 @@ use vectorizer_segment::{Frames, Store};
 use vectorizer_vfs::Directory;
 
 use crate::apply::Applied;
+use crate::claim::Claims;
 use crate::error::Result;
 use crate::options::EngineOptions;
 use crate::ticket::Completer;
@@ -36,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) config: EngineOptions,
     log: OnceLock<Log<Pending>>,
     closing: AtomicBool,
+    /// What merges under way may still write.
+    pub(crate) merge_room: Claims,
     /// The log's buffers.
     _log_buffers: Reservation,
     /// What operations that free memory may draw on when nothing else is left.
@@ -60,6 +63,7 @@ impl Node {
             governor,
             frames: Arc::new(Frames::new(pool)),
             config,
+            merge_room: Claims::default(),
             log: OnceLock::new(),
             closing: AtomicBool::new(false),
             _log_buffers: buffers,

@@ -56,9 +56,23 @@ impl Engine {
         from: Option<PointId>,
         request: RequestId,
     ) -> Result<Part> {
+        self.check_pace_of(collection, operation)?;
+        let part = self.queue_part(collection, operation, from, request)?;
+        self.inner().wake_committer();
+        Ok(part)
+    }
+
+    /// As [`Self::submit_part`], whatever the pace, and nobody is woken to commit it.
+    fn queue_part(
+        &self,
+        collection: &CollectionName,
+        operation: &Operation,
+        from: Option<PointId>,
+        request: RequestId,
+    ) -> Result<Part> {
         let shard = self.inner().shard(collection)?;
         let Some(PointSelector::Filter(filter)) = operation.selector() else {
-            let ticket = self.submit(collection, operation.clone(), request)?;
+            let ticket = self.queue(collection, operation.clone(), request)?;
             return Ok(Part { ticket, next: None });
         };
         self.inner().check_welcome(&shard, operation)?;
@@ -75,8 +89,10 @@ impl Engine {
     /// [`EngineError::Partly`] if parts of an operation by filter were done before the failure.
     pub fn write(&self, collection: &CollectionName, operation: Operation) -> Result<Applied> {
         if !matches!(operation.selector(), Some(PointSelector::Filter(_))) {
-            self.wait_for_pace(collection);
-            return self.submit(collection, operation, RequestId::default())?.wait()?;
+            self.wait_for_pace(collection, &operation)?;
+            let ticket = self.queue(collection, operation, RequestId::default())?;
+            self.inner().commit_here();
+            return ticket.wait()?;
         }
         let (mut from, mut points) = (None, 0);
         loop {
@@ -96,20 +112,23 @@ impl Engine {
         operation: &Operation,
         from: Option<PointId>,
     ) -> Result<(Applied, Option<PointId>)> {
-        self.wait_for_pace(collection);
-        let part = self.submit_part(collection, operation, from, RequestId::default())?;
+        self.wait_for_pace(collection, operation)?;
+        let part = self.queue_part(collection, operation, from, RequestId::default())?;
+        self.inner().commit_here();
         Ok((part.ticket.wait()??, part.next))
     }
 
-    /// Waits while writes are paced; whatever else there is to say the write will say.
-    fn wait_for_pace(&self, collection: &CollectionName) {
+    /// Waits while writes are paced, half a minute at most.
+    fn wait_for_pace(&self, collection: &CollectionName, operation: &Operation) -> Result<()> {
         const PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
-        for _ in 0..6_000 {
-            match self.check_pace(collection) {
+        const PAUSES: usize = 6_000;
+        for _ in 0..PAUSES {
+            match self.check_pace_of(collection, operation) {
                 Err(EngineError::Paced { .. }) => std::thread::sleep(PAUSE),
-                _ => return,
+                other => return other,
             }
         }
+        self.check_pace_of(collection, operation)
     }
 }
 
@@ -205,6 +224,7 @@ mod tests {
         let request = RequestId::default();
         let ticket =
             engine.inner().submit_planned(&shard, planned.operation, request, planned.memtable);
+        engine.inner().wake_committer();
         let applied = ticket.expect("room").wait().expect("kept").expect("applied");
         assert_eq!(applied.points, 2, "1 and 3; 2 is blue by now, 4 was not there");
         let select = Select { payload: PayloadSelector::Everything, ..Select::default() };

@@ -35,6 +35,24 @@ pub(crate) struct PolicyConfig {
     pub(crate) merged_rows_max: u32,
 }
 
+/// Background work is done in two lanes at once, on different segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Rows without a graph get into one.
+    Fresh,
+    /// Segments with graphs become fewer.
+    Settled,
+}
+
+impl Lane {
+    pub(crate) const ALL: [Self; 2] = [Self::Fresh, Self::Settled];
+
+    /// Its place in [`Self::ALL`].
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+}
+
 /// The next piece of background work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Choice {
@@ -50,19 +68,22 @@ pub(crate) enum Choice {
 const TAIL_SHARE: u64 = 8;
 /// Segments of a tier that are merged at once.
 const FAN_IN: usize = 4;
-/// Rows without a graph take a segment along that is at most this many times as large as they.
-/// Its graph is kept, so that what is paid is the rewriting of its rows; less would leave more
+/// Rows without a graph get into that of a segment at most this many times as large as they. Its
+/// links are kept, so that what is paid is the rewriting of its rows; less would leave more
 /// segments for a search to visit.
-const GROWTH: u64 = 4;
+const GROWTH: u64 = 8;
 
-/// Chooses: rows without a graph get into one; then full tiers are merged; then, when nothing is
-/// written, what brings the shard to few large segments.
-pub(crate) fn choose(shard: &ShardSummary) -> Choice {
-    stale_segment(shard)
-        .or_else(|| backlog(shard))
-        .or_else(|| full_tier(shard))
-        .or_else(|| if shard.idle { tail(shard) } else { None })
-        .unwrap_or(Choice::Rest)
+/// Chooses for a lane, which knows only the segments that the other is not at work on. The settled
+/// one rewrites what is stale, then merges full tiers, then, when nothing is written, what brings
+/// the shard to few large segments.
+pub(crate) fn choose(shard: &ShardSummary, lane: Lane) -> Choice {
+    let choice = match lane {
+        Lane::Fresh => backlog(shard),
+        Lane::Settled => stale_segment(shard)
+            .or_else(|| full_tier(shard))
+            .or_else(|| if shard.idle { tail(shard) } else { None }),
+    };
+    choice.unwrap_or(Choice::Rest)
 }
 
 fn live(segment: &SegmentSummary) -> u64 {
@@ -80,10 +101,10 @@ fn fits(segments: &[&SegmentSummary], config: &PolicyConfig) -> bool {
 }
 
 fn full_tier(shard: &ShardSummary) -> Option<Choice> {
-    let top = shard.segments.iter().map(|s| tier(s, &shard.config)).max()?;
+    let settled = || shard.segments.iter().filter(|s| s.indexed);
+    let top = settled().map(|s| tier(s, &shard.config)).max()?;
     (0..=top).find_map(|number| {
-        let mut members: Vec<_> =
-            shard.segments.iter().filter(|s| tier(s, &shard.config) == number).collect();
+        let mut members: Vec<_> = settled().filter(|s| tier(s, &shard.config) == number).collect();
         members.sort_by_key(|s| (live(s), s.id));
         members.truncate(FAN_IN);
         let full = members.len() == FAN_IN && fits(&members, &shard.config);
@@ -101,7 +122,7 @@ fn stale_segment(shard: &ShardSummary) -> Option<Choice> {
 /// When idle, segments join the largest unless they are much smaller: every segment costs a search
 /// about as much as the largest does, so one is best.
 fn tail(shard: &ShardSummary) -> Option<Choice> {
-    let mut by_size: Vec<_> = shard.segments.iter().collect();
+    let mut by_size: Vec<_> = shard.segments.iter().filter(|s| s.indexed).collect();
     by_size.sort_by_key(|s| (live(s), s.id));
     while by_size.len() > 1 && !fits(&by_size, &shard.config) {
         by_size.pop();
@@ -117,24 +138,28 @@ fn tail(shard: &ShardSummary) -> Option<Choice> {
     (by_size.len() > 1).then(|| Choice::Merge(by_size.iter().map(|s| s.id).collect()))
 }
 
-/// All segments without a graph, with the small ones, become one, together with those that are
-/// not much larger: the largest graph among them grows by the others' rows.
+/// All segments without a graph, with the small ones, become one, together with the largest that is
+/// not much larger: its graph grows by the others' rows, and no other row is linked again.
 fn backlog(shard: &ShardSummary) -> Option<Choice> {
-    let mut by_size: Vec<_> = shard.segments.iter().collect();
+    let most = u64::from(shard.config.merged_rows_max);
     let settled = |s: &&SegmentSummary| s.indexed && s.rows >= shard.config.graph_rows_min;
-    by_size.sort_by_key(|s| (settled(s), live(s), s.id));
-    let waiting = by_size.iter().filter(|s| !s.indexed).max_by_key(|s| (live(s), s.id))?;
+    let (growing, mut fresh): (Vec<&SegmentSummary>, Vec<_>) =
+        shard.segments.iter().partition(settled);
+    let waiting = fresh.iter().filter(|s| !s.indexed).max_by_key(|s| (live(s), s.id))?.id;
+    fresh.sort_by_key(|s| (live(s), s.id));
     let mut size = 0;
     let mut merged = Vec::new();
-    for segment in &by_size {
-        let joins = !settled(segment) || live(segment) <= size * GROWTH;
-        if !joins || size + live(segment) > u64::from(shard.config.merged_rows_max) {
+    for segment in fresh {
+        if size + live(segment) > most {
             break;
         }
         size += live(segment);
         merged.push(segment.id);
     }
-    Some(if merged.len() > 1 { Choice::Merge(merged) } else { Choice::Index(waiting.id) })
+    let near = |s: &&SegmentSummary| live(s) <= size * GROWTH && size + live(s) <= most;
+    let basis = growing.into_iter().filter(near).max_by_key(|s| (live(s), s.id));
+    merged.extend(basis.map(|s| s.id));
+    Some(if merged.len() > 1 { Choice::Merge(merged) } else { Choice::Index(waiting) })
 }
 
 #[cfg(test)]
@@ -158,39 +183,44 @@ mod tests {
         ShardSummary { segments, idle, config: CONFIG }
     }
 
+    fn choose_any(shard: &ShardSummary) -> Choice {
+        let choices = Lane::ALL.map(|lane| choose(shard, lane));
+        choices.into_iter().find(|choice| *choice != Choice::Rest).unwrap_or(Choice::Rest)
+    }
+
     #[test]
     fn what_has_no_graph_is_merged_into_one() {
         let four = shard(&[(10_000, 0, false); 4], false);
-        assert_eq!(choose(&four), Choice::Merge((1..=4).map(SegmentId).collect()));
+        assert_eq!(choose_any(&four), Choice::Merge((1..=4).map(SegmentId).collect()));
         let one = shard(&[(10_000, 0, false), (90_000, 0, true)], false);
-        assert_eq!(choose(&one), Choice::Index(SegmentId(1)));
+        assert_eq!(choose_any(&one), Choice::Index(SegmentId(1)));
     }
 
     #[test]
     fn a_graph_that_is_not_much_larger_grows() {
         let near = shard(&[(10_000, 0, false), (40_000, 0, true), (900_000, 0, true)], false);
-        assert_eq!(choose(&near), Choice::Merge(vec![SegmentId(1), SegmentId(2)]));
-        let chain = shard(&[(10_000, 0, false), (40_000, 0, true), (200_000, 0, true)], false);
-        assert_eq!(choose(&chain), Choice::Merge((1..=3).map(SegmentId).collect()));
+        assert_eq!(choose_any(&near), Choice::Merge(vec![SegmentId(1), SegmentId(2)]));
+        let one = shard(&[(10_000, 0, false), (40_000, 0, true), (70_000, 0, true)], false);
+        assert_eq!(choose_any(&one), Choice::Merge(vec![SegmentId(1), SegmentId(3)]));
     }
 
     #[test]
     fn small_segments_wait_for_company() {
-        assert_eq!(choose(&shard(&[(10, 0, true)], true)), Choice::Rest);
+        assert_eq!(choose_any(&shard(&[(10, 0, true)], true)), Choice::Rest);
         let with = shard(&[(10, 0, true), (10_000, 0, false)], false);
-        assert_eq!(choose(&with), Choice::Merge(vec![SegmentId(1), SegmentId(2)]));
+        assert_eq!(choose_any(&with), Choice::Merge(vec![SegmentId(1), SegmentId(2)]));
     }
 
     #[test]
     fn stale_segments_are_rewritten() {
         let stale = shard(&[(10_000, 2_501, true)], false);
-        assert_eq!(choose(&stale), Choice::Merge(vec![SegmentId(1)]));
+        assert_eq!(choose_any(&stale), Choice::Merge(vec![SegmentId(1)]));
     }
 
     /// Does what is chosen; rows written anew, and rows linked into a graph. None at rest.
     fn step(sizes: &mut Vec<(u32, u32, bool)>, idle: bool) -> Option<(u32, u32)> {
         let at = |id: &SegmentId| usize::try_from(id.0).expect("small") - 1;
-        match choose(&shard(sizes, idle)) {
+        match choose_any(&shard(sizes, idle)) {
             Choice::Rest => None,
             Choice::Index(id) => {
                 let segment = &mut sizes[at(&id)];
@@ -224,13 +254,13 @@ mod tests {
             most = most.max(sizes.len());
         }
         let rows = 200 * 5_000;
-        assert!(most <= 6, "{most} segments to search");
+        assert!(most <= 7, "{most} segments to search");
         assert!(
-            linked <= 3 * rows,
+            2 * linked <= 5 * rows,
             "rows are linked {} times",
             f64::from(linked) / f64::from(rows)
         );
-        assert!(written <= 16 * rows, "or written {} times", f64::from(written) / f64::from(rows));
+        assert!(written <= 8 * rows, "or written {} times", f64::from(written) / f64::from(rows));
     }
 
     #[test]
@@ -256,6 +286,6 @@ mod tests {
     #[test]
     fn merges_never_pass_the_largest_size() {
         let large = shard(&[(900_000, 0, true), (900_000, 0, true), (900_000, 0, true)], true);
-        assert_eq!(choose(&large), Choice::Rest);
+        assert_eq!(choose_any(&large), Choice::Rest);
     }
 }

@@ -199,7 +199,7 @@ impl Inner {
     fn assign_after_replay(&self) {
         for shard in self.shards() {
             let applied = shard.applied();
-            let mut assigned = shard.lock_assigned();
+            let mut assigned = lock(shard.assigned());
             *assigned = (*assigned).max(applied);
         }
         self.assign_catalogue(lock(&self.catalogue).applied);

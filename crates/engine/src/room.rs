@@ -3,26 +3,28 @@
 use vectorizer_hnsw::Graph;
 use vectorizer_segment::ComponentKind;
 
+use crate::claim::Claim;
 use crate::error::{EngineError, Result};
 use crate::shard::{LiveSegment, Shard, ShardState};
 
 /// Flushes for which a merge leaves room: what is being flushed, and what fills up meanwhile.
 const FLUSHES_KEPT: u64 = 2;
 
-/// Whether a merge of these segments may start.
+/// Takes room for a merge of these segments, so that it may start.
 ///
 /// # Errors
 /// [`EngineError::NoRoomToMerge`], or the system does not tell.
-pub(crate) fn check_merge(
-    shard: &Shard,
+pub(crate) fn take_for_merge<'a>(
+    shard: &'a Shard,
     state: &ShardState,
     sources: &[LiveSegment],
-) -> Result<()> {
+) -> Result<Claim<'a>> {
     let reserve_bytes = shard.node.config.memtable_bytes.saturating_mul(FLUSHES_KEPT);
-    let needed_bytes = output_bytes(shard, state, sources);
+    let bytes = output_bytes(shard, state, sources);
+    let (held, needed_bytes) = shard.node.merge_room.take(bytes);
     let available_bytes = shard.directory.space()?.available;
     if fits(needed_bytes, reserve_bytes, available_bytes) {
-        return Ok(());
+        return Ok(held);
     }
     Err(EngineError::NoRoomToMerge { needed_bytes, reserve_bytes, available_bytes })
 }

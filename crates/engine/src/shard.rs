@@ -16,11 +16,13 @@ use vectorizer_model::{CollectionName, CollectionSettings, SegmentId, SequenceNu
 use vectorizer_segment::{Segment, Store};
 use vectorizer_vfs::Directory;
 
+use crate::busy::Busy;
 use crate::deaths::Deaths;
 use crate::error::{EngineError, Result};
 use crate::manifest::{Manifest, StoreError};
 use crate::memtable::Memtable;
 use crate::node::Node;
+use crate::policy::Lane;
 use crate::view::ReadView;
 
 /// A segment with what has happened to its rows since the manifest.
@@ -60,17 +62,21 @@ pub(crate) struct Shard {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) node: Arc<Node>,
     state: RwLock<Arc<ShardState>>,
+    /// Earlier states that views may hold. Dropping one may unmap and delete files, which no
+    /// search should have to wait for.
+    retired: Mutex<Vec<Arc<ShardState>>>,
     applied: AtomicU64,
     /// The last position that was given to an operation.
     assigned: Mutex<SequenceNumber>,
     applier: Mutex<()>,
     structure: Mutex<()>,
-    maintenance: Mutex<()>,
+    lanes: [Mutex<()>; Lane::ALL.len()],
+    pub(crate) busy: Busy,
     next_file: AtomicU64,
     next_segment: AtomicU64,
     failed: Mutex<Option<String>>,
-    /// The kind of refusal for which background work waits.
-    put_off: Mutex<Option<Discriminant<EngineError>>>,
+    /// The kind of refusal for which each lane's work waits.
+    put_off: Mutex<[Option<Discriminant<EngineError>>; Lane::ALL.len()]>,
     dropped: AtomicBool,
 }
 
@@ -109,15 +115,17 @@ impl Shard {
             directory: parts.directory,
             node: parts.node,
             state: RwLock::new(Arc::new(state)),
+            retired: Mutex::default(),
             applied: AtomicU64::new(applied.0),
             assigned: Mutex::new(applied),
             applier: Mutex::new(()),
             structure: Mutex::new(()),
-            maintenance: Mutex::new(()),
+            lanes: Default::default(),
+            busy: Busy::default(),
             next_file,
             next_segment,
             failed: Mutex::new(None),
-            put_off: Mutex::new(None),
+            put_off: Mutex::default(),
             dropped: AtomicBool::new(false),
         }
     }
@@ -150,14 +158,14 @@ impl Shard {
         lock(&self.structure)
     }
 
-    /// The right to choose and do the next piece of background work, so that nothing is done twice.
-    pub(crate) fn lock_maintenance(&self) -> MutexGuard<'_, ()> {
-        lock(&self.maintenance)
+    /// The right to choose and do the next piece of a lane's work, so that nothing is done twice.
+    pub(crate) fn lock_lane(&self, lane: Lane) -> MutexGuard<'_, ()> {
+        lock(&self.lanes[lane.index()])
     }
 
     /// The last position given out; held while an operation is appended to the log.
-    pub(crate) fn lock_assigned(&self) -> MutexGuard<'_, SequenceNumber> {
-        lock(&self.assigned)
+    pub(crate) fn assigned(&self) -> &Mutex<SequenceNumber> {
+        &self.assigned
     }
 
     /// What readers see now.
@@ -179,7 +187,20 @@ impl Shard {
 
     /// Shows readers another state. The caller holds the applier's lock.
     pub(crate) fn publish(&self, state: ShardState) {
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        let mut now = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *now, Arc::new(state));
+        drop(now);
+        lock(&self.retired).push(before);
+        self.drop_retired();
+    }
+
+    /// Drops the states that no view holds any more.
+    pub(crate) fn drop_retired(&self) {
+        let mut retired = lock(&self.retired);
+        let unseen: Vec<_> =
+            retired.extract_if(.., |state| Arc::strong_count(state) == 1).collect();
+        drop(retired);
+        drop(unseen);
     }
 
     /// Shows readers everything up to `seq`. The caller holds the applier's lock.
@@ -265,10 +286,10 @@ impl Shard {
         self.check_stands()
     }
 
-    /// Notes why background work waits, or that it does not; whether there is something to tell.
-    pub(crate) fn note_put_off(&self, refusal: Option<&EngineError>) -> bool {
+    /// Notes why a lane's work waits, or that it does not; whether there is something to tell.
+    pub(crate) fn note_put_off(&self, lane: Lane, refusal: Option<&EngineError>) -> bool {
         let kind = refusal.map(std::mem::discriminant);
-        let before = std::mem::replace(&mut *lock(&self.put_off), kind);
+        let before = std::mem::replace(&mut lock(&self.put_off)[lane.index()], kind);
         kind.is_some() && kind != before
     }
 

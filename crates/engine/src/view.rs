@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 use vectorizer_hnsw::Scratch;
-use vectorizer_kernels::{divided_by_length, kernels, normalise};
+use vectorizer_kernels::normalise;
 use vectorizer_memory::{Class, Reservation};
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::settings::VectorSettings;
@@ -23,6 +23,7 @@ use crate::leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
 };
 use crate::memtable::{Memtable, RowView, payload_bytes};
+use crate::memtable_scan::MemtableScan;
 use crate::nearest::NearestHits;
 use crate::selection::RowSelection;
 use crate::shard::{LiveSegment, Shard, ShardState};
@@ -350,15 +351,16 @@ impl ReadView {
         }
         // Candidates on their way through the heaps of the memtables and of one segment.
         let (_, rescored) = effort(&search.params, search.limit, 1.0);
-        let candidates = rescored.max(search.limit).min(self.rows()) as u64;
-        let _held = self.reserve(candidates * CANDIDATE_BYTES)?;
+        let candidates = rescored.max(search.limit).min(self.rows());
+        let _held = self.reserve(candidates as u64 * CANDIDATE_BYTES)?;
         let mut query = search.query.clone();
         if settings.metric == Metric::Cosine {
             normalise(&mut query);
         }
         let mut nearest = NearestHits::new(search.limit, search.distance_max);
         if !search.params.indexed_only {
-            self.search_memtables(search, settings, &query, &mut nearest);
+            let scan = MemtableScan::new(search, settings, &query, candidates);
+            scan.run(self.memtables(), self.seq, &mut nearest);
         }
         for live in &self.state.segments {
             if search.params.indexed_only && !live.segment.has_graph(&search.vector) {
@@ -383,23 +385,6 @@ impl ReadView {
     fn vector_settings(&self, name: &VectorName) -> Result<&VectorSettings> {
         let found = self.state.settings.vectors.get(name);
         found.ok_or_else(|| EngineError::VectorNotFound { name: name.to_string() })
-    }
-
-    fn search_memtables(
-        &self,
-        search: &LeafSearch,
-        settings: &VectorSettings,
-        query: &[f32],
-        nearest: &mut NearestHits,
-    ) {
-        let of_name = |shape: &crate::memtable::ColumnShape| shape.name == search.vector;
-        let Some(column) = self.state.active.columns().iter().position(of_name) else { return };
-        let distance = row_distance(settings);
-        self.for_each_memtable_row(&search.filter, |row| {
-            if let Some(vector) = row.vector(column) {
-                nearest.push(distance(query, vector), row.id);
-            }
-        });
     }
 
     fn search_segment(
@@ -457,16 +442,6 @@ impl LowestIds {
             }
             _ => false,
         }
-    }
-}
-
-/// The distance of a query to a memtable's row.
-fn row_distance(settings: &VectorSettings) -> impl Fn(&[f32], &[f32]) -> f32 + use<> {
-    let kernel = kernels().f32.of(settings.metric);
-    let divides = settings.divides_by_length();
-    move |query, row| {
-        let distance = kernel.pair_f32(query, row);
-        if divides { divided_by_length(distance, row) } else { distance }
     }
 }
 

@@ -32,7 +32,7 @@ pub use heap::{keep_little_freed_memory, release_freed_memory};
 pub use lock::{DirectoryLock, LOCK_FILE, LockHeld};
 pub use mapping::{AnonymousRegion, Mapping};
 pub use os::OsDirectory;
-pub use priority::lower_priority;
+pub use priority::Niceness;
 pub use process::{MachineMemory, ProcessMemory, machine_memory, open_file_limit, process_memory};
 pub use traits::{Access, Directory, Entry, EntryKind, File, Space};
 pub use writer::SequentialWriter;

@@ -1,10 +1,12 @@
 //! A run of a memtable's rows in columns.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use vectorizer_model::{Payload, PointId, SequenceNumber};
 
 use super::ColumnShape;
+use super::codes::ChunkCodes;
 
 /// Bytes of a row besides vectors and payload: id, sequence numbers, chain, payload header, and
 /// its entry in the id map: key, value and control byte, where the map has just grown and both the
@@ -27,6 +29,8 @@ struct Column {
     present: Vec<bool>,
     /// Shape `[rows, dim]`; absent rows hold zeros.
     values: Vec<f32>,
+    /// Of a full chunk, unless its values are scanned as they are.
+    codes: OnceLock<ChunkCodes>,
 }
 
 /// Up to a fixed number of rows.
@@ -60,6 +64,7 @@ impl Chunk {
                     dim,
                     present: Vec::with_capacity(rows),
                     values: Vec::with_capacity(rows * dim),
+                    codes: OnceLock::new(),
                 }
             })
             .collect();
@@ -92,6 +97,20 @@ impl Chunk {
         }
         self.payloads.push(row.payload);
         at
+    }
+
+    /// Encodes the columns that want codes, once no row will be added.
+    pub(super) fn seal(&self, shapes: &[ColumnShape]) {
+        for (column, shape) in self.columns.iter().zip(shapes).filter(|(_, shape)| shape.coded) {
+            if let Some(codes) = ChunkCodes::of(&shape.settings, &column.values) {
+                column.codes.set(codes).ok();
+            }
+        }
+    }
+
+    /// The codes of a column, if it has them.
+    pub(crate) fn codes(&self, column: usize) -> Option<&ChunkCodes> {
+        self.columns.get(column)?.codes.get()
     }
 
     pub(crate) fn row(&self, at: u32) -> Option<RowView<'_>> {

@@ -1,6 +1,6 @@
 //! Random histories, and the plain model that says what they come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use vectorizer_engine::{Engine, PayloadSelector, Select, VectorSelector};
@@ -207,7 +207,8 @@ impl Model {
 /// The engine holds exactly what the model holds: by id, by scrolling, by filter and by search.
 pub(crate) fn check(engine: &Engine, model: &Model) {
     let view = engine.view(&name()).expect("there");
-    let ids: Vec<PointId> = (0..60).map(PointId::Num).collect();
+    let ids: BTreeSet<PointId> = (0..60).map(PointId::Num).chain(model.0.keys().copied()).collect();
+    let ids: Vec<PointId> = ids.into_iter().collect();
     let select =
         Select { payload: PayloadSelector::Everything, vectors: VectorSelector::Everything };
     let records = view.records(&ids, &select).expect("readable");

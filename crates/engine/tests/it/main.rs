@@ -14,6 +14,7 @@ mod full;
 mod golden;
 mod heap;
 mod history;
+mod lanes;
 mod lost_log;
 mod parts;
 mod properties;

@@ -1,0 +1,214 @@
+//! Background work on segments: merges, graphs and field indexes, in two lanes, so that rows just
+//! written get a graph while large segments are rewritten.
+
+use std::sync::Arc;
+
+use vectorizer_memory::Class;
+use vectorizer_vfs::Niceness;
+
+use crate::background::{TICK, Watches};
+use crate::build::build_bytes_per_row;
+use crate::busy::Held;
+use crate::engine::Inner;
+use crate::error::Result;
+use crate::memtable::Memtable;
+use crate::node::report;
+use crate::policy::{Choice, Lane, PolicyConfig, SegmentSummary, ShardSummary, choose};
+use crate::shard::{Shard, ShardState};
+
+/// Of the bytes that are free, a build may plan with this part: what else comes meanwhile needs
+/// room too.
+const BUILD_SHARE: (u64, u64) = (3, 4);
+
+/// A backlog of this many flushes has a claim to the processor beside the searches, which it slows.
+const BACKLOG_FLUSHES: u64 = 8;
+/// One of this many has an equal claim.
+const URGENT_FLUSHES: u64 = 64;
+
+/// How far a lane's next work lets searches go first.
+fn niceness(shard: &ShardSummary, lane: Lane) -> Niceness {
+    let backlog: u64 =
+        shard.segments.iter().filter(|s| !s.indexed).map(|s| u64::from(s.rows)).sum();
+    let flushes = backlog / u64::from(shard.config.flush_rows.max(1));
+    match lane {
+        Lane::Fresh if flushes >= URGENT_FLUSHES => Niceness::None,
+        Lane::Fresh if flushes >= BACKLOG_FLUSHES => Niceness::Low,
+        Lane::Fresh | Lane::Settled => Niceness::Idle,
+    }
+}
+
+/// Runs work on a thread of its own, which alone becomes as nice: there is no way back.
+fn run_at<T: Send>(niceness: Niceness, work: impl FnOnce() -> T + Send) -> T {
+    let run = move || {
+        niceness.apply();
+        work()
+    };
+    std::thread::scope(|scope| scope.spawn(run).join())
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The next work of a lane on a shard.
+struct Task<'s> {
+    choice: Choice,
+    niceness: Niceness,
+    #[expect(dead_code, reason = "held until the work is done")]
+    held: Held<'s>,
+}
+
+impl Inner {
+    pub(crate) fn run_builder(&self, lane: Lane) {
+        let mut watches = Watches::default();
+        let mut worked = false;
+        while !self.node.is_closing() {
+            if !worked {
+                self.build[lane.index()].wait(TICK);
+            }
+            let shards = self.shards();
+            watches.retain(&shards);
+            worked = false;
+            for shard in shards.iter().take_while(|_| !self.node.is_closing()) {
+                let idle = watches.is_idle(shard);
+                match self.maintain(shard, lane, idle) {
+                    Ok(done) => {
+                        worked |= done;
+                        if !done {
+                            shard.note_put_off(lane, None);
+                        }
+                    }
+                    Err(error) => {
+                        if !shard.is_dropped() && shard.note_put_off(lane, Some(&error)) {
+                            report("background work is put off", &error);
+                        }
+                    }
+                }
+            }
+            if worked {
+                // What this lane made may be work for the other.
+                self.raise_builders();
+            }
+        }
+    }
+
+    pub(crate) fn raise_builders(&self) {
+        self.build.iter().for_each(crate::background::Signal::raise);
+    }
+
+    /// Does the next piece of a lane's work on a shard. False if there is none.
+    fn maintain(&self, shard: &Arc<Shard>, lane: Lane, idle: bool) -> Result<bool> {
+        let _alone = shard.lock_lane(lane);
+        self.work(shard, lane, idle)
+    }
+
+    fn work(&self, shard: &Arc<Shard>, lane: Lane, idle: bool) -> Result<bool> {
+        if shard.is_dropped() {
+            return Ok(false);
+        }
+        shard.check_stands()?;
+        if lane == Lane::Fresh {
+            shard.drop_stale_indexes()?;
+            if add_indexes(shard, &shard.state())? {
+                return Ok(true);
+            }
+        }
+        let Some(task) = self.take(shard, lane, idle) else { return Ok(false) };
+        run_at(task.niceness, || self.carry_out(shard, &task))
+    }
+
+    fn carry_out(&self, shard: &Arc<Shard>, task: &Task<'_>) -> Result<bool> {
+        match &task.choice {
+            Choice::Rest => Ok(false),
+            Choice::Merge(segments) => {
+                shard.merge(segments, task.niceness)?;
+                Ok(!self.node.is_closing())
+            }
+            Choice::Index(id) => {
+                let state = shard.state();
+                let live = state.segments.iter().find(|live| live.segment.id() == *id);
+                let Some(live) = live else { return Ok(false) };
+                for wanted in shard.missing_graphs(&live.segment, &state.settings) {
+                    match shard.build_graph(&live.segment, &wanted, None, task.niceness)? {
+                        Some(graph) => shard.publish_components(*id, &[graph])?,
+                        None => return Ok(false),
+                    }
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Chooses the lane's next piece of work among the segments that are not busy, and makes its
+    /// segments busy.
+    fn take<'s>(&self, shard: &'s Shard, lane: Lane, idle: bool) -> Option<Task<'s>> {
+        shard
+            .busy
+            .take(|busy| {
+                let mut summary = self.summarise(shard, &shard.state(), idle);
+                summary.segments.retain(|segment| !busy.contains(&segment.id));
+                let choice = choose(&summary, lane);
+                let segments = match &choice {
+                    Choice::Rest => return None,
+                    Choice::Index(id) => vec![*id],
+                    Choice::Merge(ids) => ids.clone(),
+                };
+                Some((segments, (choice, niceness(&summary, lane))))
+            })
+            .map(|(held, (choice, niceness))| Task { choice, niceness, held })
+    }
+
+    /// Works until every shard is at rest.
+    pub(crate) fn settle(&self) -> Result<()> {
+        for shard in self.shards() {
+            let _fresh = shard.lock_lane(Lane::Fresh);
+            let _settled = shard.lock_lane(Lane::Settled);
+            while self.work(&shard, Lane::Fresh, true)? || self.work(&shard, Lane::Settled, true)? {
+            }
+        }
+        Ok(())
+    }
+
+    fn summarise(&self, shard: &Shard, state: &ShardState, idle: bool) -> ShardSummary {
+        let config = &self.node.config;
+        let row_bytes = Memtable::row_bytes(&state.settings).max(1);
+        let flush_rows = u32::try_from(config.memtable_bytes / row_bytes).unwrap_or(u32::MAX);
+        let summarise = |live: &crate::shard::LiveSegment| {
+            let patched = live.segment.patched().map_or(0, roaring::RoaringBitmap::len);
+            let patched = u32::try_from(patched).unwrap_or(u32::MAX);
+            SegmentSummary {
+                id: live.segment.id(),
+                rows: live.segment.rows(),
+                dead: live.deaths.count(),
+                patched,
+                indexed: shard.missing_graphs(&live.segment, &state.settings).is_empty(),
+            }
+        };
+        let policy = PolicyConfig {
+            graph_rows_min: config.graph_rows_min,
+            flush_rows,
+            merged_rows_max: config.merged_rows_max.min(self.buildable_rows(state)),
+        };
+        let segments = state.segments.iter().map(summarise).collect();
+        ShardSummary { segments, idle, config: policy }
+    }
+
+    /// Rows whose graph the budget has room to build now.
+    fn buildable_rows(&self, state: &ShardState) -> u32 {
+        let governor = &self.node.governor;
+        let class = governor.limits().classes[Class::Builds.index()];
+        let free = governor.available().min(class) / BUILD_SHARE.1 * BUILD_SHARE.0;
+        let rows = free / build_bytes_per_row(&state.settings);
+        u32::try_from(rows).unwrap_or(u32::MAX)
+    }
+}
+
+/// Adds the field indexes that segments lack. False if none did.
+fn add_indexes(shard: &Arc<Shard>, state: &ShardState) -> Result<bool> {
+    for live in &state.segments {
+        let missing = Shard::missing_indexes(&live.segment, &state.settings);
+        if let Some((key, kind)) = missing.first() {
+            let index = shard.build_index(&live.segment, key, *kind, &state.settings)?;
+            shard.publish_components(live.segment.id(), &[index])?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
