@@ -11,19 +11,13 @@ use vectorizer_model::operation::{PointBatch, PointSelector};
 use vectorizer_model::{CollectionSettings, Operation, Ordinal, Payload, PointId, SequenceNumber};
 use vectorizer_payload::{delete_keys, set_at};
 
+use crate::applied::Applied;
 use crate::error::{EngineError, Result};
+use crate::locate::locate_in_segments;
 use crate::memtable::{ColumnShape, Memtable, NewRow, PATCH_OVERHEAD_BYTES, Patch, payload_bytes};
-use crate::shard::{LiveSegment, Shard, ShardState};
+use crate::shard::Shard;
+use crate::state::ShardState;
 use crate::view::ReadView;
-
-/// What an operation did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Applied {
-    /// Its position in the shard's history.
-    pub seq: SequenceNumber,
-    /// Points it wrote, changed or removed.
-    pub points: u64,
-}
 
 /// Where the visible version of a point lies.
 #[derive(Debug, Clone, Copy)]
@@ -225,22 +219,6 @@ impl Apply<'_> {
         };
         debug_assert!(first, "a visible row dies once");
     }
-}
-
-/// The segment and row that hold a point at `seq`.
-pub(crate) fn locate_in_segments(
-    segments: &[LiveSegment],
-    id: PointId,
-    seq: SequenceNumber,
-) -> Result<Option<(usize, Ordinal)>> {
-    for (at, live) in segments.iter().enumerate().rev() {
-        if let Some(ordinal) = live.segment.find(id)?
-            && !live.deaths.is_dead(ordinal, seq)
-        {
-            return Ok(Some((at, ordinal)));
-        }
-    }
-    Ok(None)
 }
 
 /// One column of a batch as it is stored: rounded to its datatype, normalised for cosine.

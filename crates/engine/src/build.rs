@@ -13,7 +13,8 @@ use vectorizer_vfs::Niceness;
 
 use crate::error::Result;
 use crate::flush::{Version, build_budget};
-use crate::shard::{LiveSegment, Shard};
+use crate::shard::Shard;
+use crate::state::LiveSegment;
 
 /// Seed of every graph: equal segments get equal graphs when one thread builds them.
 const SEED: u64 = 0x5eed;

@@ -14,7 +14,7 @@ use vectorizer_model::{
 };
 use vectorizer_vfs::{Directory, DirectoryLock, OsDirectory};
 
-use crate::apply::Applied;
+use crate::applied::Applied;
 use crate::background::{Pipeline, Signal};
 use crate::catalogue::Catalogue;
 use crate::error::{EngineError, Result};

@@ -21,7 +21,8 @@ use crate::error::Result;
 use crate::manifest::Manifest;
 use crate::memtable::Memtable;
 use crate::node::report;
-use crate::shard::{Frozen, LiveSegment, Shard, ShardState};
+use crate::shard::Shard;
+use crate::state::{Frozen, LiveSegment, ShardState};
 
 /// Most rows on which a quantizer is trained.
 const SAMPLE_ROWS: usize = 16_384;

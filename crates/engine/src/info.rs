@@ -6,7 +6,8 @@ use std::sync::Arc;
 use vectorizer_model::{CollectionSettings, SequenceNumber};
 use vectorizer_segment::ComponentKind;
 
-use crate::shard::{Shard, ShardState};
+use crate::shard::Shard;
+use crate::state::ShardState;
 
 /// What a collection holds, and how far its indexes are.
 #[derive(Debug, Clone, PartialEq)]

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod admit;
+mod applied;
 mod apply;
 mod background;
 mod build;
@@ -32,6 +33,7 @@ pub mod executor;
 mod flush;
 pub mod info;
 pub mod leaf;
+mod locate;
 mod maintain;
 mod manifest;
 mod memtable;
@@ -47,11 +49,12 @@ mod recovery;
 mod room;
 mod selection;
 mod shard;
+mod state;
 pub mod ticket;
 pub mod verify;
 pub mod view;
 
-pub use apply::Applied;
+pub use applied::Applied;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use info::CollectionInfo;

@@ -14,7 +14,8 @@ use crate::error::Result;
 use crate::memtable::Memtable;
 use crate::node::report;
 use crate::policy::{Choice, Lane, PolicyConfig, SegmentSummary, ShardSummary, choose};
-use crate::shard::{Shard, ShardState};
+use crate::shard::Shard;
+use crate::state::ShardState;
 
 /// Of the bytes that are free, a build may plan with this part: what else comes meanwhile needs
 /// room too.
@@ -170,7 +171,7 @@ impl Inner {
         let config = &self.node.config;
         let row_bytes = Memtable::row_bytes(&state.settings).max(1);
         let flush_rows = u32::try_from(config.memtable_bytes / row_bytes).unwrap_or(u32::MAX);
-        let summarise = |live: &crate::shard::LiveSegment| {
+        let summarise = |live: &crate::state::LiveSegment| {
             let patched = live.segment.patched().map_or(0, roaring::RoaringBitmap::len);
             let patched = u32::try_from(patched).unwrap_or(u32::MAX);
             SegmentSummary {

@@ -238,6 +238,13 @@ impl Memtable {
         rows
     }
 
+    /// Bytes that [`Self::copy_patches`] of these segments takes at most; payloads are shared.
+    pub(crate) fn copied_bytes(&self, merged: &[SegmentId]) -> u64 {
+        let patches = read(&self.patches);
+        let histories = merged.iter().filter_map(|from| patches.get(from)).flat_map(|s| s.values());
+        histories.map(|history| history.len() as u64 * PATCH_OVERHEAD_BYTES).sum()
+    }
+
     /// Gives the patches of segments that were merged to the rows that took their place too.
     pub(crate) fn copy_patches(
         &self,

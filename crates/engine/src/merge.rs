@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use vectorizer_hnsw::Basis;
 use vectorizer_hnsw::links::NO_LINK;
+use vectorizer_memory::Class;
 use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::{Budget, Ordinal, PointId, SegmentId, SequenceNumber, VectorName};
 use vectorizer_segment::{
@@ -20,7 +21,8 @@ use vectorizer_vfs::Niceness;
 use crate::deaths::Deaths;
 use crate::error::Result;
 use crate::flush::{build_budget, flat_column};
-use crate::shard::{LiveSegment, Shard, ShardState};
+use crate::shard::Shard;
+use crate::state::{LiveSegment, ShardState};
 
 /// A merged row's number for a row that was left behind.
 const GONE: u32 = NO_LINK;
@@ -173,7 +175,12 @@ impl Shard {
         // Views that were taken before keep the old segments, so the patches of a memtable are
         // copied to the new rows, not moved; and before any reader sees those.
         let frozen = state.frozen.as_ref().map(|frozen| &frozen.memtable);
-        for memtable in frozen.into_iter().chain([&state.active]) {
+        let memtables: Vec<_> = frozen.into_iter().chain([&state.active]).collect();
+        let charges =
+            memtables.iter().map(|m| self.reserve(Class::Memtables, m.copied_bytes(&ids)));
+        let charges = charges.collect::<Result<Vec<_>>>()?;
+        for (memtable, charge) in memtables.into_iter().zip(charges) {
+            memtable.absorb(charge);
             memtable.copy_patches(&ids, into, |segment, row| map.place(segment, row));
         }
         self.commit_unmoved(segments)

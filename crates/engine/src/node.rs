@@ -12,7 +12,7 @@ use vectorizer_pages::{Pool, Residency};
 use vectorizer_segment::{Frames, Store};
 use vectorizer_vfs::Directory;
 
-use crate::apply::Applied;
+use crate::applied::Applied;
 use crate::claim::Claims;
 use crate::error::Result;
 use crate::options::EngineOptions;

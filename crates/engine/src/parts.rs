@@ -13,7 +13,7 @@
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::{CollectionName, Condition, Filter, Operation, PointId, RequestId};
 
-use crate::apply::Applied;
+use crate::applied::Applied;
 use crate::cost::{Price, check_selector};
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, Result};

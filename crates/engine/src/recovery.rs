@@ -14,7 +14,7 @@ use vectorizer_pages::{Config as PoolConfig, Pool, Residency};
 use vectorizer_segment::{ComponentKind, Segment, SegmentRecord, file_number, read_tombstones};
 use vectorizer_vfs::{Directory, EntryKind};
 
-use crate::apply::Applied;
+use crate::applied::Applied;
 use crate::catalogue::{Catalogue, FILE as CATALOGUE, shard_folder};
 use crate::deaths::Deaths;
 use crate::engine::{Inner, TRANSIT_COPIES, lock};
@@ -23,7 +23,8 @@ use crate::manifest::{Manifest, is_unfinished};
 use crate::node::{Node, report};
 use crate::options::EngineOptions;
 use crate::reach::{LOG_FOLDER, Reach, behind};
-use crate::shard::{LiveSegment, Shard, ShardParts};
+use crate::shard::{Shard, ShardParts};
+use crate::state::LiveSegment;
 
 pub(crate) const SHARDS_FOLDER: &str = "shards";
 /// Frames of an engine that reads through the kernel.

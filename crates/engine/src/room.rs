@@ -5,7 +5,8 @@ use vectorizer_segment::ComponentKind;
 
 use crate::claim::Claim;
 use crate::error::{EngineError, Result};
-use crate::shard::{LiveSegment, Shard, ShardState};
+use crate::shard::Shard;
+use crate::state::{LiveSegment, ShardState};
 
 /// Flushes for which a merge leaves room: what is being flushed, and what fills up meanwhile.
 const FLUSHES_KEPT: u64 = 2;

@@ -9,7 +9,7 @@ use vectorizer_payload::{
 };
 
 use crate::error::{EngineError, Result};
-use crate::shard::LiveSegment;
+use crate::state::LiveSegment;
 use crate::view::ReadView;
 
 /// Which rows the payload indexes leave over.

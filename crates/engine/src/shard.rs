@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use vectorizer_memory::{Class, Reservation, Tenant};
 use vectorizer_model::{CollectionName, CollectionSettings, SegmentId, SequenceNumber, ShardId};
-use vectorizer_segment::{Segment, Store};
+use vectorizer_segment::Store;
 use vectorizer_vfs::Directory;
 
 use crate::busy::Busy;
@@ -23,35 +23,8 @@ use crate::manifest::{Manifest, StoreError};
 use crate::memtable::Memtable;
 use crate::node::Node;
 use crate::policy::Lane;
+use crate::state::{LiveSegment, ShardState};
 use crate::view::ReadView;
-
-/// A segment with what has happened to its rows since the manifest.
-#[derive(Debug, Clone)]
-pub(crate) struct LiveSegment {
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) deaths: Arc<Deaths>,
-}
-
-/// A memtable that takes no more rows; a flush turns it into a segment.
-#[derive(Debug, Clone)]
-pub(crate) struct Frozen {
-    pub(crate) memtable: Arc<Memtable>,
-    /// The last operation it holds.
-    pub(crate) last: SequenceNumber,
-    /// The settings after that operation.
-    pub(crate) settings: Arc<CollectionSettings>,
-}
-
-/// All that readers see of a shard.
-#[derive(Debug, Clone)]
-pub(crate) struct ShardState {
-    pub(crate) settings: Arc<CollectionSettings>,
-    pub(crate) active: Arc<Memtable>,
-    pub(crate) frozen: Option<Frozen>,
-    /// Oldest first.
-    pub(crate) segments: Vec<LiveSegment>,
-    pub(crate) manifest: Arc<Manifest>,
-}
 
 /// One shard of a collection.
 #[derive(Debug)]

@@ -17,16 +17,17 @@ use vectorizer_model::{
 use vectorizer_payload::{include_keys, matches};
 use vectorizer_segment::{SegmentQuery, SegmentSearchError};
 
-use crate::apply::locate_in_segments;
 use crate::error::{EngineError, Result};
 use crate::leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
 };
+use crate::locate::locate_in_segments;
 use crate::memtable::{Memtable, RowView, payload_bytes};
 use crate::memtable_scan::MemtableScan;
 use crate::nearest::NearestHits;
 use crate::selection::RowSelection;
-use crate::shard::{LiveSegment, Shard, ShardState};
+use crate::shard::Shard;
+use crate::state::{LiveSegment, ShardState};
 
 /// Candidates of a graph search, unless the request says otherwise.
 const EF_MIN: usize = 96;

@@ -9,9 +9,9 @@ use vectorizer_model::{Ordinal, RowScorer, Scored, Scorer};
 
 use crate::growing::Growing;
 use crate::pool::pack;
-use crate::search::Visits;
 use crate::search::{Layer, descend, score_one, widen};
 use crate::select::Chosen;
+use crate::visits::Visits;
 use crate::{Links, Params, Scratch, SearchError};
 
 type Never = SearchError<Infallible, Infallible, Infallible>;

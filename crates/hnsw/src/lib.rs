@@ -14,9 +14,9 @@
 //! - [mod@build]: all rows, in parallel; [`basis`]: a graph of some of them to start from; `insert`:
 //!   Alg. 1; `select`: Alg. 4; `growing`: links that many threads write; `mend`: rows that lost
 //!   their last link
-//! - [`graph`]: the finished links; [`encode`]: their bytes; [`upper`], [`reader`]: reading those
+//! - [`graph`]: the finished links; [`header`], [`encode`]: their bytes; [`upper`], [`reader`]: reading those
 //! - [`links`]: the seam between a search and where links lie
-//! - [mod@search]: Alg. 5 over Alg. 2; `pool`: its candidates; `visited`: rows it has met;
+//! - [mod@search]: Alg. 5 over Alg. 2; `pool`: its candidates; `visited`: rows it has met; [`visits`]: its cost;
 //!   [`scratch`]: its memory
 
 #![forbid(unsafe_code)]
@@ -27,6 +27,7 @@ pub mod encode;
 pub mod error;
 pub mod graph;
 mod growing;
+pub mod header;
 mod insert;
 mod level;
 pub mod links;
@@ -39,15 +40,17 @@ pub mod search;
 mod select;
 pub mod upper;
 mod visited;
+pub mod visits;
 
 pub use basis::Basis;
 pub use build::{Executor, Host, Inline, build, build_on};
-pub use encode::Header;
 pub use error::{BuildError, HnswError, SearchError};
 pub use graph::Graph;
+pub use header::Header;
 pub use links::{Links, decode_block};
 pub use params::Params;
 pub use reader::GraphBytes;
 pub use scratch::Scratch;
-pub use search::{Outcome, SearchErrorOf, SearchParams, Visits, search};
+pub use search::{Outcome, SearchErrorOf, SearchParams, search};
 pub use upper::UpperLayers;
+pub use visits::Visits;

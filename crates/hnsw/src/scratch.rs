@@ -2,9 +2,9 @@
 
 use vectorizer_model::{Ordinal, Scored};
 
-use crate::Visits;
 use crate::pool::Pool;
 use crate::visited::Visited;
+use crate::visits::Visits;
 
 /// Links of one block, scored together; a longer gathering is scored in parts.
 const GATHERED_MAX: usize = 2048;

@@ -11,6 +11,7 @@ mod filtered;
 use vectorizer_model::{Cardinality, Ordinal, Scored, Scorer, Selection};
 
 use crate::pool::{pack, unpack};
+use crate::visits::Visits;
 use crate::{Links, Scratch, SearchError};
 
 /// What one search wants.
@@ -26,21 +27,6 @@ pub struct SearchParams<'a> {
     pub visit_limit: usize,
     /// Rows to start from besides the graph's entry: for a selective filter a few of its rows.
     pub seeds: &'a [Ordinal],
-}
-
-/// What a search did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Visits {
-    /// Rows whose distance was taken.
-    pub scored: usize,
-    /// Blocks of links read.
-    pub expanded: usize,
-}
-
-impl Visits {
-    fn total(self) -> usize {
-        self.scored + self.expanded
-    }
 }
 
 /// How a search ended.

@@ -14,20 +14,24 @@
 //!
 //! # Layout
 //! - [`scalar`]: the truth; `x86`: the same functions, faster
-//! - [`rows`]: rows of a column and their prefetch; `drive`: the loops over rows
-//! - [`dispatch`]: tables of kernels, and the one this process uses
+//! - [`rows`]: rows of a column; [`mod@prefetch`]: loading them ahead; `drive`: the loops over rows
+//! - [`table`]: tables of kernels; [`dispatch`]: the one this process uses
 //! - [`mod@norm`]: lengths of vectors; [`cast`]: components as bytes
 
 pub mod cast;
 pub mod dispatch;
 mod drive;
 pub mod norm;
+pub mod prefetch;
 pub mod rows;
 pub mod scalar;
+pub mod table;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub use cast::f32_bytes;
-pub use dispatch::{FloatKernels, Kernel, Kernels, MetricKernel, available, kernels};
+pub use dispatch::{available, kernels};
 pub use norm::{divided_by_length, norm, normalise};
-pub use rows::{Rows, prefetch, prefetch_rows};
+pub use prefetch::prefetch;
+pub use rows::{Rows, prefetch_rows};
+pub use table::{FloatKernels, Kernel, Kernels, MetricKernel};

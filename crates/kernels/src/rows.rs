@@ -2,6 +2,8 @@
 
 use vectorizer_model::{Ordinal, RowLayout};
 
+use crate::prefetch::prefetch;
+
 /// The rows of one column of fixed-size rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {
@@ -46,11 +48,3 @@ pub fn prefetch_rows(rows: Rows<'_>, ordinals: &[Ordinal]) {
         }
     }
 }
-
-#[cfg(target_arch = "x86_64")]
-pub use crate::x86::prefetch;
-
-#[cfg(not(target_arch = "x86_64"))]
-#[inline]
-/// Does nothing: this processor has no such hint.
-pub fn prefetch<T>(_: &[T]) {}

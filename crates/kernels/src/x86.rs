@@ -1,26 +1,4 @@
-//! What the x86-64 instruction sets share: the shape of a row kernel, and prefetch.
-//!
-//! Facts relied on: every x86-64 processor has SSE, and so the prefetch hint; a prefetch cannot
-//! fault, whatever its address.
-#![expect(unsafe_code, reason = "issues prefetch hints")]
-
-use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-
-/// Bytes of a cache line.
-const LINE_BYTES: usize = 64;
-
-/// Asks the processor to load every cache line of these values; never waits.
-#[inline]
-pub fn prefetch<T>(values: &[T]) {
-    let start = values.as_ptr().cast::<i8>();
-    let skew = start.addr() % LINE_BYTES;
-    let lines = (skew + size_of_val(values)).div_ceil(LINE_BYTES);
-    for line in 0..lines {
-        let address = start.wrapping_add(line * LINE_BYTES);
-        // SAFETY: a hint; it reads nothing that the program could see and cannot fault.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
-    }
-}
+//! What the x86-64 instruction sets share: the shape of a row kernel.
 
 /// The last `N` values; if there are fewer, all of them followed by zeros.
 #[inline]

@@ -8,6 +8,7 @@ use vectorizer_model::{Epoch, RequestId, SequenceNumber, ShardId, limits};
 
 use crate::Fault;
 use crate::header::FILE_HEADER_BYTES;
+use crate::number::{u32_at, u64_at, u128_at};
 
 /// Bytes of a frame before its payload.
 pub(crate) const FRAME_HEADER_BYTES: usize = 64;
@@ -179,27 +180,6 @@ pub(crate) fn padding_bytes(payload_bytes: usize) -> usize {
 fn checksum(bytes: &[u8; FRAME_HEADER_BYTES], seed: Seed, offset: u64) -> u32 {
     let placed = crc32c::crc32c_append(seed.0, &offset.to_le_bytes());
     crc32c::crc32c_append(placed, &bytes[8..])
-}
-
-/// The little-endian number at `at`, which the caller keeps in bounds.
-pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let mut number = [0; 4];
-    number.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(number)
-}
-
-/// The little-endian number at `at`, which the caller keeps in bounds.
-pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    let mut number = [0; 8];
-    number.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(number)
-}
-
-/// The little-endian number at `at`, which the caller keeps in bounds.
-pub(crate) fn u128_at(bytes: &[u8], at: usize) -> u128 {
-    let mut number = [0; 16];
-    number.copy_from_slice(&bytes[at..at + 16]);
-    u128::from_le_bytes(number)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! It is written and synced before the file gets its first frame, and only after the file before
 //! it was synced to its end; so it can state that file's length.
 
-use crate::frame::{u32_at, u64_at, u128_at};
+use crate::number::{u32_at, u64_at, u128_at};
 use crate::{Fault, Location, LogError};
 
 /// Bytes of the header with its padding; frames begin behind it.

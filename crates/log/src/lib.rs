@@ -33,6 +33,7 @@ mod frame;
 mod header;
 mod inspect;
 mod log;
+mod number;
 mod queue;
 mod reader;
 mod replay;

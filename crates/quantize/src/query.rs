@@ -44,8 +44,41 @@ struct Units {
     correction: i32,
 }
 
+impl ScalarQuantizer {
+    /// Prepares a query for scoring rows of codes.
+    ///
+    /// Shapes: `query` is `[dim]`, finite; for [`Metric::Cosine`] of length 1.
+    ///
+    /// # Panics
+    /// If the shape does not fit.
+    pub fn query(&self, query: &[f32]) -> QueryCodes {
+        QueryCodes::from_vector(self, query)
+    }
+
+    /// Prepares a stored row of codes as a query.
+    ///
+    /// Shapes: `codes` is `[code_bytes]`.
+    ///
+    /// # Panics
+    /// If the shape does not fit.
+    pub fn query_from_codes(&self, codes: &[u8]) -> QueryCodes {
+        QueryCodes::from_codes(self, codes)
+    }
+
+    /// Writes the distances from one row of codes to others; for building graphs. Equals
+    /// [`Self::query_from_codes`] and [`QueryCodes::score`], without a copy where none is needed.
+    ///
+    /// Shapes: `codes` is `[code_bytes]`; `ordinals` and `out` are `[n]`.
+    ///
+    /// # Panics
+    /// If shapes do not fit or a row lies outside of the column.
+    pub fn score_row(&self, codes: &[u8], rows: Rows<'_>, ordinals: &[Ordinal], out: &mut [f32]) {
+        score_row(self, codes, rows, ordinals, out);
+    }
+}
+
 impl QueryCodes {
-    pub(crate) fn from_vector(quantizer: &ScalarQuantizer, query: &[f32]) -> Self {
+    fn from_vector(quantizer: &ScalarQuantizer, query: &[f32]) -> Self {
         assert_eq!(query.len(), quantizer.dim(), "a query has the dimension");
         if quantizer.metric == Metric::Dot {
             let (codes, scale) = signed_codes(query);
@@ -56,7 +89,7 @@ impl QueryCodes {
         Self::unsigned(quantizer, codes)
     }
 
-    pub(crate) fn from_codes(quantizer: &ScalarQuantizer, codes: &[u8]) -> Self {
+    fn from_codes(quantizer: &ScalarQuantizer, codes: &[u8]) -> Self {
         assert_eq!(codes.len(), quantizer.code_bytes(), "codes have one byte each");
         if quantizer.metric == Metric::Dot {
             let signed = centred(quantizer.levels, codes).collect();
@@ -130,7 +163,7 @@ thread_local! {
     static CENTRED: RefCell<Vec<i8>> = const { RefCell::new(Vec::new()) };
 }
 
-pub(crate) fn score_row(
+fn score_row(
     quantizer: &ScalarQuantizer,
     codes: &[u8],
     rows: Rows<'_>,

@@ -1,12 +1,10 @@
 //! Scalar quantization: a component is an offset plus a code times a step, for all dimensions alike.
 
-use vectorizer_kernels::Rows;
+use vectorizer_model::Metric;
 use vectorizer_model::limits::DIMENSION_MAX;
-use vectorizer_model::{Metric, Ordinal};
 
 use crate::error::QuantizeError;
 use crate::levels::Levels;
-use crate::query::{self, QueryCodes};
 use crate::train;
 
 /// Maps vectors of one dimension to codes, one byte for each component, and back.
@@ -164,37 +162,6 @@ impl ScalarQuantizer {
         for (value, &code) in out.iter_mut().zip(codes) {
             *value = self.offset + self.step * f32::from(code);
         }
-    }
-
-    /// Prepares a query for scoring rows of codes.
-    ///
-    /// Shapes: `query` is `[dim]`, finite; for [`Metric::Cosine`] of length 1.
-    ///
-    /// # Panics
-    /// If the shape does not fit.
-    pub fn query(&self, query: &[f32]) -> QueryCodes {
-        QueryCodes::from_vector(self, query)
-    }
-
-    /// Prepares a stored row of codes as a query.
-    ///
-    /// Shapes: `codes` is `[code_bytes]`.
-    ///
-    /// # Panics
-    /// If the shape does not fit.
-    pub fn query_from_codes(&self, codes: &[u8]) -> QueryCodes {
-        QueryCodes::from_codes(self, codes)
-    }
-
-    /// Writes the distances from one row of codes to others; for building graphs. Equals
-    /// [`Self::query_from_codes`] and [`QueryCodes::score`], without a copy where none is needed.
-    ///
-    /// Shapes: `codes` is `[code_bytes]`; `ordinals` and `out` are `[n]`.
-    ///
-    /// # Panics
-    /// If shapes do not fit or a row lies outside of the column.
-    pub fn score_row(&self, codes: &[u8], rows: Rows<'_>, ordinals: &[Ordinal], out: &mut [f32]) {
-        query::score_row(self, codes, rows, ordinals, out);
     }
 }
 

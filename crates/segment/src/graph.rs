@@ -25,7 +25,7 @@ impl GraphColumn {
         let component = OpenComponent::open(store, reference)?;
         let section = component.section(SectionKind::Graph)?;
         let head = section.with_pinned(
-            std::iter::once(0..vectorizer_hnsw::encode::HEADER_BYTES.min(section.len())),
+            std::iter::once(0..vectorizer_hnsw::header::HEADER_BYTES.min(section.len())),
             Header::parse,
         )??;
         if head.bytes() != section.len() as u64 || head.rows() != component.footer.rows as usize {

@@ -8,8 +8,9 @@
 
 use vectorizer_model::{Ordinal, Scored, Scorer, Selection};
 
-use super::{SearchErrorOf, SearchParams, Visits, score_one};
+use super::{SearchErrorOf, SearchParams, score_one};
 use crate::pool::{pack, unpack};
+use crate::visits::Visits;
 use crate::{Links, Scratch, SearchError};
 
 /// Below this share of matching rows, in percent, the walk takes two hops at once.

@@ -27,10 +27,11 @@ use std::arch::x86_64::{
 
 use vectorizer_model::Ordinal;
 
-use crate::dispatch::{FloatKernels, Kernel, Kernels};
 use crate::drive;
+use crate::prefetch::prefetch;
 use crate::rows::Rows;
-use crate::x86::{last_or_padded, prefetch};
+use crate::table::{FloatKernels, Kernel, Kernels};
+use crate::x86::last_or_padded;
 
 /// The table, if this processor has the features.
 pub(crate) fn detect() -> Option<&'static Kernels> {
