@@ -18,7 +18,8 @@ use crate::registry::lock;
 const THREADS_MAX: usize = 4;
 /// Addresses for a stack, of which a read touches little.
 const STACK_BYTES: usize = 64 << 10;
-/// Memory of a thread: what it touches of its stack, and what the kernel keeps for it.
+/// Memory of a thread: what it touches of its stack, and what the kernel keeps for it:
+/// 31 KiB on Linux 6.18, without Rust's part.
 const THREAD_BYTES: u64 = 48 << 10;
 /// Runs that may wait for a thread; whoever finds the queue full reads alone.
 const WAITING_MAX: usize = 256;

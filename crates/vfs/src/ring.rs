@@ -60,7 +60,7 @@ impl fmt::Debug for ReadRing {
 
 impl ReadRing {
     /// Memory that a ring takes, nearly all of it the kernel's: both queues, a request for each
-    /// place in them, and its own state.
+    /// place in them, and its own state. Linux 6.18 takes 18 KiB.
     pub const BYTES: u64 = 32 << 10;
 
     /// An empty ring.
