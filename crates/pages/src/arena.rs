@@ -15,7 +15,7 @@
 use std::ops::Range;
 use std::slice;
 
-use vectorizer_vfs::{AnonymousRegion, File, Mapping, Result};
+use vectorizer_vfs::{AnonymousRegion, File, Mapping, Read, Result};
 
 use crate::error::PagesError;
 
@@ -51,27 +51,27 @@ impl Arena {
             let range = start..(start + step).min(self.0.len());
             let (offset, len) = (offset + start as u64, range.len() as u64);
             // SAFETY: nobody else has these addresses yet.
-            let answer = unsafe { self.fill(file, range, offset) };
-            answer.map_err(|source| PagesError::Read { offset, len, source })?;
+            let read = unsafe { self.read(file, range, offset) };
+            read.finish().map_err(|source| PagesError::Read { offset, len, source })?;
         }
         Ok(self)
     }
 
-    /// Reads `range` from the file's `offset`.
+    /// The read that fills `range` from the file's `offset`.
     ///
     /// # Safety
-    /// The caller alone has claimed the range; nobody reads it.
-    pub(crate) unsafe fn fill(
-        &self,
-        file: &dyn File,
+    /// The caller alone has claimed the range; nobody reads it while the answer lives.
+    pub(crate) unsafe fn read<'a>(
+        &'a self,
+        file: &'a dyn File,
         range: Range<usize>,
         offset: u64,
-    ) -> Result<()> {
+    ) -> Read<'a> {
         debug_assert!(range.start <= range.end && range.end <= self.0.len());
         let start = self.0.as_ptr().wrapping_add(range.start);
         // SAFETY: within the region, initialised, and the caller's alone.
         let buffer = unsafe { slice::from_raw_parts_mut(start, range.len()) };
-        file.read_exact_at(buffer, offset)
+        Read::new(file, buffer, offset)
     }
 
     /// Gives the memory of `range`, whole pages, back to the kernel.

@@ -16,12 +16,31 @@ pub struct Config {
     pub extent_bytes: usize,
     /// Most readers open at once.
     pub readers_max: usize,
+    /// How the absent extents of one step are read.
+    pub misses: Misses,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { capacity: 256 * MIB, extent_bytes: PAGE_BYTES, readers_max: 1024 }
+        Self {
+            capacity: 256 * MIB,
+            extent_bytes: PAGE_BYTES,
+            readers_max: 1024,
+            misses: Misses::default(),
+        }
     }
+}
+
+/// How the absent extents of one step that do not lie side by side are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Misses {
+    /// At once, by `io_uring`; where the system refuses it, as [`Misses::Threads`].
+    #[default]
+    Ring,
+    /// At once, by a few threads of the pool.
+    Threads,
+    /// One after another.
+    InTurn,
 }
 
 /// Where a region's bytes are kept.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use vectorizer_model::layout::PAGE_BYTES;
-use vectorizer_vfs::File;
+use vectorizer_vfs::{self as vfs, File, Read};
 
 use crate::arena::Arena;
 use crate::config::PageKind;
@@ -16,6 +16,9 @@ use crate::state::States;
 
 /// Addresses that one page of page table describes; such a page stays while the region is open.
 const TABLE_SPAN_BYTES: usize = PAGE_BYTES / size_of::<u64>() * PAGE_BYTES;
+
+/// Adjacent extents of a region, to be read as one.
+pub(crate) type Run<'a> = (&'a Arc<Frames>, Range<usize>);
 
 /// What frames are made of.
 #[derive(Debug)]
@@ -104,14 +107,33 @@ impl Frames {
         run.start << self.extent_bits..end
     }
 
+    /// Whether the file is read past the page cache.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.source.file.direct_file().is_some()
+    }
+
     /// Reads a run of extents that the caller has claimed and charged. They are resident
     /// afterwards, or absent and released.
     pub(crate) fn read_claimed(&self, run: Range<usize>) -> Result<()> {
-        let addresses = self.addresses(&run);
+        let outcome = self.read_of_claimed(&run).finish();
+        self.settle_claimed(run, outcome)
+    }
+
+    /// The read that fills a run of extents that the caller has claimed and charged. Its outcome
+    /// goes to [`Frames::settle_claimed`].
+    pub(crate) fn read_of_claimed(&self, run: &Range<usize>) -> Read<'_> {
+        let addresses = self.addresses(run);
         let offset = self.source.offset + addresses.start as u64;
-        // SAFETY: the caller claimed every extent of the run, so nobody else touches them.
-        let answer = unsafe { self.arena.fill(&*self.source.file, addresses.clone(), offset) };
-        if let Err(source) = answer {
+        // SAFETY: the caller claimed every extent of the run, so nobody else touches them before
+        // they are settled.
+        unsafe { self.arena.read(&*self.source.file, addresses, offset) }
+    }
+
+    /// Ends the reading of a run. Its extents are resident now, or absent and released.
+    pub(crate) fn settle_claimed(&self, run: Range<usize>, outcome: vfs::Result<()>) -> Result<()> {
+        if let Err(source) = outcome {
+            let addresses = self.addresses(&run);
+            let offset = self.source.offset + addresses.start as u64;
             let len = addresses.len() as u64;
             self.abandon_claimed(run);
             return Err(PagesError::Read { offset, len, source });
@@ -127,7 +149,7 @@ impl Frames {
     }
 
     /// Lets go of a run of extents that the caller has claimed and charged.
-    pub(crate) fn abandon_claimed(&self, run: Range<usize>) {
+    fn abandon_claimed(&self, run: Range<usize>) {
         let addresses = self.addresses(&run);
         let bytes = addresses.len() as u64;
         // SAFETY: the caller claimed every extent of the run, so nobody else touches them.

@@ -4,7 +4,8 @@
 //! address; its bytes are brought in when they are pinned and taken away when others need the
 //! room. A [`Reader`] belongs to one search; a [`Guard`] to one step of it.
 //!
-//! It checks no checksums, knows no file format and starts no threads.
+//! It checks no checksums and knows no file format. It starts threads only where the kernel
+//! refuses to read side by side for one.
 //!
 //! # Invariants
 //! - Bytes resident, being read or being given back, with the tables that describe them, are
@@ -13,12 +14,13 @@
 //! - Nothing waits inside a step: a reader that finds bytes absent leaves its step, reads them,
 //!   enters again and looks again at all that it had pinned.
 //! - Room is charged before bytes are claimed, and claimed bytes are read without waiting for
-//!   anything but the disk. So whoever waits for bytes that another reads waits for a disk.
+//!   anything but disks. So whoever waits for bytes that another reads waits for a disk.
 //!
 //! # Layout
 //! - `arena`: addresses, the only unsafe code; `state`: one byte per extent; `frames`: both for
 //!   one region; `ledger`: what is charged; `epoch`: who is in a step; `registry`, `clock`: what
-//!   to take away; `store`: bringing in and making room
+//!   to take away; `store`: bringing in and making room; `reads`, `threads`: several reads at
+//!   once
 //! - [`Pool`], [`Region`], [`Reader`], [`Guard`]: the way in
 //!
 //! After Leis et al. 2023, "Virtual-Memory Assisted Buffer Management" (vmcache); differs: readers
@@ -33,13 +35,15 @@ mod frames;
 mod ledger;
 mod pool;
 mod reader;
+mod reads;
 mod region;
 mod registry;
 mod state;
 mod stats;
 mod store;
+mod threads;
 
-pub use config::{Config, Open, PageKind, Residency};
+pub use config::{Config, Misses, Open, PageKind, Residency};
 pub use error::{PagesError, Result};
 pub use pool::Pool;
 pub use reader::{Guard, Reader};

@@ -14,6 +14,7 @@ use crate::error::{PagesError, Result};
 use crate::frames::{Frames, Source};
 use crate::ledger::Ledger;
 use crate::reader::Reader;
+use crate::reads::Reads;
 use crate::region::{Backing, Region};
 use crate::registry::lock;
 use crate::stats::Stats;
@@ -48,8 +49,10 @@ impl Pool {
             return Err(PagesError::WorkingSetTooLarge { needed, capacity });
         }
         let reservation = governor.reserve(Class::IndexPages, &Tenant::system(), capacity)?;
+        let reads = Reads::new(config.misses, capacity - needed);
+        let needed = needed + reads.bytes();
         let ledger = Arc::new(Ledger::new(reservation, needed));
-        let store = Store::new(ledger, config.readers_max, extent.trailing_zeros());
+        let store = Store::new(ledger, config.readers_max, extent.trailing_zeros(), reads);
         Ok(Arc::new(Self { governor: Arc::clone(governor), store: Arc::new(store) }))
     }
 

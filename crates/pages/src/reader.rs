@@ -111,8 +111,47 @@ impl Guard<'_> {
         self.pin(region, iter::once(range))
     }
 
-    /// All bytes of a region. Only those pinned by this guard have defined content; others may be
-    /// zero or change while they are looked at.
+    /// Says that a range will be pinned soon, perhaps by a later step: if this step has to read,
+    /// it reads this too, in the time of the same wait. Nothing is read for its sake alone, nor
+    /// where reads come one after another; whoever looks at the bytes pins them.
+    ///
+    /// Ranges that do not lie in a governed region of this pool are ignored.
+    pub fn want(&mut self, region: &Region, range: Range<usize>) {
+        if let Backing::Governed(frames) = &region.backing
+            && frames.belong_to(&self.reader.store.ledger)
+            && self.reader.store.reads_at_once(frames)
+            && !range.is_empty()
+            && range.end <= region.len
+        {
+            let extents = frames.extents(&range).map(|at| (frames.id, at));
+            self.reader.pins.extend(extents);
+        }
+    }
+
+    /// All bytes of a region, of which those may be looked at that this guard has pinned.
+    ///
+    /// # Contract
+    /// - A range has the file's bytes from the [`Guard::pin`] of it that succeeded until the guard
+    ///   is dropped or a later `pin` of the same guard fails. Taking its frames away is possible
+    ///   only before the step entered its epoch or after it has left it.
+    /// - Any later `pin` may leave the step and enter another, in which a pinned frame may have
+    ///   been taken away and read again. It has the same bytes at the same address, but nobody may
+    ///   look at it meanwhile: the answer borrows the guard, and `pin` wants it alone.
+    /// - Every other byte is readable and never faults, but has no content: it may be zero, or of
+    ///   the file, or change while it is looked at. Nothing may be decided by it; a cache hint may
+    ///   name it. The answer covers it only because kernels add offsets to one base address.
+    ///
+    /// There is no version to validate after reading, unlike in vmcache: what was pinned is right,
+    /// and what was not is never right.
+    ///
+    /// ```compile_fail,E0502
+    /// # use vectorizer_pages::{Guard, Region};
+    /// fn look_and_pin(guard: &mut Guard<'_>, region: &Region) {
+    ///     let bytes = guard.bytes(region);
+    ///     let pinned = guard.pin_range(region, 0..1);
+    ///     assert!(pinned.is_ok() && bytes[0] == 0);
+    /// }
+    /// ```
     #[inline]
     pub fn bytes<'a>(&'a self, region: &'a Region) -> &'a [u8] {
         region.bytes()

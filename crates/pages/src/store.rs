@@ -1,6 +1,5 @@
 //! Bringing extents in and making room for them.
 
-use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -8,8 +7,9 @@ use std::time::Duration;
 use crate::clock::{Clock, Extent};
 use crate::epoch::{self, Epochs};
 use crate::error::{PagesError, Result};
-use crate::frames::Frames;
+use crate::frames::{Frames, Run};
 use crate::ledger::Ledger;
+use crate::reads::Reads;
 use crate::registry::{Registry, lock};
 use crate::stats::{Counters, count};
 
@@ -31,6 +31,7 @@ pub(crate) struct Store {
     pub(crate) epochs: Epochs,
     pub(crate) registry: Registry,
     pub(crate) counters: Counters,
+    reads: Reads,
     clock: Mutex<Clock>,
     /// Signals that extents left transit.
     settled: Condvar,
@@ -79,12 +80,18 @@ impl Wanted {
 }
 
 impl Store {
-    pub(crate) fn new(ledger: Arc<Ledger>, readers_max: usize, extent_bits: u32) -> Self {
+    pub(crate) fn new(
+        ledger: Arc<Ledger>,
+        readers_max: usize,
+        extent_bits: u32,
+        reads: Reads,
+    ) -> Self {
         Self {
             ledger,
             epochs: Epochs::new(readers_max),
             registry: Registry::default(),
             counters: Counters::default(),
+            reads,
             clock: Mutex::default(),
             settled: Condvar::new(),
             transit: Mutex::default(),
@@ -94,6 +101,11 @@ impl Store {
 
     pub(crate) fn extent_bits(&self) -> u32 {
         self.extent_bits
+    }
+
+    /// Whether reads of a region go side by side with those of the same step.
+    pub(crate) fn reads_at_once(&self, of: &Frames) -> bool {
+        self.reads.are_at_once(of)
     }
 
     /// Keeps others from marking extents while the returned guard lives.
@@ -158,7 +170,7 @@ impl Store {
 
     /// Claims and reads charged extents; releases what others claimed first and what failed.
     fn read_charged(&self, missing: &[&(Arc<Frames>, usize)]) -> Result<()> {
-        let mut runs: Vec<(&Arc<Frames>, Range<usize>)> = Vec::new();
+        let mut runs: Vec<Run<'_>> = Vec::new();
         for (frames, at) in missing {
             if !frames.states.claim(*at) {
                 self.ledger.release(frames.run_bytes(&(*at..at + 1)));
@@ -169,17 +181,10 @@ impl Store {
                 _ => runs.push((frames, *at..at + 1)),
             }
         }
-        let mut outcome = Ok(());
-        for (frames, run) in runs {
-            if outcome.is_err() {
-                frames.abandon_claimed(run);
-                continue;
-            }
-            count(&self.counters.reads, 1);
-            count(&self.counters.bytes_read, frames.run_bytes(&run));
-            outcome = frames.read_claimed(run);
-        }
-        outcome
+        count(&self.counters.reads, runs.len() as u64);
+        let bytes = runs.iter().map(|(frames, run)| frames.run_bytes(run)).sum();
+        count(&self.counters.bytes_read, bytes);
+        self.reads.read(&runs)
     }
 
     /// Charges `bytes`, from free capacity or from what others lose; what was taken away goes

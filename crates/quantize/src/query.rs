@@ -119,10 +119,10 @@ impl QueryCodes {
     pub fn score(&self, rows: Rows<'_>, ordinals: &[Ordinal], out: &mut [f32]) {
         match &self.codes {
             Codes::Unsigned(codes, kernel) => {
-                gather_unsigned((kernel, codes), rows, ordinals, out, self.units);
+                gather((kernel, codes), rows, ordinals, out, self.units);
             }
             Codes::Signed(codes, kernel) => {
-                gather_signed((kernel, codes), rows, ordinals, out, self.units);
+                gather((kernel, codes), rows, ordinals, out, self.units);
             }
         }
     }
@@ -134,25 +134,9 @@ impl QueryCodes {
     /// # Panics
     /// If shapes do not fit or a row lies outside of the column.
     pub fn scan(&self, rows: Rows<'_>, first: Ordinal, out: &mut [f32]) {
-        let starts = (first.index()..).step_by(BLOCK_ROWS).map(Ordinal::from_index);
-        let blocks = starts.zip(out.chunks_mut(BLOCK_ROWS));
         match &self.codes {
-            Codes::Unsigned(codes, kernel) => {
-                let mut sums = [0; BLOCK_ROWS];
-                for (first, out) in blocks {
-                    let sums = &mut sums[..out.len()];
-                    (kernel.scan)(codes, rows, first, sums);
-                    self.units.convert_unsigned(sums, out);
-                }
-            }
-            Codes::Signed(codes, kernel) => {
-                let mut sums = [0; BLOCK_ROWS];
-                for (first, out) in blocks {
-                    let sums = &mut sums[..out.len()];
-                    (kernel.scan)(codes, rows, first, sums);
-                    self.units.convert_signed(sums, out);
-                }
-            }
+            Codes::Unsigned(codes, kernel) => scan((kernel, codes), rows, first, out, self.units),
+            Codes::Signed(codes, kernel) => scan((kernel, codes), rows, first, out, self.units),
         }
     }
 }
@@ -176,45 +160,44 @@ fn score_row(
             signed.clear();
             signed.extend(centred(quantizer.levels, codes));
             let (kernel, units) = signed_kernel(quantizer, signed, quantizer.step);
-            gather_signed((kernel, signed), rows, ordinals, out, units);
+            gather((kernel, signed), rows, ordinals, out, units);
         });
         return;
     }
     let (kernel, units) = unsigned_kernel(quantizer);
-    gather_unsigned((kernel, codes), rows, ordinals, out, units);
+    gather((kernel, codes), rows, ordinals, out, units);
 }
 
-fn gather_unsigned(
-    (kernel, codes): (UnsignedKernel, &[u8]),
+fn gather<Q, T: Sum>(
+    (kernel, codes): (&Kernel<Q, T>, &[Q]),
     rows: Rows<'_>,
     ordinals: &[Ordinal],
     out: &mut [f32],
     units: Units,
 ) {
     assert_eq!(ordinals.len(), out.len(), "one distance for each row");
-    let mut sums = [0; BLOCK_ROWS];
+    let mut sums = [T::default(); BLOCK_ROWS];
     let blocks = ordinals.chunks(BLOCK_ROWS).zip(out.chunks_mut(BLOCK_ROWS));
     for (ordinals, out) in blocks {
         let sums = &mut sums[..out.len()];
         (kernel.gather)(codes, rows, ordinals, sums);
-        units.convert_unsigned(sums, out);
+        T::convert(sums, units, out);
     }
 }
 
-fn gather_signed(
-    (kernel, codes): (SignedKernel, &[i8]),
+fn scan<Q, T: Sum>(
+    (kernel, codes): (&Kernel<Q, T>, &[Q]),
     rows: Rows<'_>,
-    ordinals: &[Ordinal],
+    first: Ordinal,
     out: &mut [f32],
     units: Units,
 ) {
-    assert_eq!(ordinals.len(), out.len(), "one distance for each row");
-    let mut sums = [0; BLOCK_ROWS];
-    let blocks = ordinals.chunks(BLOCK_ROWS).zip(out.chunks_mut(BLOCK_ROWS));
-    for (ordinals, out) in blocks {
+    let mut sums = [T::default(); BLOCK_ROWS];
+    let starts = (first.index()..).step_by(BLOCK_ROWS).map(Ordinal::from_index);
+    for (first, out) in starts.zip(out.chunks_mut(BLOCK_ROWS)) {
         let sums = &mut sums[..out.len()];
-        (kernel.gather)(codes, rows, ordinals, sums);
-        units.convert_signed(sums, out);
+        (kernel.scan)(codes, rows, first, sums);
+        T::convert(sums, units, out);
     }
 }
 
@@ -250,18 +233,26 @@ fn unsigned_kernel(quantizer: &ScalarQuantizer) -> (UnsignedKernel, Units) {
     (kernel, units)
 }
 
-impl Units {
-    fn convert_unsigned(self, sums: &[u32], out: &mut [f32]) {
+/// A sum over codes, as kernels count it.
+trait Sum: Copy + Default {
+    /// Turns sums into distances.
+    fn convert(sums: &[Self], units: Units, out: &mut [f32]);
+}
+
+impl Sum for u32 {
+    fn convert(sums: &[Self], units: Units, out: &mut [f32]) {
         for (distance, &sum) in out.iter_mut().zip(sums) {
-            *distance = self.factor * sum as f32 + self.constant;
+            *distance = units.factor * sum as f32 + units.constant;
         }
     }
+}
 
+impl Sum for i32 {
     /// Both sums stay below `255 * 128 * DIMENSION_MAX`, and their difference below
     /// `128 * 128 * DIMENSION_MAX`, so that neither wraps.
-    fn convert_signed(self, sums: &[i32], out: &mut [f32]) {
+    fn convert(sums: &[Self], units: Units, out: &mut [f32]) {
         for (distance, &sum) in out.iter_mut().zip(sums) {
-            *distance = self.factor * sum.wrapping_sub(self.correction) as f32 + self.constant;
+            *distance = units.factor * sum.wrapping_sub(units.correction) as f32 + units.constant;
         }
     }
 }

@@ -7,7 +7,7 @@ use vectorizer_quantize::{QueryCodes, ScalarQuantizer};
 use crate::component::ComponentRef;
 use crate::error::Result;
 use crate::footer::SectionKind;
-use crate::store::{OpenComponent, PagedSection, PooledReader, Store};
+use crate::store::{OpenComponent, PagedSection, PooledReader, ReaderAhead, Store};
 
 #[derive(Debug)]
 pub(crate) struct CodeColumn {
@@ -64,10 +64,11 @@ impl CodeColumn {
         self.codes.reader()
     }
 
-    /// Approximate distances of rows. Shapes: `ordinals` and `out` are `[n]`.
+    /// Approximate distances of rows. Shapes: `ordinals` and `out` are `[n]`. See
+    /// [`PagedSection::step_ahead`].
     pub(crate) fn score(
         &self,
-        reader: &mut PooledReader,
+        reader: ReaderAhead<'_>,
         query: &QueryCodes,
         ordinals: &[Ordinal],
         out: &mut [f32],
@@ -77,7 +78,7 @@ impl CodeColumn {
             let start = layout.offset(ordinal);
             start..start + row_bytes
         });
-        self.codes.step(reader, ranges, |bytes| {
+        self.codes.step_ahead(reader, ranges, |bytes| {
             let rows = Rows { bytes, layout };
             prefetch_rows(rows, ordinals);
             query.score(rows, ordinals, out);

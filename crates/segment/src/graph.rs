@@ -1,5 +1,8 @@
 //! One vector name's graph, its links read through page frames.
 
+use std::cell::Cell;
+use std::ops::Range;
+
 use vectorizer_hnsw::{Basis, Graph, Header, Links, UpperLayers, decode_block};
 use vectorizer_memory::Reservation;
 use vectorizer_model::{Ordinal, RowLayout};
@@ -65,7 +68,27 @@ impl GraphColumn {
     /// # Errors
     /// If there are too many readers.
     pub(crate) fn links(&self) -> Result<PagedLinks<'_>> {
-        Ok(PagedLinks { graph: self, reader: self.section.reader()? })
+        Ok(PagedLinks { graph: self, reader: self.section.reader()?, next: None })
+    }
+
+    fn block(&self, of: Ordinal) -> Range<usize> {
+        let at = self.blocks + self.layout.offset(of);
+        at..at + self.layout.row_bytes()
+    }
+}
+
+/// The links that a walk will read next, as far as it knows: whoever has to wait for a disk reads
+/// them in the same wait.
+#[derive(Debug, Default)]
+pub(crate) struct NextBlock(Cell<Option<Ordinal>>);
+
+impl NextBlock {
+    /// Hands out the section and the place of the block, once.
+    pub(crate) fn take<'g>(
+        &self,
+        graph: &'g GraphColumn,
+    ) -> Option<(&'g PagedSection, Range<usize>)> {
+        Some((&graph.section, graph.block(self.0.take()?)))
     }
 }
 
@@ -74,6 +97,15 @@ impl GraphColumn {
 pub struct PagedLinks<'a> {
     graph: &'a GraphColumn,
     reader: PooledReader,
+    /// Where prefetched rows are noted.
+    next: Option<&'a NextBlock>,
+}
+
+impl<'a> PagedLinks<'a> {
+    /// The same, telling `next` of what will be read.
+    pub(crate) fn telling(self, next: &'a NextBlock) -> Self {
+        Self { next: Some(next), ..self }
+    }
 }
 
 impl Links for PagedLinks<'_> {
@@ -88,6 +120,9 @@ impl Links for PagedLinks<'_> {
     }
 
     fn prefetch(&mut self, ordinals: &[Ordinal]) {
+        if let Some(next) = self.next {
+            next.0.set(ordinals.first().copied());
+        }
         let (layout, start) = (self.graph.layout, self.graph.blocks);
         let hinted = self.graph.section.step(&mut self.reader, std::iter::empty(), |bytes| {
             let bytes = bytes.get(start..).unwrap_or_default();
@@ -101,8 +136,7 @@ impl Links for PagedLinks<'_> {
             self.graph.upper.neighbors(level, of, out);
             return Ok(());
         }
-        let at = self.graph.blocks + self.graph.layout.offset(of);
-        let range = at..at + self.graph.layout.row_bytes();
+        let range = self.graph.block(of);
         let rows = self.graph.rows;
         self.graph.section.step(&mut self.reader, std::iter::once(range.clone()), |bytes| {
             decode_block(bytes.get(range).unwrap_or_default(), rows, out)

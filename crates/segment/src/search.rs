@@ -8,9 +8,9 @@ use vectorizer_quantize::QueryCodes;
 
 use crate::codes::CodeColumn;
 use crate::error::{Result, SegmentError};
-use crate::graph::GraphColumn;
+use crate::graph::{GraphColumn, NextBlock, PagedLinks};
 use crate::segment::Segment;
-use crate::store::PooledReader;
+use crate::store::{PooledReader, ReaderAhead};
 use crate::vectors::VectorColumn;
 
 /// Rows that are scored in one call.
@@ -82,15 +82,18 @@ impl Segment {
         let Some(codes) = parts.codes.as_ref().filter(|_| !query.exact) else {
             return scan(rows, &mut exact, selection, query.limit);
         };
+        let next = NextBlock::default();
         let mut approximate = CodeScorer {
             codes,
             query: codes.quantizer().query(query.query),
             reader: codes.reader()?,
+            walked: parts.graph.as_ref().map(|graph| (&**graph, &next)),
         };
         let wanted = query.limit.max(query.rescored);
         let candidates = match parts.graph.as_ref() {
             Some(graph) if !scan_is_cheaper(codes, selection, rows) => {
-                walk(graph, &mut approximate, selection, query, scratch)?
+                let links = graph.links()?.telling(&next);
+                walk(links, &mut approximate, selection, query, scratch)?
             }
             _ => None,
         };
@@ -112,13 +115,12 @@ fn scan_is_cheaper<F: Selection>(codes: &CodeColumn, selection: &F, rows: u32) -
 
 /// Searches the graph; none if that would cost more than a scan.
 fn walk<F: Selection>(
-    graph: &GraphColumn,
+    mut links: PagedLinks<'_>,
     scorer: &mut CodeScorer<'_>,
     selection: &mut F,
     query: &SegmentQuery<'_>,
     scratch: &mut Scratch,
 ) -> SearchResult<Option<Vec<Scored>>, F::Error> {
-    let mut links = graph.links()?;
     let rows = vectorizer_hnsw::Links::rows(&links) as u64;
     let admitted = selection.cardinality().rows().min(rows);
     let seeds = if admitted < rows { seeds(selection, rows)? } else { Vec::new() };
@@ -314,6 +316,8 @@ struct CodeScorer<'a> {
     codes: &'a CodeColumn,
     query: QueryCodes,
     reader: PooledReader,
+    /// The graph that is walked meanwhile, and what will be read of it.
+    walked: Option<(&'a GraphColumn, &'a NextBlock)>,
 }
 
 impl Scorer for CodeScorer<'_> {
@@ -323,7 +327,9 @@ impl Scorer for CodeScorer<'_> {
     fn prefetch(&mut self, _: &[Ordinal]) {}
 
     fn score(&mut self, ordinals: &[Ordinal], out: &mut [f32]) -> Result<()> {
-        self.codes.score(&mut self.reader, &self.query, ordinals, out)
+        let next = self.walked.and_then(|(graph, next)| next.take(graph));
+        let reader = ReaderAhead { reader: &mut self.reader, next };
+        self.codes.score(reader, &self.query, ordinals, out)
     }
 }
 

@@ -73,6 +73,13 @@ impl Drop for PooledReader {
     }
 }
 
+/// A reader, and what the step after its next one will read, as far as is known.
+#[derive(Debug)]
+pub(crate) struct ReaderAhead<'a> {
+    pub(crate) reader: &'a mut PooledReader,
+    pub(crate) next: Option<(&'a PagedSection, Range<usize>)>,
+}
+
 /// An open component: its footer, and its bytes through page frames.
 #[derive(Debug)]
 pub(crate) struct OpenComponent {
@@ -196,6 +203,17 @@ impl PagedSection {
         ranges: impl Iterator<Item = Range<usize>>,
         with: impl FnOnce(&[u8]) -> T,
     ) -> Result<T> {
+        self.step_ahead(ReaderAhead { reader, next: None }, ranges, with)
+    }
+
+    /// As [`PagedSection::step`]; if it has to read, it reads for the step after it too.
+    #[inline]
+    pub(crate) fn step_ahead<T>(
+        &self,
+        ReaderAhead { reader, next }: ReaderAhead<'_>,
+        ranges: impl Iterator<Item = Range<usize>>,
+        with: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T> {
         if let Some(bytes) = self.region.stable_bytes() {
             return Ok(with(bytes.get(self.range.clone()).unwrap_or_default()));
         }
@@ -204,6 +222,9 @@ impl PagedSection {
         };
         let start = self.range.start;
         let mut guard = reader.enter();
+        if let Some((next, range)) = next {
+            guard.want(&next.region, next.range.start + range.start..next.range.start + range.end);
+        }
         guard.pin(&self.region, ranges.map(|range| start + range.start..start + range.end))?;
         let bytes = guard.bytes(&self.region);
         Ok(with(bytes.get(self.range.clone()).unwrap_or_default()))
@@ -221,3 +242,6 @@ impl PagedSection {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

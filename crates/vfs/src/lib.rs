@@ -9,7 +9,8 @@
 //! - [`Directory`], [`File`]: the seam; [`OsDirectory`] is the real one, [`DirectoryLock`] keeps
 //!   other processes out, [`SequentialWriter`] writes big files
 //! - [`Mapping`], [`AnonymousRegion`]: memory from the kernel; [`keep_little_freed_memory`]: how the
-//!   allocator keeps it; the only unsafe code here
+//!   allocator keeps it
+//! - [`ReadRing`]: several reads at once; with the memory above the only unsafe code here
 //! - [`process_memory`], [`machine_memory`], [`cgroup_memory`], [`open_file_limit`]: readings
 //! - [`crash`]: a disk in memory that can lose power
 
@@ -23,6 +24,7 @@ mod name;
 mod os;
 mod priority;
 mod process;
+mod ring;
 mod traits;
 mod writer;
 
@@ -34,5 +36,6 @@ pub use mapping::{AnonymousRegion, Mapping};
 pub use os::OsDirectory;
 pub use priority::Niceness;
 pub use process::{MachineMemory, ProcessMemory, machine_memory, open_file_limit, process_memory};
+pub use ring::{Read, ReadRing};
 pub use traits::{Access, Directory, Entry, EntryKind, File, Space};
 pub use writer::SequentialWriter;

@@ -144,6 +144,12 @@ pub trait File: Send + Sync + Debug {
     /// Asks the kernel to keep none of these bytes in its page cache. Clean bytes only; advice.
     fn drop_cache(&self, offset: u64, len: u64);
 
-    /// The operating system's file, if there is one, for mapping and for asynchronous reads.
+    /// The operating system's file, if there is one, for mapping.
     fn os_file(&self) -> Option<&std::fs::File>;
+
+    /// The operating system's file, if it is read past the page cache, for reads that are asked
+    /// of the kernel in another way.
+    fn direct_file(&self) -> Option<&std::fs::File> {
+        None
+    }
 }

@@ -157,7 +157,7 @@ fn a_pool_changes_its_size_under_readers() {
 #[test]
 fn readers_are_bounded_and_come_back() {
     let governor = governor();
-    let config = Config { capacity: MIB as u64, extent_bytes: PAGE, readers_max: 2 };
+    let config = Config { capacity: MIB as u64, readers_max: 2, ..Config::default() };
     let pool = Pool::new(&governor, config).unwrap();
     let _one = pool.reader().unwrap();
     let two = pool.reader().unwrap();

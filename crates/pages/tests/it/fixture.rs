@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use vectorizer_memory::{Governor, Limits};
-use vectorizer_pages::{Config, Open, Pool, Region, Residency};
+use vectorizer_pages::{Config, Misses, Open, Pool, Region, Residency};
 use vectorizer_vfs::{File, Result, VfsError};
 
 pub(crate) const PAGE: usize = 4096;
@@ -36,7 +36,7 @@ impl PatternFile {
     }
 }
 
-fn failed(kind: io::ErrorKind) -> VfsError {
+pub(crate) fn failed(kind: io::ErrorKind) -> VfsError {
     VfsError { call: "read", path: "pattern".into(), source: kind.into() }
 }
 
@@ -86,7 +86,12 @@ pub(crate) fn governor() -> Arc<Governor> {
 }
 
 pub(crate) fn pool(governor: &Arc<Governor>, capacity: usize, extent_bytes: usize) -> Arc<Pool> {
-    let config = Config { capacity: capacity as u64, extent_bytes, readers_max: 16 };
+    let config = Config {
+        capacity: capacity as u64,
+        extent_bytes,
+        readers_max: 16,
+        misses: Misses::Threads,
+    };
     Pool::new(governor, config).unwrap()
 }
 

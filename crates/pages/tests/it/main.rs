@@ -12,3 +12,4 @@ mod faults;
 mod fixture;
 mod resident;
 mod steps;
+mod together;

@@ -68,6 +68,60 @@ fn steps_that_together_exceed_the_pool_all_end() {
 }
 
 #[test]
+fn what_a_live_guard_pinned_has_its_bytes_while_everything_else_is_taken_away() {
+    let pool = pool(&governor(), 64 * PAGE, PAGE);
+    let region = governed(&pool, &PatternFile::new(2 * MIB));
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for seed in 11..=12 {
+            let (pool, region, done) = (&pool, &region, &done);
+            scope.spawn(move || {
+                let mut draws = Draws(seed);
+                let mut reader = pool.reader().unwrap();
+                while !done.load(SeqCst) {
+                    let start = draws.below(region.len() / PAGE - 8) * PAGE;
+                    reader.enter().pin_range(region, start..start + 8 * PAGE).unwrap();
+                }
+            });
+        }
+        let keepers: Vec<_> = (1..=2)
+            .map(|seed| {
+                let (pool, region) = (&pool, &region);
+                scope.spawn(move || keep(pool, region, seed))
+            })
+            .collect();
+        let outcomes: Vec<_> = keepers.into_iter().map(ScopedJoinHandle::join).collect();
+        done.store(true, SeqCst);
+        assert!(outcomes.iter().all(Result::is_ok));
+    });
+    assert!(pool.stats().evictions > 1000, "{:?}", pool.stats());
+}
+
+/// Pins some pages, then some more with the same guard, and looks at all of them for as long as
+/// others need to mark them, wait for the step and take others away.
+fn keep(pool: &Pool, region: &Region, seed: u64) {
+    let mut draws = Draws(seed);
+    let mut reader = pool.reader().unwrap();
+    for _ in 0..60 {
+        let mut guard = reader.enter();
+        let mut pinned = Vec::new();
+        for _ in 0..3 {
+            let page = |_| draws.below(region.len() / PAGE) * PAGE;
+            let starts: Vec<usize> = (0..4).map(page).collect();
+            guard.pin(region, starts.iter().map(|at| *at..at + PAGE)).unwrap();
+            pinned.extend(starts);
+            let bytes = guard.bytes(region);
+            for _ in 0..10 {
+                for at in &pinned {
+                    check(&bytes[*at..at + PAGE], *at);
+                }
+                thread::yield_now();
+            }
+        }
+    }
+}
+
+#[test]
 fn extents_of_several_pages_and_regions_that_come_and_go() {
     let pool = pool(&governor(), MIB, 16 << 10);
     let before = pool.stats().used;

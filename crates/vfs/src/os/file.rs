@@ -148,4 +148,8 @@ impl File for OsFile {
     fn os_file(&self) -> Option<&fs::File> {
         Some(&self.file)
     }
+
+    fn direct_file(&self) -> Option<&fs::File> {
+        (self.route.load(Ordering::Relaxed) == DIRECT).then_some(&self.file)
+    }
 }

@@ -4,4 +4,5 @@
 mod conformance;
 mod crash_model;
 mod crash_scenes;
+mod ring;
 mod writer;
