@@ -234,3 +234,22 @@ fn a_damaged_manifest_is_named_with_the_byte_that_cannot_be_read() {
     let text = refusal.to_string();
     assert!(text.contains("shards/0000000001/manifest-") && text.contains("byte 44"), "{text}");
 }
+
+#[test]
+fn a_folder_that_lost_its_catalogue_is_left_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    filled(folder.path());
+    for lost in ["catalogue", "log"] {
+        let path = folder.path().join(lost);
+        let gone = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        gone.expect("it was there");
+        let before = files(folder.path());
+        let root = OsDirectory::open(folder.path()).expect("opens");
+        let refused = Engine::open_in(root, None, governor(), options());
+        let Err(EngineError::Damaged { file, what, .. }) = refused.map(drop) else {
+            panic!("without its {lost} it is not new");
+        };
+        assert!(file == "catalogue" && what.contains("it is missing"), "{file}: {what}");
+        assert_eq!(files(folder.path()), before, "without its {lost}");
+    }
+}
