@@ -17,6 +17,7 @@ mod history;
 mod lanes;
 mod lost_log;
 mod parts;
+mod pressure;
 mod properties;
 mod stops;
 mod verify;
