@@ -10,6 +10,7 @@ mod admission;
 mod basics;
 mod crashes;
 mod faults;
+mod filtered;
 mod full;
 mod golden;
 mod heap;
