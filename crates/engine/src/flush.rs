@@ -8,7 +8,7 @@ use vectorizer_kernels::normalise;
 use vectorizer_memory::{Class, Reservation};
 use vectorizer_model::settings::{Quantization, VectorSettings};
 use vectorizer_model::{
-    CollectionSettings, Ordinal, PointId, SegmentId, SequenceNumber, VectorName,
+    Budget, CollectionSettings, Ordinal, PointId, SegmentId, SequenceNumber, VectorName,
 };
 use vectorizer_quantize::{Levels, ScalarQuantizer};
 use vectorizer_segment::{

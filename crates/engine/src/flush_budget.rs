@@ -48,7 +48,8 @@ impl Budget for FlushBudget<'_> {
     fn try_grow(&mut self, bytes: u64) -> std::result::Result<(), BudgetExceeded> {
         let used = self.used.saturating_add(bytes);
         let beyond = used.saturating_sub(self.reserve);
-        Budget::try_grow(&mut self.beyond, beyond.saturating_sub(self.beyond.bytes()))?;
+        let more = beyond.saturating_sub(self.beyond.bytes());
+        Budget::try_grow(&mut self.beyond, more)?;
         self.used = used;
         Ok(())
     }
@@ -56,7 +57,8 @@ impl Budget for FlushBudget<'_> {
     fn shrink(&mut self, bytes: u64) {
         self.used = self.used.saturating_sub(bytes);
         let beyond = self.used.saturating_sub(self.reserve);
-        Budget::shrink(&mut self.beyond, self.beyond.bytes().saturating_sub(beyond));
+        let less = self.beyond.bytes().saturating_sub(beyond);
+        Budget::shrink(&mut self.beyond, less);
     }
 
     fn held(&self) -> u64 {

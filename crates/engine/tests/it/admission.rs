@@ -47,7 +47,7 @@ fn what_could_not_be_read_again_is_refused_and_the_limit_itself_is_not() {
         (Operation::Delete(PointSelector::Ids(many)), "name at most 1048576 at once"),
         (
             Operation::CreateFieldIndex {
-                key: KeyPath::key("k".repeat(limits::KEY_BYTES_MAX + 1)),
+                key: KeyPath::key(&"k".repeat(limits::KEY_BYTES_MAX + 1)),
                 kind: FieldIndexKind::Keyword,
             },
             "the key of a field index has 1025 bytes; at most 1024 are taken",

@@ -21,23 +21,22 @@ fn open(root: &Arc<dyn Directory>) -> Engine {
 }
 
 fn named(number: usize) -> CollectionName {
-    CollectionName::new(format!("c{number}")).expect("a name")
+    CollectionName::new(&format!("c{number}")).expect("a name")
 }
 
 /// Writes, again and again while memory is short: a refusal says that it may help.
 fn write(engine: &Engine, number: usize, id: u64) {
     const TRIES: usize = 3_000;
-    for _ in 0..TRIES {
+    let written = (0..TRIES).any(|_| {
         let points: Vec<_> = (id..id + 20).map(|id| (id, vec![id as f32; 32])).collect();
-        match engine.write(&named(number), batch(&points, |_| Payload::new())) {
-            Ok(_) => return,
-            Err(EngineError::Memory(_)) => {
-                std::thread::sleep(std::time::Duration::from_millis(5));
-            }
-            Err(error) => panic!("collection {number}: {error}"),
+        let written = engine.write(&named(number), batch(&points, |_| Payload::new()));
+        if let Err(error) = &written {
+            assert!(matches!(error, EngineError::Memory(_)), "collection {number}: {error}");
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
-    }
-    panic!("collection {number} never had room");
+        written.is_ok()
+    });
+    assert!(written, "collection {number} never had room");
 }
 
 #[test]
