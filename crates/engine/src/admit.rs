@@ -25,8 +25,8 @@ pub(crate) fn check(operation: &Operation, settings: &CollectionSettings) -> Res
         | Operation::DeletePayload { points, .. }
         | Operation::ClearPayload { points } => check_selector(points),
         Operation::UpdateSettings(changed) => check_vectors(settings, changed),
+        Operation::CreateFieldIndex { key, .. } => check_key(key),
         Operation::Upsert(_)
-        | Operation::CreateFieldIndex { .. }
         | Operation::DropFieldIndex { .. }
         | Operation::CreateCollection { .. }
         | Operation::DropCollection { .. } => Ok(()),
@@ -45,6 +45,15 @@ fn check_selector(points: &PointSelector) -> Result<()> {
         }
         PointSelector::Ids(_) | PointSelector::Filter(_) => Ok(()),
     }
+}
+
+fn check_key(key: &KeyPath) -> Result<()> {
+    let (found, most) = (key.to_string().len(), limits::KEY_BYTES_MAX);
+    if found > most {
+        let what = format!("the key of a field index has {found} bytes; at most {most} are taken");
+        return Err(invalid(&what));
+    }
+    Ok(())
 }
 
 /// The payload as it stands below the path: what it is set into is as deep as the path is long.

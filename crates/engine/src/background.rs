@@ -157,12 +157,13 @@ impl Inner {
             self.node.refill_emergency();
             let shards = self.shards();
             watches.retain(&shards);
+            let pressed = self.pressed.swap(false, Ordering::AcqRel);
             let mut all_idle = true;
             for shard in &shards {
                 shard.drop_retired();
                 let idle = watches.is_idle(shard);
                 all_idle &= idle;
-                if let Err(error) = self.flush_if_due(shard, idle) {
+                if let Err(error) = self.flush_if_due(shard, idle || pressed) {
                     report("a memtable could not be flushed", &error);
                 }
             }
@@ -231,12 +232,12 @@ impl Inner {
         }
     }
 
-    /// Flushes a shard whose memtable is full, or holds anything while the shard is idle.
-    fn flush_if_due(&self, shard: &Arc<Shard>, idle: bool) -> Result<()> {
+    /// Flushes a shard whose memtable is full, or holds anything that should not wait.
+    fn flush_if_due(&self, shard: &Arc<Shard>, now: bool) -> Result<()> {
         let state = shard.state();
         let full = state.active.charged_bytes() >= self.node.config.memtable_bytes;
         let dirty = shard.applied() > state.manifest.applied;
-        if state.frozen.is_some() || full || (idle && dirty) {
+        if state.frozen.is_some() || full || (now && dirty) {
             self.flush_shard(shard)?;
         }
         Ok(())

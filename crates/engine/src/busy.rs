@@ -30,6 +30,13 @@ impl Busy {
     }
 }
 
+impl Held<'_> {
+    /// Leaves the segments busy for as long as the engine is open.
+    pub(crate) fn keep(mut self) {
+        self.segments.clear();
+    }
+}
+
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         let mut busy = self.busy.0.lock().unwrap_or_else(PoisonError::into_inner);

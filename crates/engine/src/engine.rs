@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -57,6 +58,8 @@ pub(crate) struct Inner {
     /// Segments wait for the builder.
     pub(crate) build: [Signal; Lane::ALL.len()],
     pub(crate) pipeline: Pipeline,
+    /// The budget refused a write; flushes give memory back.
+    pub(crate) pressed: AtomicBool,
 }
 
 /// A memtable grows to this many times its size while the one before is being flushed.
@@ -291,6 +294,7 @@ impl Inner {
             flush: Signal::default(),
             build: <[Signal; Lane::ALL.len()]>::default(),
             pipeline: Pipeline::default(),
+            pressed: AtomicBool::default(),
         })
     }
 
@@ -410,7 +414,7 @@ impl Inner {
         let (done, ticket) = ticket();
         let pending = Pending {
             operation,
-            memtable: reserve(Class::Memtables, memtable)?,
+            memtable: reserve(Class::Memtables, memtable).inspect_err(|_| self.flush_all_soon())?,
             _transit: reserve(Class::Operations, transit)?,
             done,
         };
@@ -423,14 +427,24 @@ impl Inner {
         Ok(ticket)
     }
 
+    /// Has every memtable flushed that holds anything: what is full is memory.
+    fn flush_all_soon(&self) {
+        self.pressed.store(true, Ordering::Release);
+        self.flush.raise();
+    }
+
     /// Whether writes to a shard are welcome now.
     pub(crate) fn check_pace(&self, shard: &Shard) -> Result<()> {
         let state = shard.state();
         let most = self.node.config.memtable_bytes.saturating_mul(MEMTABLE_GROWTH);
-        let full = state.active.charged_bytes() >= most;
+        let held = state.active.charged_bytes();
+        // Its own flush will take about as much again beyond the reserve for flushes.
+        let cramped =
+            held >= self.node.config.memtable_bytes && self.node.governor.available() < held;
+        let full = held >= most || cramped;
         if full && state.frozen.is_some() && self.node.config.background {
             self.flush.raise();
-            return Err(EngineError::Paced { backlog_bytes: state.active.charged_bytes() });
+            return Err(EngineError::Paced { backlog_bytes: held });
         }
         let backlog = crate::info::unindexed_bytes(shard, &state);
         if backlog > self.node.config.backlog_bytes_max {

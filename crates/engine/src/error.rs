@@ -211,6 +211,11 @@ impl EngineError {
         )
     }
 
+    /// Whether stored bytes are not those that were written.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Segment(SegmentError::Damaged { .. } | SegmentError::Malformed { .. }))
+    }
+
     /// The message with those of its causes.
     pub(crate) fn with_causes(&self) -> String {
         let mut text = self.to_string();

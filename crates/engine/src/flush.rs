@@ -8,7 +8,7 @@ use vectorizer_kernels::normalise;
 use vectorizer_memory::{Class, Reservation};
 use vectorizer_model::settings::{Quantization, VectorSettings};
 use vectorizer_model::{
-    CollectionSettings, Ordinal, PointId, SegmentId, SequenceNumber, VectorName,
+    Budget, CollectionSettings, Ordinal, PointId, SegmentId, SequenceNumber, VectorName,
 };
 use vectorizer_quantize::{Levels, ScalarQuantizer};
 use vectorizer_segment::{
@@ -69,7 +69,7 @@ impl Shard {
     /// Writes the frozen memtable's live rows as a flat segment; none if there are none.
     fn write_rows(&self, frozen: &Frozen) -> Result<Option<WrittenRows>> {
         let settings = &*frozen.settings;
-        let mut budget = build_budget(self)?;
+        let mut budget = self.node.flush_reserve.lend(build_budget(self)?);
         let places = size_of::<(PointId, u32)>() + size_of::<u32>();
         budget.try_grow(u64::from(frozen.memtable.rows()) * places as u64)?;
         let rows = live_rows(&frozen.memtable, frozen.last);
@@ -83,9 +83,10 @@ impl Shard {
             .map(|(at, shape)| {
                 let size = self.sample_size(&shape.settings, rows.len());
                 let sample = || Ok(sample_memtable(&frozen.memtable, &rows, at, size.step));
-                let mut held = build_budget(self)?;
-                held.try_grow(size.bytes)?;
-                flat_column(&shape.name, &shape.settings, settings, sample)
+                budget.try_grow(size.bytes)?;
+                let column = flat_column(&shape.name, &shape.settings, settings, sample);
+                budget.shrink(size.bytes);
+                column
             })
             .collect::<Result<_>>()?;
         let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);

@@ -31,6 +31,7 @@ pub mod engine;
 pub mod error;
 pub mod executor;
 mod flush;
+mod flush_budget;
 pub mod info;
 pub mod leaf;
 mod locate;

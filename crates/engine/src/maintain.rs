@@ -10,7 +10,7 @@ use crate::background::{TICK, Watches};
 use crate::build::build_bytes_per_row;
 use crate::busy::Held;
 use crate::engine::Inner;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::memtable::Memtable;
 use crate::node::report;
 use crate::policy::{Choice, Lane, PolicyConfig, SegmentSummary, ShardSummary, choose};
@@ -52,7 +52,6 @@ fn run_at<T: Send>(niceness: Niceness, work: impl FnOnce() -> T + Send) -> T {
 struct Task<'s> {
     choice: Choice,
     niceness: Niceness,
-    #[expect(dead_code, reason = "held until the work is done")]
     held: Held<'s>,
 }
 
@@ -112,7 +111,12 @@ impl Inner {
             }
         }
         let Some(task) = self.take(shard, lane, idle) else { return Ok(false) };
-        run_at(task.niceness, || self.carry_out(shard, &task))
+        let done = run_at(task.niceness, || self.carry_out(shard, &task));
+        if done.as_ref().is_err_and(EngineError::is_damage) {
+            // Trying again would only read the same bytes again.
+            task.held.keep();
+        }
+        done
     }
 
     fn carry_out(&self, shard: &Arc<Shard>, task: &Task<'_>) -> Result<bool> {

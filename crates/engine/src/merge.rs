@@ -59,6 +59,7 @@ impl Shard {
         let mut budget = build_budget(self)?;
         let rows: u64 = sources.iter().map(|live| u64::from(live.segment.rows())).sum();
         budget.try_grow(rows * 4)?;
+        self.check_sources(&sources, &mut budget)?;
         let id = self.allocate_segment();
         let (record, map) = self.write_merged(&state, &sources, id, &mut budget)?;
         let Some(mut segment) = self.open_merged(&state, &record)? else { return Ok(()) };
@@ -74,6 +75,22 @@ impl Shard {
         }
         self.warm(&segment);
         self.publish_merge(&sources, segment, &map)
+    }
+
+    /// Reads all sources whole: what is written anew gets new checksums, which would bless any
+    /// damage.
+    fn check_sources(&self, sources: &[LiveSegment], budget: &mut dyn Budget) -> Result<()> {
+        budget.try_grow(vectorizer_segment::VERIFY_BYTES)?;
+        for component in sources.iter().flat_map(|live| &live.segment.record().components) {
+            let mut found = None;
+            let mut tell = |error| found = Some(error);
+            vectorizer_segment::verify(&*self.directory, component, &mut tell)?;
+            if let Some(error) = found {
+                return Err(error.into());
+            }
+        }
+        budget.shrink(vectorizer_segment::VERIFY_BYTES);
+        Ok(())
     }
 
     fn open_merged(&self, state: &ShardState, record: &SegmentRecord) -> Result<Option<Segment>> {

@@ -15,6 +15,7 @@ use vectorizer_vfs::Directory;
 use crate::applied::Applied;
 use crate::claim::Claims;
 use crate::error::Result;
+use crate::flush_budget::FlushReserve;
 use crate::options::EngineOptions;
 use crate::ticket::Completer;
 
@@ -41,6 +42,7 @@ pub(crate) struct Node {
     pub(crate) merge_room: Claims,
     /// The log's buffers.
     _log_buffers: Reservation,
+    pub(crate) flush_reserve: FlushReserve,
     /// What operations that free memory may draw on when nothing else is left.
     emergency: Mutex<Reservation>,
 }
@@ -59,6 +61,7 @@ impl Node {
         let system = Tenant::system();
         let buffers = governor.reserve(Class::Memtables, &system, vectorizer_log::BUFFER_BYTES)?;
         let emergency = governor.reserve(Class::Metadata, &system, EMERGENCY_BYTES)?;
+        let flush_reserve = FlushReserve::take(&governor, config.memtable_bytes)?;
         Ok(Self {
             governor,
             frames: Arc::new(Frames::new(pool)),
@@ -67,6 +70,7 @@ impl Node {
             log: OnceLock::new(),
             closing: AtomicBool::new(false),
             _log_buffers: buffers,
+            flush_reserve,
             emergency: Mutex::new(emergency),
         })
     }

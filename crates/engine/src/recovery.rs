@@ -12,7 +12,7 @@ use vectorizer_model::encode::decode_operation;
 use vectorizer_model::{CollectionName, CollectionSettings, Operation, SequenceNumber, ShardId};
 use vectorizer_pages::{Config as PoolConfig, Pool, Residency};
 use vectorizer_segment::{ComponentKind, Segment, SegmentRecord, file_number, read_tombstones};
-use vectorizer_vfs::{Directory, EntryKind};
+use vectorizer_vfs::{Directory, Entry, EntryKind};
 
 use crate::applied::Applied;
 use crate::catalogue::{Catalogue, FILE as CATALOGUE, shard_folder};
@@ -30,6 +30,19 @@ pub(crate) const SHARDS_FOLDER: &str = "shards";
 /// Frames of an engine that reads through the kernel.
 pub(crate) const FRAMES_BYTES_MIN: u64 = MIB;
 
+/// Whether nothing is in a folder without a catalogue, which is the first thing in a new one: shards
+/// that no catalogue names are removed, and must not be when it is the catalogue that was lost.
+fn check_new(root: &dyn Directory) -> Result<()> {
+    let lost = |entry: &Entry| entry.name == SHARDS_FOLDER || entry.name == LOG_FOLDER;
+    for entry in root.list()?.iter().filter(|entry| lost(entry)) {
+        if !root.subdirectory(&entry.name)?.list()?.is_empty() {
+            let what = format!("it is missing, and `{}` is not empty", entry.name);
+            return Err(EngineError::Damaged { file: CATALOGUE.to_owned(), offset: 0, what });
+        }
+    }
+    Ok(())
+}
+
 impl Inner {
     /// Opens a data folder and brings every shard to the last committed operation.
     pub(crate) fn recover(
@@ -40,6 +53,7 @@ impl Inner {
         let catalogue = if let Some(catalogue) = Catalogue::load(&*root)? {
             catalogue
         } else {
+            check_new(&*root)?;
             let catalogue = Catalogue::new(random_number());
             catalogue.store(&*root).map_err(EngineError::from)?;
             catalogue

@@ -1,11 +1,12 @@
 //! The rows of one segment that a request may answer: alive, admitted by the filter, and with the
 //! vector that is sought.
 
-use roaring::RoaringBitmap;
+use std::sync::Arc;
+
 use vectorizer_memory::Reservation;
-use vectorizer_model::{Cardinality, Filter, Ordinal, PointId, Selection, VectorName};
+use vectorizer_model::{Cardinality, Condition, Filter, Ordinal, PointId, Selection, VectorName};
 use vectorizer_payload::{
-    BitmapSelection, Leaf, Selected, estimate, matches, sample_candidates, sample_rows, select,
+    Admitted, Leaf, Rows, Selected, estimate, matches, sample_candidates, sample_rows, select,
 };
 
 use crate::error::{EngineError, Result};
@@ -13,14 +14,12 @@ use crate::state::LiveSegment;
 use crate::view::ReadView;
 
 /// Which rows the payload indexes leave over.
-enum Candidates {
-    All,
-    Exact(BitmapSelection),
-    /// `certain` rows, and those of the `possible` ones whose payload satisfies the filter; every
-    /// row is possible if there is no bitmap.
+enum Candidates<'a> {
+    Exact(Admitted<'a>),
+    /// `certain` rows, and those of the `possible` ones whose payload satisfies the filter.
     Judged {
-        certain: BitmapSelection,
-        possible: Option<BitmapSelection>,
+        certain: Admitted<'a>,
+        possible: Admitted<'a>,
         residual: Filter,
     },
 }
@@ -29,15 +28,17 @@ enum Candidates {
 pub(crate) struct RowSelection<'a> {
     view: &'a ReadView,
     live: &'a LiveSegment,
-    candidates: Candidates,
+    candidates: Candidates<'a>,
     vector: Option<&'a VectorName>,
     cardinality: Cardinality,
-    /// For bitmaps of the segment's rows.
+    /// For bitmaps of the segment's rows, and tests of them.
     _held: Reservation,
 }
 
 /// Bitmaps of a segment's rows that are there at once while indexes are asked.
 const BITMAPS: u64 = 4;
+/// Bytes of the test that a condition becomes, with the values it lists.
+const CONDITION_BYTES: u64 = 1 << 10;
 
 impl<'a> RowSelection<'a> {
     /// Asks the segment's indexes. A search, which names its vector, wants to know how many rows
@@ -52,33 +53,36 @@ impl<'a> RowSelection<'a> {
         vector: Option<&'a VectorName>,
     ) -> Result<Self> {
         let rows = live.segment.rows();
-        let bitmaps = if filter.is_empty() { 0 } else { BITMAPS };
-        let held = view.reserve(bitmaps * u64::from(rows).div_ceil(8))?;
+        let held = view.reserve(bytes_needed(filter, rows))?;
         let counts = vector.is_some();
         let vector = vector.filter(|name| !live.segment.is_complete(name));
-        let changed = view.changed_rows(live);
         let find = |id: PointId| live.segment.find(id).map_err(EngineError::from);
-        let leaf =
-            Leaf { rows, indexes: live.segment.indexes(), changed: changed.as_ref(), ids: &find };
+        let leaf = Leaf {
+            rows,
+            indexes: live.segment.indexes(),
+            changed: view.changed_rows(live).map(Arc::new),
+            ids: &find,
+        };
         let selected = select(filter, &leaf)?;
         let counted = selected.cardinality(rows);
-        let (candidates, sample) = Candidates::new(selected, rows);
-        let unknown = Cardinality::Estimate(u64::from(rows));
-        let mut selection =
-            Self { view, live, candidates, vector, cardinality: unknown, _held: held };
-        if !counts {
-            return Ok(selection);
+        let sample = (counts && counted.is_none()).then(|| Sample::of(&selected, rows));
+        let candidates = Candidates::new(selected, rows);
+        let cardinality = counted.unwrap_or(Cardinality::Estimate(u64::from(rows)));
+        let mut selection = Self { view, live, candidates, vector, cardinality, _held: held };
+        if let Some(sample) = sample {
+            selection.cardinality = selection.estimate(&sample)?;
         }
-        let known = counted.map_or_else(|| selection.sample(&sample), Ok)?;
-        selection.cardinality = if live.deaths.count() == 0 && vector.is_none() {
-            known
-        } else {
-            Cardinality::Estimate(known.rows().min(u64::from(rows)))
-        };
+        let dead = u64::from(live.deaths.count().min(rows));
+        if dead > 0 || vector.is_some() {
+            // As many of those admitted are dead as of all.
+            let admitted = selection.cardinality.rows().min(rows.into());
+            let alive = admitted * (u64::from(rows) - dead) / u64::from(rows.max(1));
+            selection.cardinality = Cardinality::Estimate(alive);
+        }
         Ok(selection)
     }
 
-    fn sample(&self, sample: &Sample) -> Result<Cardinality> {
+    fn estimate(&self, sample: &Sample) -> Result<Cardinality> {
         let mut hits = 0;
         for &ordinal in &sample.rows {
             hits += u64::from(self.is_candidate(ordinal)?);
@@ -91,13 +95,12 @@ impl<'a> RowSelection<'a> {
 
     fn is_candidate(&self, ordinal: Ordinal) -> Result<bool> {
         match &self.candidates {
-            Candidates::All => Ok(true),
             Candidates::Exact(rows) => Ok(rows.contains(ordinal)),
             Candidates::Judged { certain, possible, residual } => {
                 if certain.contains(ordinal) {
                     return Ok(true);
                 }
-                if possible.as_ref().is_some_and(|rows| !rows.contains(ordinal)) {
+                if !possible.contains(ordinal) {
                     return Ok(false);
                 }
                 let payload = self.view.payload_of(self.live, ordinal)?;
@@ -127,23 +130,35 @@ impl Selection for RowSelection<'_> {
     fn next(&mut self, from: Ordinal, end: Ordinal) -> Result<Option<Ordinal>> {
         let mut from = from;
         loop {
-            let next = match &self.candidates {
-                Candidates::All | Candidates::Judged { possible: None, .. } => Some(from),
-                Candidates::Exact(rows) | Candidates::Judged { possible: Some(rows), .. } => {
-                    rows.first_from(from)
-                }
+            let (rows, known) = match &mut self.candidates {
+                Candidates::Exact(rows) => (rows, true),
+                Candidates::Judged { possible, .. } => (possible, false),
             };
-            match next {
-                Some(row) if row < end => {
-                    if self.admits(row)? {
-                        return Ok(Some(row));
-                    }
-                    from = Ordinal(row.0 + 1);
-                }
-                _ => return Ok(None),
+            let Some(row) = rows.first_from(from, end) else { return Ok(None) };
+            if self.is_answerable(row) && (known || self.is_candidate(row)?) {
+                return Ok(Some(row));
             }
+            from = Ordinal(row.0 + 1);
         }
     }
+}
+
+/// Bytes of the bitmaps and tests that asking the indexes leaves.
+fn bytes_needed(filter: &Filter, rows: u32) -> u64 {
+    if filter.is_empty() {
+        return 0;
+    }
+    BITMAPS * u64::from(rows).div_ceil(8) + conditions(filter) * CONDITION_BYTES
+}
+
+/// Conditions of a filter, nested ones included.
+fn conditions(filter: &Filter) -> u64 {
+    let all = filter.must.iter().chain(&filter.should).chain(&filter.must_not);
+    let counts = all.map(|condition| match condition {
+        Condition::Filter(inner) => 1 + conditions(inner),
+        Condition::Field { .. } | Condition::IsEmpty(_) | Condition::HasId(_) => 1,
+    });
+    counts.sum()
 }
 
 /// Rows to ask for an estimate.
@@ -155,31 +170,33 @@ struct Sample {
     certain: u64,
 }
 
-impl Candidates {
-    fn new(selected: Selected, rows: u32) -> (Self, Sample) {
+impl Sample {
+    fn of(selected: &Selected<'_>, rows: u32) -> Self {
         // The same segment is always asked the same rows, so that a plan can be repeated.
         const SEED: u64 = 0;
-        let nothing = Sample { rows: Vec::new(), of: 0, certain: 0 };
+        if let Selected::Partly {
+            certain: Rows::Bitmap(certain),
+            candidates: Rows::Bitmap(candidates),
+            ..
+        } = selected
+        {
+            let open = candidates - certain;
+            let rows = sample_candidates(&open, SEED);
+            return Self { rows, of: open.len(), certain: certain.len() };
+        }
+        Self { rows: sample_rows(rows, SEED), of: u64::from(rows), certain: 0 }
+    }
+}
+
+impl<'a> Candidates<'a> {
+    fn new(selected: Selected<'a>, rows: u32) -> Self {
         match selected {
-            Selected::All => (Self::All, nothing),
-            Selected::Exact(bitmap) => (Self::Exact(BitmapSelection::new(bitmap, rows)), nothing),
-            Selected::Partly { certain, candidates, residual } => {
-                let open = &candidates - &certain;
-                let sample = Sample {
-                    rows: sample_candidates(&open, SEED),
-                    of: open.len(),
-                    certain: certain.len(),
-                };
-                let certain = BitmapSelection::new(certain, rows);
-                let possible = Some(BitmapSelection::new(candidates, rows));
-                (Self::Judged { certain, possible, residual }, sample)
-            }
-            Selected::Unindexed { residual } => {
-                let sample =
-                    Sample { rows: sample_rows(rows, SEED), of: u64::from(rows), certain: 0 };
-                let certain = BitmapSelection::new(RoaringBitmap::new(), rows);
-                (Self::Judged { certain, possible: None, residual }, sample)
-            }
+            Selected::Exact(admitted) => Self::Exact(Admitted::new(admitted, rows)),
+            Selected::Partly { certain, candidates, residual } => Self::Judged {
+                certain: Admitted::new(certain, rows),
+                possible: Admitted::new(candidates, rows),
+                residual,
+            },
         }
     }
 }

@@ -330,7 +330,7 @@ impl ReadView {
     /// Bytes that [`ReadView::search`] may make of its scratch.
     pub fn scratch_bytes(&self, search: &LeafSearch) -> u64 {
         let (ef, rescored) = effort(&search.params, search.limit, 1.0);
-        let ef = ef.max(rescored).max(search.limit);
+        let ef = SegmentQuery::candidates_max(ef.max(rescored).max(search.limit));
         let walked = |live: &&LiveSegment| live.segment.has_graph(&search.vector);
         let rows = self.state.segments.iter().filter(walked).map(|live| live.segment.rows());
         rows.max().map_or(0, |rows| Scratch::bytes_needed(rows as usize, ef))

@@ -92,12 +92,12 @@ pub enum Fault {
         missing: u64,
     },
     /// It does not begin as it should.
-    #[error("it begins with {found:#010x}, expected {expected:#010x}")]
+    #[error("it begins with {found:#x}, expected {expected:#x}")]
     Magic {
         /// The first bytes of every frame or file.
-        expected: u32,
+        expected: u64,
         /// What stands there.
-        found: u32,
+        found: u64,
     },
     /// Its head fails the checksum, or stands at another place than it was written for.
     #[error("its header has the checksum {found:#010x}, expected {expected:#010x}")]

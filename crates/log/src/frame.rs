@@ -126,7 +126,7 @@ impl FrameHeader {
     ) -> Result<Self, Fault> {
         let magic = u32_at(bytes, 0);
         if magic != FRAME_MAGIC {
-            return Err(Fault::Magic { expected: FRAME_MAGIC, found: magic });
+            return Err(Fault::Magic { expected: FRAME_MAGIC.into(), found: magic.into() });
         }
         let (expected, found) = (checksum(bytes, seed, offset), u32_at(bytes, 4));
         if expected != found {

@@ -44,7 +44,7 @@ impl FileHeader {
             return Err(Fault::Cut { missing });
         }
         if bytes[0..8] != *MAGIC {
-            return Err(Fault::Magic { expected: u32_at(MAGIC, 0), found: u32_at(bytes, 0) });
+            return Err(Fault::Magic { expected: u64_at(MAGIC, 0), found: u64_at(bytes, 0) });
         }
         let (expected, found) = (checksum(bytes), u32_at(bytes, 12));
         if expected != found {

@@ -6,6 +6,8 @@ use crate::bytes::MIB;
 pub const COLLECTION_NAME_BYTES_MAX: usize = 255;
 /// Bytes of a vector's name, for the same reason.
 pub const VECTOR_NAME_BYTES_MAX: usize = 255;
+/// Bytes of an indexed field's key: it stands in every answer about its collection.
+pub const KEY_BYTES_MAX: usize = 1 << 10;
 /// Components of a dense vector; the contract's limit.
 pub const DIMENSION_MAX: u32 = 65_536;
 /// Nesting of payloads and filters: deep enough for people, shallow enough for any stack.

@@ -11,21 +11,22 @@
 //! | float | every number that a float equals | integers beyond 2^53; exact match cannot tell 3 from 3.0 |
 //! | bool | truth values | |
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use roaring::RoaringBitmap;
 use vectorizer_model::KeyPath;
 use vectorizer_model::settings::FieldIndexKind;
 
 mod answer;
 mod build;
+mod column;
 mod format;
+mod indexes;
 mod postings;
 mod values;
 
 pub use answer::Answer;
 pub use build::FieldIndexBuilder;
+pub(crate) use column::RankTest;
+pub use indexes::FieldIndexes;
 
 use postings::{Postings, bitmap_bytes};
 use values::{Class, Values};
@@ -104,43 +105,5 @@ impl FieldIndex {
         let sets = self.sets.all().map(bitmap_bytes);
         let fixed = size_of::<Self>() + 48 * self.key.steps().len();
         fixed as u64 + self.values.bytes() + self.postings.bytes() + sets.sum::<u64>()
-    }
-}
-
-/// The field indexes of one segment, one for each field at most. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct FieldIndexes {
-    by_key: BTreeMap<KeyPath, Arc<FieldIndex>>,
-}
-
-impl FieldIndexes {
-    /// No index.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds an index, in place of one of the same field.
-    pub fn insert(&mut self, index: Arc<FieldIndex>) {
-        self.by_key.insert(index.key.clone(), index);
-    }
-
-    /// Removes the index of a field.
-    pub fn remove(&mut self, key: &KeyPath) -> Option<Arc<FieldIndex>> {
-        self.by_key.remove(key)
-    }
-
-    /// The index of a field.
-    pub fn get(&self, key: &KeyPath) -> Option<&FieldIndex> {
-        self.by_key.get(key).map(|index| &**index)
-    }
-
-    /// All of them, by field.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<FieldIndex>> {
-        self.by_key.values()
-    }
-
-    /// Heap bytes they take, near enough.
-    pub fn bytes(&self) -> u64 {
-        self.iter().map(|index| index.bytes()).sum()
     }
 }

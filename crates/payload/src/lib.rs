@@ -13,7 +13,7 @@
 //! - [`field_index`]: the immutable index of one field in one segment; bytes in
 //!   `docs/format/field-index.md`
 //! - [`plan`]: filter and indexes to rows; [`sample`]: how many rows, where no index knows
-//! - [`selection`]: rows as a search asks for them
+//! - [`rows`]: sets of rows; [`selection`]: rows as a search asks for them
 
 #![forbid(unsafe_code)]
 
@@ -25,6 +25,7 @@ pub mod mutate;
 mod numbers;
 pub mod plan;
 pub mod project;
+pub mod rows;
 pub mod sample;
 pub mod selection;
 
@@ -35,5 +36,6 @@ pub use field_index::{Answer, FieldIndex, FieldIndexBuilder, FieldIndexes};
 pub use mutate::{delete_keys, set_at};
 pub use plan::{IdLookup, Leaf, Selected, WantedIndex, select, wanted_indexes};
 pub use project::include_keys;
+pub use rows::Rows;
 pub use sample::{estimate, sample_candidates, sample_rows};
-pub use selection::{BitmapSelection, Verified, Without};
+pub use selection::{Admitted, BitmapSelection, Without};

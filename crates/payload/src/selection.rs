@@ -1,16 +1,19 @@
-//! Rows as a search asks for them: [`Selection`] over bitmaps, without the dead, with a verifier.
+//! Rows as a search asks for them: [`Selection`] over bitmaps and tests, without the dead.
 
 use std::convert::Infallible;
 
 use roaring::RoaringBitmap;
 use vectorizer_model::{Cardinality, Ordinal, Selection};
 
+use crate::rows::{Rows, Tested};
+
 /// With at most this many rows to an admitted one, a bit for each row is worth its bytes.
 const DENSE_ROWS_PER_ADMITTED: u64 = 64;
 
 /// Exactly the rows of a bitmap.
 ///
-/// Asked in constant time if many rows are admitted; few are found by binary search.
+/// Asked in constant time if many rows are admitted; few are found by binary search, and one
+/// after the other in constant time again.
 #[derive(Debug, Clone)]
 pub struct BitmapSelection {
     rows: RowBits,
@@ -19,7 +22,8 @@ pub struct BitmapSelection {
 
 #[derive(Debug, Clone)]
 enum RowBits {
-    Sparse(RoaringBitmap),
+    /// Ascending, with the position after the row that was found last.
+    Sparse { listed: Box<[u32]>, next: usize },
     /// Bit `i % 64` of word `i / 64` is row `i`.
     Dense(Box<[u64]>),
 }
@@ -38,32 +42,32 @@ impl BitmapSelection {
             }
             RowBits::Dense(words.into())
         } else {
-            RowBits::Sparse(bitmap)
+            RowBits::Sparse { listed: bitmap.into_iter().collect(), next: 0 }
         };
         Self { rows, admitted }
     }
 
-    /// Bytes that [`BitmapSelection::new`] will hold for so many rows; at most twelve for each
-    /// admitted one if they are few, a bit for each row otherwise.
+    /// Bytes that [`BitmapSelection::new`] will hold for so many rows: four for each admitted one
+    /// if they are few, a bit for each row otherwise.
     pub fn bytes_needed(rows: u32, admitted: u64) -> u64 {
-        if is_dense(rows, admitted) { u64::from(rows).div_ceil(64) * 8 } else { admitted * 12 + 64 }
+        if is_dense(rows, admitted) { u64::from(rows).div_ceil(64) * 8 } else { admitted * 4 }
     }
 
     /// The rows admitted, ascending.
     pub fn ordinals(&self) -> impl Iterator<Item = Ordinal> + '_ {
         let (sparse, dense) = match &self.rows {
-            RowBits::Sparse(bitmap) => (Some(bitmap), None),
+            RowBits::Sparse { listed, .. } => (Some(listed), None),
             RowBits::Dense(words) => (None, Some(words)),
         };
         let dense = dense.into_iter().flatten().zip(0_u32..);
         let dense = dense.flat_map(|(&word, at)| ones(word).map(move |bit| at * 64 + bit));
-        sparse.into_iter().flatten().chain(dense).map(Ordinal)
+        sparse.into_iter().flatten().copied().chain(dense).map(Ordinal)
     }
 
     /// The first admitted row at or after `from`.
-    pub fn first_from(&self, from: Ordinal) -> Option<Ordinal> {
-        let words = match &self.rows {
-            RowBits::Sparse(bitmap) => return bitmap.range(from.0..).next().map(Ordinal),
+    pub fn first_from(&mut self, from: Ordinal) -> Option<Ordinal> {
+        let words = match &mut self.rows {
+            RowBits::Sparse { listed, next } => return first_listed(listed, next, from),
             RowBits::Dense(words) => words,
         };
         let first = from.index() / 64;
@@ -79,7 +83,7 @@ impl BitmapSelection {
     #[inline]
     pub fn contains(&self, ordinal: Ordinal) -> bool {
         match &self.rows {
-            RowBits::Sparse(bitmap) => bitmap.contains(ordinal.0),
+            RowBits::Sparse { listed, .. } => listed.binary_search(&ordinal.0).is_ok(),
             RowBits::Dense(words) => words
                 .get(ordinal.index() / 64)
                 .is_some_and(|word| word >> (ordinal.0 % 64) & 1 == 1),
@@ -104,6 +108,17 @@ impl Selection for BitmapSelection {
     }
 }
 
+/// The first listed row at or after `from`, which lies at `next` if the one before was asked last.
+fn first_listed(listed: &[u32], next: &mut usize, from: Ordinal) -> Option<Ordinal> {
+    let (before, after) = listed.split_at_checked(*next)?;
+    let is_next = before.last().is_none_or(|row| *row < from.0)
+        && after.first().is_none_or(|row| *row >= from.0);
+    let at = if is_next { *next } else { listed.partition_point(|row| *row < from.0) };
+    let row = *listed.get(at)?;
+    *next = at + 1;
+    Some(Ordinal(row))
+}
+
 fn is_dense(rows: u32, admitted: u64) -> bool {
     admitted > 0 && admitted * DENSE_ROWS_PER_ADMITTED >= u64::from(rows)
 }
@@ -115,6 +130,71 @@ fn ones(mut word: u64) -> impl Iterator<Item = u32> {
         word &= word.wrapping_sub(1);
         (bit < 64).then_some(bit)
     })
+}
+
+/// The rows of a set, in the form that is asked fastest.
+#[derive(Debug, Clone)]
+pub enum Admitted<'a> {
+    /// Every row.
+    All,
+    /// These.
+    Bitmap(BitmapSelection),
+    /// Those that a test admits, of so many that there are.
+    Tested {
+        /// The test.
+        tested: Tested<'a>,
+        /// Rows there are.
+        rows: u32,
+        /// The last 64 rows that were looked through: which, and those of them admitted.
+        seen: (usize, u64),
+    },
+}
+
+impl<'a> Admitted<'a> {
+    /// The rows of a set, of `rows` that there are.
+    pub fn new(set: Rows<'a>, rows: u32) -> Self {
+        match set {
+            Rows::All => Self::All,
+            Rows::Bitmap(bitmap) => Self::Bitmap(BitmapSelection::new(bitmap, rows)),
+            Rows::Tested(tested) => {
+                let seen = (0, tested.word(0));
+                Self::Tested { tested, rows, seen }
+            }
+        }
+    }
+
+    /// Whether a row is among them.
+    #[inline]
+    pub fn contains(&self, ordinal: Ordinal) -> bool {
+        match self {
+            Self::All => true,
+            Self::Bitmap(bitmap) => bitmap.contains(ordinal),
+            Self::Tested { tested, .. } => tested.admits(ordinal),
+        }
+    }
+
+    /// The first of them at or after `from` and before `end`.
+    pub fn first_from(&mut self, from: Ordinal, end: Ordinal) -> Option<Ordinal> {
+        let (tested, rows, seen) = match self {
+            Self::All => return Some(from).filter(|row| *row < end),
+            Self::Bitmap(bitmap) => return bitmap.first_from(from).filter(|row| *row < end),
+            Self::Tested { tested, rows, seen } => (tested, *rows, seen),
+        };
+        let end = end.min(Ordinal(rows));
+        let mut mask = u64::MAX << (from.0 % 64);
+        for at in from.index() / 64..end.index().div_ceil(64) {
+            if seen.0 != at {
+                *seen = (at, tested.word(at));
+            }
+            let left = seen.1 & mask;
+            if left != 0 {
+                let row = Ordinal::from_index(at * 64 + left.trailing_zeros() as usize);
+                return Some(row).filter(|row| *row < end);
+            }
+            mask = u64::MAX;
+        }
+        None
+    }
 }
 
 /// A selection without the rows for which a predicate holds, such as deleted ones.
@@ -149,51 +229,5 @@ impl<S: Selection, P: FnMut(Ordinal) -> bool> Selection for Without<S, P> {
             return admitted;
         }
         Cardinality::Estimate(admitted.rows())
-    }
-}
-
-/// Candidates of which some are certain and the others are judged one by one.
-#[derive(Debug, Clone)]
-pub struct Verified<V> {
-    certain: BitmapSelection,
-    candidates: BitmapSelection,
-    verify: V,
-    cardinality: Cardinality,
-}
-
-impl<E, V: FnMut(Ordinal) -> Result<bool, E>> Verified<V> {
-    /// Admits all of `certain`, and those of the other `candidates` for which `verify` holds:
-    /// about `cardinality` rows in all.
-    pub fn new(
-        certain: BitmapSelection,
-        candidates: BitmapSelection,
-        verify: V,
-        cardinality: Cardinality,
-    ) -> Self {
-        Self { certain, candidates, verify, cardinality }
-    }
-
-    /// The rows that may be admitted, ascending.
-    pub fn candidates(&self) -> &BitmapSelection {
-        &self.candidates
-    }
-}
-
-impl<E, V: FnMut(Ordinal) -> Result<bool, E>> Selection for Verified<V> {
-    type Error = E;
-
-    #[inline]
-    fn admits(&mut self, ordinal: Ordinal) -> Result<bool, E> {
-        if !self.candidates.contains(ordinal) {
-            return Ok(false);
-        }
-        if self.certain.contains(ordinal) {
-            return Ok(true);
-        }
-        (self.verify)(ordinal)
-    }
-
-    fn cardinality(&self) -> Cardinality {
-        self.cardinality
     }
 }

@@ -164,6 +164,12 @@ pub(crate) fn read_section(
     Ok(bytes)
 }
 
+/// Bytes that are read at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Bytes that [`verify`] holds.
+pub const VERIFY_BYTES: u64 = CHUNK_BYTES as u64;
+
 /// Reads every byte of a component, compares all checksums and tells of each section, and each gap
 /// between two, that is not as it was written.
 ///
@@ -175,7 +181,7 @@ pub fn verify(
     damaged: &mut dyn FnMut(SegmentError),
 ) -> Result<()> {
     let (file, footer) = open(directory, component, Access::Read)?;
-    let mut buffer = vec![0; 1 << 20];
+    let mut buffer = vec![0; CHUNK_BYTES];
     let mut covered = 0;
     for section in &footer.sections {
         check_padding(&*file, component, covered..section.offset, &mut buffer)
@@ -236,7 +242,7 @@ fn for_each_chunk(
     let mut offset = range.start;
     while offset < range.end {
         let left = usize::try_from(range.end - offset).unwrap_or(usize::MAX);
-        let chunk = &mut buffer[..left.min(1 << 20)];
+        let chunk = &mut buffer[..left.min(CHUNK_BYTES)];
         file.read_exact_at(chunk, offset)?;
         file.drop_cache(offset, chunk.len() as u64);
         visit(offset, chunk)?;

@@ -30,7 +30,7 @@ pub mod store;
 mod vectors;
 
 pub use codes::LoadedCodes;
-pub use component::{ComponentHead, ComponentRef, file_name, file_number, verify};
+pub use component::{ComponentHead, ComponentRef, VERIFY_BYTES, file_name, file_number, verify};
 pub use error::SegmentError;
 pub use field_index::write_field_index;
 pub use flat::{FlatColumn, FlatRow, FlatTarget, FlatWriter};

@@ -3,7 +3,7 @@
 use std::collections::BinaryHeap;
 
 use vectorizer_hnsw::{Outcome, Scratch, SearchError};
-use vectorizer_model::{Ordinal, Scored, Scorer, Selection, VectorName};
+use vectorizer_model::{AllRows, Cardinality, Ordinal, Scored, Scorer, Selection, VectorName};
 use vectorizer_quantize::QueryCodes;
 
 use crate::codes::CodeColumn;
@@ -23,6 +23,8 @@ const RUN: usize = 256;
 const DENSE_PART: u64 = 8;
 /// Rows of a selection from which a filtered search also starts.
 const SEEDS: usize = 16;
+/// A selection that admits at least so many rows of a hundred is asked after a walk.
+const WIDE_PERCENT: usize = 40;
 
 /// What is sought in one segment.
 #[derive(Debug, Clone)]
@@ -39,6 +41,13 @@ pub struct SegmentQuery<'a> {
     pub rescored: usize,
     /// Whether every row is compared, with its stored vector.
     pub exact: bool,
+}
+
+impl SegmentQuery<'_> {
+    /// The most candidates that a search for `ef` of them keeps: the scratch is to hold as many.
+    pub fn candidates_max(ef: usize) -> usize {
+        ef.saturating_mul(100).div_ceil(WIDE_PERCENT)
+    }
 }
 
 /// Why a segment could not be searched: its own reading failed, or the selection's did.
@@ -123,6 +132,13 @@ fn walk<F: Selection>(
 ) -> SearchResult<Option<Vec<Scored>>, F::Error> {
     let rows = vectorizer_hnsw::Links::rows(&links) as u64;
     let admitted = selection.cardinality().rows().min(rows);
+    let everything = selection.cardinality() == Cardinality::Exact(rows);
+    if !everything && admitted * 100 >= rows * WIDE_PERCENT as u64 {
+        let found = walk_wide(&mut links, scorer, selection, query, scratch)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
     let seeds = if admitted < rows { seeds(selection, rows)? } else { Vec::new() };
     let wanted = query.limit.max(query.rescored);
     let params = vectorizer_hnsw::SearchParams {
@@ -137,6 +153,46 @@ fn walk<F: Selection>(
         Err(SearchError::Links(error) | SearchError::Scorer(error)) => Err(error.into()),
         Err(SearchError::Selection(error)) => Err(SegmentSearchError::Selection(error)),
     }
+}
+
+/// Searches the graph for so many candidates that enough of them should be admitted, and asks the
+/// selection then: a walk that need not tell rows apart costs less. None if too few are, because
+/// what is admitted lies elsewhere.
+fn walk_wide<F: Selection>(
+    links: &mut PagedLinks<'_>,
+    scorer: &mut CodeScorer<'_>,
+    selection: &mut F,
+    query: &SegmentQuery<'_>,
+    scratch: &mut Scratch,
+) -> SearchResult<Option<Vec<Scored>>, F::Error> {
+    let rows = vectorizer_hnsw::Links::rows(links) as u64;
+    let admitted = selection.cardinality().rows().clamp(1, rows);
+    let wanted = query.limit.max(query.rescored);
+    let ef = query.ef.max(wanted);
+    let wide = (ef as u64 * rows).div_ceil(admitted);
+    let wide = usize::try_from(wide).unwrap_or(usize::MAX).min(SegmentQuery::candidates_max(ef));
+    let params = vectorizer_hnsw::SearchParams {
+        ef: wide,
+        limit: wide,
+        visit_limit: usize::try_from(admitted).unwrap_or(usize::MAX).max(wide * 64),
+        seeds: &[],
+    };
+    match vectorizer_hnsw::search(links, scorer, &mut AllRows { rows }, &params, scratch) {
+        Ok(Outcome::Done(_)) => {}
+        Ok(Outcome::LimitReached(_)) => return Ok(None),
+        Err(SearchError::Links(error) | SearchError::Scorer(error)) => return Err(error.into()),
+        Err(SearchError::Selection(never)) => match never {},
+    }
+    let mut found = Vec::with_capacity(wanted);
+    for &scored in scratch.results() {
+        if found.len() == wanted {
+            break;
+        }
+        if selection.admits(scored.ordinal).map_err(SegmentSearchError::Selection)? {
+            found.push(scored);
+        }
+    }
+    Ok((found.len() == wanted).then_some(found))
 }
 
 /// A few admitted rows, spread over the segment.

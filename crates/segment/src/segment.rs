@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 use vectorizer_hnsw::Basis;
-use vectorizer_memory::Reservation;
 use vectorizer_model::{
     CollectionSettings, KeyPath, Ordinal, Payload, PointId, SegmentId, SequenceNumber, VectorName,
 };
@@ -70,7 +69,6 @@ pub struct Segment {
     payloads: Arc<PayloadColumn>,
     patches: Option<Arc<PatchColumn>>,
     indexes: FieldIndexes,
-    charges: BTreeMap<KeyPath, Arc<Reservation>>,
 }
 
 impl Segment {
@@ -107,7 +105,6 @@ impl Segment {
             payloads: Arc::new(payloads),
             patches: None,
             indexes: FieldIndexes::new(),
-            charges: BTreeMap::new(),
         };
         for component in &record.components {
             segment.add(store, component)?;
@@ -132,7 +129,6 @@ impl Segment {
     pub fn without_index(&self, key: &KeyPath) -> Self {
         let mut segment = self.clone();
         segment.indexes.remove(key);
-        segment.charges.remove(key);
         let tag = key.to_string();
         let is_index = |c: &ComponentRef| c.kind == ComponentKind::FieldIndex && c.tag == tag;
         segment.record.components.retain(|c| !is_index(c));
@@ -168,8 +164,7 @@ impl Segment {
                     Some(more) => charge.try_grow(more)?,
                     None => charge.shrink(held - index.bytes()),
                 }
-                self.charges.insert(index.key().clone(), Arc::new(charge));
-                self.indexes.insert(Arc::new(index));
+                self.indexes.insert(index, Box::new(charge));
             }
             ComponentKind::Rows
             | ComponentKind::Vectors

@@ -22,6 +22,13 @@ const EXPANSION: u64 = 2;
 /// A body of unknown length is admitted in steps of this many bytes.
 const STEP_BYTES: u64 = 64 << 10;
 
+/// Bytes of a request's head, at most, and of what is read of its body at a time.
+pub(crate) const HEAD_BYTES_MAX: usize = 32 << 10;
+/// Bytes of a connection: a head, its buffer as large again, and what serves it.
+const CONNECTION_BYTES: u64 = (2 * HEAD_BYTES_MAX + (24 << 10)) as u64;
+/// All connections together hold this part of the limit at most.
+const CONNECTIONS_SHARE: u64 = 8;
+
 /// How long the body of a refused request is received.
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
@@ -137,6 +144,18 @@ impl Admission {
         }
     }
 
+    /// Memory of a connection, if there is room: without, it is served still, so that its client is
+    /// told why it is refused, and what it takes is measured as drift.
+    pub(crate) fn connection(&self) -> Option<Reservation> {
+        self.governor.reserve(Class::Operations, &self.tenant, CONNECTION_BYTES).ok()
+    }
+
+    /// Connections at once: as many as may be, within a share of the limit.
+    pub(crate) fn connections_max(&self) -> usize {
+        let share = self.governor.limits().root / CONNECTIONS_SHARE / CONNECTION_BYTES;
+        self.limits.connections.min(usize::try_from(share).unwrap_or(usize::MAX)).max(1)
+    }
+
     /// An answer's body, charged until it is sent.
     pub(crate) fn charge(&self, bytes: Vec<u8>) -> Result<Body, ApiError> {
         let held = self.reserve(bytes.capacity() as u64)?;
@@ -156,7 +175,7 @@ impl Admitted {
         let shape = Shape::of(&bytes);
         shape.check()?;
         let decoded_max = shape.decoded_bytes_max();
-        let needed = bytes.capacity() as u64 + decoded_max;
+        let needed = bytes.capacity() as u64 + decoded_max + shape.reading_bytes_max();
         if needed > held.bytes() {
             held.try_grow(needed - held.bytes()).map_err(ApiError::from)?;
         }

@@ -49,7 +49,7 @@ pub struct ServerLimits {
     pub body_bytes: u64,
     /// Searches or updates of one batch request.
     pub batch: usize,
-    /// Connections at once; more wait in the listener's queue.
+    /// Connections at once, fewer where the memory limit is small; more wait in the listener's queue.
     pub connections: usize,
     /// How long a connection may take to send a request's head, or stay idle between requests.
     pub header_timeout: Duration,

@@ -13,16 +13,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use vectorizer_api::Context;
+use vectorizer_wire::WireError;
 
 use crate::admission::Admission;
 use crate::auth::Auth;
 use crate::config::ServerLimits;
+use crate::status::RestError;
 use crate::telemetry::Telemetry;
 use answer::Answer;
 use call::Call;
@@ -45,7 +47,7 @@ impl Door {
         context: Context,
         api_key: Option<&str>,
         limits: ServerLimits,
-    ) -> Result<Arc<Self>, vectorizer_wire::WireError> {
+    ) -> Result<Arc<Self>, WireError> {
         let governor = Arc::clone(context.engine().governor());
         Ok(Arc::new(Self {
             context,
@@ -80,23 +82,27 @@ pub(crate) fn router(door: &Arc<Door>) -> Router {
             Method::Patch => MethodFilter::PATCH,
             Method::Delete => MethodFilter::DELETE,
         };
-        let handler = move |path: RawPathParams, request: Request| {
-            let door = Arc::clone(&door);
-            let path = path.iter().map(|(_, value)| value.to_owned()).collect();
-            handle(route, door, path, request)
+        let handler = move |path: Result<RawPathParams, RawPathParamsRejection>,
+                            request: Request| {
+            let path = path.map(|path| path.iter().map(|(_, value)| value.to_owned()).collect());
+            handle(route, Arc::clone(&door), path.ok(), request)
         };
         router = router.route(route.template, on(filter, handler));
     }
     let (missing, mismatched) = (Arc::clone(door), Arc::clone(door));
     router
-        .fallback(move || std::future::ready(not_found(&missing)))
-        .method_not_allowed_fallback(move || std::future::ready(not_found(&mismatched)))
+        .fallback(move |request: Request| std::future::ready(not_found(&missing, &request)))
+        .method_not_allowed_fallback(move |request: Request| {
+            std::future::ready(not_found(&mismatched, &request))
+        })
 }
 
-fn not_found(door: &Door) -> Response {
-    door.telemetry.observe("unknown", 404, std::time::Duration::ZERO);
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NOT_FOUND;
+fn not_found(door: &Door, request: &Request) -> Response {
+    let started = Instant::now();
+    let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+    let answer = Answer::failed(&RestError::NoRoute { method, path }, started);
+    let response = answer.into_response(&door.admission, started);
+    door.telemetry.observe("unknown", response.status().as_u16(), started.elapsed());
     response
 }
 
@@ -106,7 +112,7 @@ const UNAUTHORIZED_BYTES_MAX: u64 = 1 << 20;
 async fn handle(
     route: &'static Route,
     door: Arc<Door>,
-    path: Vec<String>,
+    path: Option<Vec<String>>,
     request: Request,
 ) -> Response {
     let started = Instant::now();
@@ -115,8 +121,8 @@ async fn handle(
         door.admission.discard(&parts.headers, body, UNAUTHORIZED_BYTES_MAX).await;
         Answer::unauthorized()
     } else if route.stops && door.is_stopping() {
-        Answer::failed(&crate::status::RestError::Stopping, started)
-    } else {
+        Answer::failed(&RestError::Stopping, started)
+    } else if let Some(path) = path {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let call =
             Call::new(Arc::clone(&door), started, path, query).with_body(parts.headers, body);
@@ -124,6 +130,9 @@ async fn handle(
             Ok(answer) => answer,
             Err(error) => Answer::failed(&error, started),
         }
+    } else {
+        let told = "the path is not UTF-8 once its escapes are undone";
+        Answer::failed(&WireError::invalid(told).into(), started)
     };
     let response = answer.into_response(&door.admission, started);
     door.telemetry.observe(route.name, response.status().as_u16(), started.elapsed());

@@ -13,10 +13,11 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use vectorizer_api::{Context, Sleep};
 use vectorizer_engine::Engine;
 
+use crate::admission::HEAD_BYTES_MAX;
 use crate::config::{ServerConfig, ServerLimits};
 use crate::error::ServerError;
 use crate::rest::{Door, normalise, router};
@@ -68,7 +69,7 @@ async fn accept(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let router = router(door);
-    let room = Arc::new(Semaphore::new(limits.connections));
+    let room = Arc::new(Semaphore::new(door.admission.connections_max()));
     let (stop, stopped) = watch::channel(false);
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -82,8 +83,12 @@ async fn accept(
         };
         match (permit, accepted) {
             (Ok(permit), Ok((stream, _))) => {
-                let serving = serve(stream, router.clone(), limits, stopped.clone(), permit);
-                drop(tokio::spawn(serving));
+                let (held, stopped) = (door.admission.connection(), stopped.clone());
+                let serving = serve(stream, router.clone(), limits, stopped);
+                drop(tokio::spawn(async move {
+                    serving.await;
+                    drop((permit, held));
+                }));
             }
             (_, Err(error)) => {
                 // Such as too many open files; others may be closed meanwhile.
@@ -107,7 +112,6 @@ async fn serve(
     router: Router,
     limits: ServerLimits,
     mut stopped: watch::Receiver<bool>,
-    _permit: OwnedSemaphorePermit,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps waiting to fill packets");
@@ -120,6 +124,7 @@ async fn serve(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
+        .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(Patient::new(stream, limits.write_stall_timeout)), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

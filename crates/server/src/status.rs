@@ -31,6 +31,14 @@ pub(crate) enum RestError {
         /// Seconds allowed.
         seconds: u64,
     },
+    /// Nothing is answered there.
+    #[error("nothing answers {method} {path}; GET /openapi.json lists what there is")]
+    NoRoute {
+        /// How it was asked.
+        method: String,
+        /// What was asked for.
+        path: String,
+    },
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -61,6 +69,7 @@ impl RestError {
             Self::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, ""),
             Self::BodyBroken(_) => (StatusCode::BAD_REQUEST, ""),
             Self::TimedOut { .. } => (StatusCode::REQUEST_TIMEOUT, "Timeout: "),
+            Self::NoRoute { .. } => (StatusCode::NOT_FOUND, NOT_FOUND),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
         };
         let retry_after = match self {
@@ -70,19 +79,23 @@ impl RestError {
             | Self::BodyTooLarge { .. }
             | Self::BodyTooSlow
             | Self::BodyBroken(_)
+            | Self::NoRoute { .. }
             | Self::TimedOut { .. } => None,
         };
-        Refusal { status, text: format!("{prefix}{self}"), retry_after }
+        // It may quote what was sent, at any length.
+        let text = vectorizer_wire::json::shortened(&format_args!("{prefix}{self}"));
+        Refusal { status, text, retry_after }
     }
 }
 
 const WRONG: &str = "Wrong input: ";
+const NOT_FOUND: &str = "Not found: ";
 const UNAVAILABLE: &str = "Service unavailable: ";
 
 fn of_kind(error: &ApiError) -> (StatusCode, &'static str) {
     match (error.kind, error.retry_after.is_some()) {
         (ErrorKind::InvalidArgument, _) => (StatusCode::BAD_REQUEST, WRONG),
-        (ErrorKind::NotFound, _) => (StatusCode::NOT_FOUND, "Not found: "),
+        (ErrorKind::NotFound, _) => (StatusCode::NOT_FOUND, NOT_FOUND),
         (ErrorKind::AlreadyExists, _) => (StatusCode::CONFLICT, WRONG),
         // What must be mended first is the disk's room.
         (ErrorKind::FailedPrecondition, _) => (StatusCode::INSUFFICIENT_STORAGE, UNAVAILABLE),
@@ -139,6 +152,8 @@ mod tests {
         assert_eq!(status(WireError::Validation(told("x"))).status.as_u16(), 422);
         let invalid = status(WireError::Invalid(told("x")));
         assert_eq!((invalid.status.as_u16(), &*invalid.text), (400, "Wrong input: x"));
+        let long = status(WireError::Invalid("x".repeat(1 << 20))).text;
+        assert!(long.len() < 2048 && long.contains("x ... x"), "{} bytes", long.len());
         assert_eq!(RestError::BodyTooLarge { limit: 1 }.refusal().status.as_u16(), 413);
         assert_eq!(RestError::BodyTooSlow.refusal().status.as_u16(), 408);
     }

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vectorizer_server::config::Sources;
 
@@ -125,6 +126,7 @@ pub(crate) struct ClientArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// The collection; created if absent, with the dimension of the data.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) collection: String,
     /// The file, or - for the standard input: .npy (u8, f16 or f32), .fvecs, .bvecs or .jsonl with
     /// {"id", "vector", "payload"} in each line.
@@ -132,11 +134,11 @@ pub(crate) struct ImportArgs {
     /// What the file holds, if its name does not tell.
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// How vectors are compared in a new collection.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) metric: MetricName,
+    /// How vectors are compared in a new collection [default: cosine].
+    #[arg(long, value_enum)]
+    pub(crate) metric: Option<MetricName>,
     /// The id of the first row of files without ids.
-    #[arg(long, default_value_t = 0, value_name = "ID")]
+    #[arg(long, default_value_t = 0, value_name = "ID", allow_negative_numbers = true)]
     pub(crate) first_id: u64,
     /// Points of one request, at most; fewer if they are large.
     #[arg(long, default_value_t = 1000, value_name = "POINTS", value_parser = clap::value_parser!(u64).range(1..=100_000))]
@@ -183,6 +185,7 @@ pub(crate) enum MetricName {
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// The collection.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) collection: String,
     /// The file to write; without it the standard output.
     pub(crate) file: Option<PathBuf>,
@@ -197,11 +200,12 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SearchArgs {
     /// The collection.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) collection: String,
     #[command(flatten)]
     pub(crate) query: QueryArgs,
     /// How many points are answered for each query.
-    #[arg(long, default_value_t = 10, value_name = "POINTS")]
+    #[arg(long, default_value_t = 10, value_name = "POINTS", allow_negative_numbers = true)]
     pub(crate) limit: u64,
     /// Only points that this filter selects, as JSON.
     #[arg(long, value_name = "JSON")]
@@ -224,7 +228,7 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "JSON")]
     pub(crate) vector: Option<String>,
     /// A stored point.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
     pub(crate) id: Option<String>,
     /// A .npy, .fvecs or .bvecs file with one query in each row.
     #[arg(long, value_name = "FILE")]
@@ -235,6 +239,7 @@ pub(crate) struct QueryArgs {
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
     /// The collection; without it the server.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) collection: Option<String>,
     #[command(flatten)]
     pub(crate) client: ClientArgs,

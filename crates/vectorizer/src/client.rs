@@ -102,7 +102,8 @@ impl Client {
     fn send(&self, method: &Method, path: &str, body: &str) -> Answer<(u16, Value)> {
         let unreachable = |error: &dyn std::fmt::Display| {
             let url = &self.url;
-            Failure::new(Kind::Unreachable, format!("no server answers at {url}: {error}"))
+            let hint = "start one with `vectorizer serve`, or give --url";
+            Failure::new(Kind::Unreachable, format!("no server answers at {url}: {error}; {hint}"))
         };
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         if let Some(key) = &self.api_key {
@@ -122,6 +123,10 @@ impl Client {
                     Kind::Usage,
                     format!("cannot ask {}: {error}; {hint}", self.url),
                 );
+            }
+            // The system's own words are clear.
+            if let ureq::Error::Io(error) = &error {
+                return unreachable(error);
             }
             unreachable(&error)
         })?;

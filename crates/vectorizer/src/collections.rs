@@ -37,7 +37,12 @@ pub(crate) fn info(args: &InfoArgs, output: Output) -> anyhow::Result<()> {
         let root = client.get_whole("/")?;
         json!({ "url": client.url(), "server": root, "collections": overview(&client)?.len() })
     };
-    output.answer(&answer, lines_of)
+    output.answer(&answer, |answer| {
+        // What it holds comes before how it is set.
+        let mut holds = answer.clone();
+        let config = holds.as_object_mut().and_then(|members| members.remove("config"));
+        lines_of(&holds) + &lines_of(&json!({ "config": config }))
+    })
 }
 
 fn overview(client: &Client) -> Result<Vec<Value>, Failure> {

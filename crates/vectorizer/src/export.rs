@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::cli::ExportArgs;
@@ -49,7 +49,8 @@ pub(crate) fn run(args: &ExportArgs, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes beside the file and puts it in place when it is whole.
+/// Writes beside the file and puts it in place when it is whole. A device or a pipe is written as
+/// it is; where a link stands, the file that it names is replaced.
 fn write_file(
     client: &Client,
     args: &ExportArgs,
@@ -57,11 +58,40 @@ fn write_file(
     filter: &Value,
     file: &Path,
 ) -> anyhow::Result<u64> {
-    let mut name = file.to_path_buf().into_os_string();
+    let cannot = || format!("cannot write {}", file.display());
+    let place = match fs::metadata(file) {
+        Ok(found) if found.is_dir() => bail!("{} is a folder; give a file", file.display()),
+        Ok(found) if !found.is_file() => {
+            let out = File::options().write(true).open(file).with_context(cannot)?;
+            return write_lines(client, args, info, filter, out).map(|(points, _)| points);
+        }
+        Ok(_) => fs::canonicalize(file).with_context(cannot)?,
+        Err(_not_there) => file.to_path_buf(),
+    };
+    let mut name = place.clone().into_os_string();
     name.push(".partial");
     let partial = PathBuf::from(name);
-    let cannot = || format!("cannot write {}", file.display());
-    let mut out = BufWriter::new(File::create(&partial).with_context(cannot)?);
+    let out = File::create(&partial).with_context(cannot)?;
+    let written = write_lines(client, args, info, filter, out).and_then(|(points, out)| {
+        out.sync_all().and_then(|()| fs::rename(&partial, &place)).with_context(cannot)?;
+        Ok(points)
+    });
+    if written.is_err() {
+        // What is left of it is of no use; that it stays is no further failure.
+        fs::remove_file(&partial).ok();
+    }
+    written
+}
+
+/// Writes all lines, and says how many.
+fn write_lines(
+    client: &Client,
+    args: &ExportArgs,
+    info: &Value,
+    filter: &Value,
+    out: File,
+) -> anyhow::Result<(u64, File)> {
+    let mut out = BufWriter::new(out);
     let bar = progress::rows(info["points_count"].as_u64());
     let mut points = 0;
     write_all(client, args, info, filter, &mut |line| {
@@ -70,10 +100,8 @@ fn write_file(
         out.write_all(line)
     })?;
     bar.finish_and_clear();
-    let written = out.into_inner().map_err(io::IntoInnerError::into_error);
-    written.and_then(|file| file.sync_all()).with_context(cannot)?;
-    fs::rename(&partial, file).with_context(cannot)?;
-    Ok(points)
+    let out = out.into_inner().map_err(io::IntoInnerError::into_error);
+    Ok((points, out.context("cannot write the last lines")?))
 }
 
 fn write_all(

@@ -43,14 +43,18 @@ pub(crate) fn run(args: &ImportArgs, output: Output) -> anyhow::Result<()> {
     let started = Instant::now();
     let sent = send_all(&client, args, &mut *rows, &mut state, file.as_mut());
     if let Err(error) = sent {
-        if let Some(file) = &mut file {
-            file.store(&state);
-        }
-        let again = match &file {
-            Some(_) => "; the same command resumes",
-            None => "",
+        let held = match (&mut file, state.rows) {
+            // Nothing is to be resumed, and the file may be mended first.
+            (Some(file), 0) => {
+                file.remove();
+                "nothing was imported".to_owned()
+            }
+            (Some(file), rows) => {
+                file.store(&state);
+                format!("{rows} rows are in; the same command resumes")
+            }
+            (None, rows) => format!("{rows} rows are in"),
         };
-        let held = format!("{} rows are in{again}", state.rows);
         let kind = error.downcast_ref::<Failure>().map_or(Kind::Usage, |failure| failure.kind);
         return Err(Failure::new(kind, format!("{error:#}; {held}")).into());
     }
@@ -103,14 +107,25 @@ fn prepare(
     kept: Option<State>,
 ) -> anyhow::Result<State> {
     let path = collection_path(&args.collection, "");
+    let metric = args.metric.unwrap_or_default();
     let Some(info) = client.find(&path)? else {
         if kept.is_some_and(|kept| kept.rows > 0) {
             note("the collection of the earlier import is gone: starting at the first row");
         }
-        let vectors = rows.vectors(args.metric)?;
+        let vectors = rows.vectors(metric)?;
         client.put(&path, &json!({ "vectors": vectors }).to_string())?;
         return Ok(State { rows: 0, created: true, points_before: 0 });
     };
+    let has = &info["config"]["params"]["vectors"]["distance"];
+    if let (Some(has), Some(metric)) = (has.as_str(), args.metric)
+        && has != rows::distance(metric)
+    {
+        let (name, wanted) = (&args.collection, rows::distance(metric));
+        anyhow::bail!(
+            "collection {name} compares by {has}, and --metric asks for {wanted}; leave it out, or \
+             import into another collection"
+        );
+    }
     let has = &info["config"]["params"]["vectors"]["size"];
     if let (Some(has), Some(dim)) = (has.as_u64(), rows.dim())
         && has != dim

@@ -18,18 +18,23 @@ use vectorizer_server::config::Configuration;
 use crate::cli::ServeArgs;
 use crate::output::{Output, line, note, print};
 
+/// SIGXFSZ, which would end the process at a limit for the size of files (`ulimit -f`). Once it is
+/// listened for, the write fails instead, as on a full disk.
+const FILE_TOO_LARGE: i32 = 25;
+
 /// Serves until a signal ends it.
 pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
     let started = Instant::now();
     let configuration = Configuration::load(&args.sources(), Path::new("/"))?;
     log_to_stderr();
-    // The watch goes last, after all that it measures.
-    let (_watch, engine) = open(&configuration)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("doors")
         .build()
         .context("cannot start threads")?;
+    let _size_limit = runtime.block_on(async { signal(SignalKind::from_raw(FILE_TOO_LARGE)) });
+    // The watch goes last, after all that it measures.
+    let (_watch, engine) = open(&configuration)?;
     let server = configuration.settings.server.clone();
     runtime.block_on(async {
         let stop = stop_signals().context("cannot listen for signals")?;

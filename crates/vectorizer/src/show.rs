@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use vectorizer_model::bytes::ByteCount;
-use vectorizer_server::config::{Inspection, Violations};
+use vectorizer_server::config::{Inspection, Shown, Violations};
 
 use crate::cli::ServeArgs;
 use crate::output::{Output, line};
@@ -33,11 +33,15 @@ pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
     });
     output.answer(&answer, |_| {
         let width = settings.shown.iter().map(|shown| shown.key.len()).max().unwrap_or(0);
-        let values = settings.shown.iter().map(|shown| shown.value.as_deref().unwrap_or("-"));
-        let values_width = values.map(str::len).max().unwrap_or(0);
+        let value_of = |shown: &Shown| {
+            let value = shown.value.as_deref().filter(|value| !value.is_empty());
+            value.unwrap_or("-").to_owned()
+        };
+        let widths = settings.shown.iter().map(|shown| value_of(shown).len());
+        let values_width = widths.max().unwrap_or(0);
         let mut text = String::new();
         for shown in &settings.shown {
-            let value = shown.value.as_deref().unwrap_or("-");
+            let value = value_of(shown);
             let (key, origin) = (shown.key, &shown.origin);
             line(&mut text, format_args!("{key:width$}  {value:values_width$}  {origin}"));
         }

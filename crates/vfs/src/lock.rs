@@ -33,7 +33,8 @@ fn holder(pid: Option<u32>) -> String {
 }
 
 impl DirectoryLock {
-    /// Locks an existing folder.
+    /// Locks an existing folder; on a read-only file system, the lock file as it is, or the folder
+    /// itself if there is none.
     ///
     /// # Errors
     /// [`LockHeld`] inside the error's source, naming the owner, if the folder is locked, be it by
@@ -41,13 +42,15 @@ impl DirectoryLock {
     pub fn acquire(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         let path = folder.join(LOCK_FILE);
-        let mut file = fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(failed("open", &path))?;
+        let opened =
+            fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let (mut file, writable) = match opened {
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                let file = fs::File::open(&path).or_else(|_| fs::File::open(folder));
+                (file.map_err(failed("open", &path))?, false)
+            }
+            opened => (opened.map_err(failed("open", &path))?, true),
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -57,8 +60,10 @@ impl DirectoryLock {
             }
             Err(TryLockError::Error(error)) => return Err(failed("lock", folder)(error)),
         }
-        file.set_len(0).map_err(failed("truncate", &path))?;
-        writeln!(file, "{}", std::process::id()).map_err(failed("write", &path))?;
+        if writable {
+            file.set_len(0).map_err(failed("truncate", &path))?;
+            writeln!(file, "{}", std::process::id()).map_err(failed("write", &path))?;
+        }
         Ok(Self { folder: folder.to_path_buf(), _file: file })
     }
 

@@ -6,20 +6,23 @@ use vectorizer_model::CollectionName;
 
 use crate::check::Checks;
 use crate::error::{Result, WireError};
+use crate::object::objects;
 use crate::payload::{DeletePayloadIn, SetPayloadIn, into_clear};
 use crate::points::{SelectorIn, UpsertIn};
 use crate::unsupported::Unsupported;
 
+objects!(UpdateBatchIn, UpdateIn);
+
 /// Several changes of points.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct UpdateBatchIn {
     operations: Vec<UpdateIn>,
 }
 
 /// One change of points; which key is there says what it does.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct UpdateIn {
     upsert: Option<UpsertIn>,
     delete: Option<SelectorIn>,

@@ -10,12 +10,16 @@ use vectorizer_model::settings::{Quantization, StorageType};
 use vectorizer_model::{CollectionName, Datatype, Metric, VectorName, limits};
 
 use crate::error::{Result, WireError};
+use crate::json::from_value;
+use crate::object::objects;
 use crate::unsupported::Unsupported;
 use tuning::{HnswIn, Memory, OptimizersIn, QuantizationIn, Tuning, WalIn};
 
+objects!(CreateIn, UpdateIn, PayloadStorageIn, ParamsDiffIn, VectorIn, VectorDiffIn);
+
 /// A collection to create.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct CreateIn {
     vectors: Option<VectorsIn>,
     shard_number: Option<u32>,
@@ -40,7 +44,7 @@ pub struct CreateIn {
 
 /// Settings to change.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct UpdateIn {
     vectors: Option<std::collections::BTreeMap<String, VectorDiffIn>>,
     optimizers_config: Option<OptimizersIn>,
@@ -63,13 +67,13 @@ enum ShardingMethod {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct PayloadStorageIn {
     memory: Option<Memory>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct ParamsDiffIn {
     replication_factor: Option<u32>,
     write_consistency_factor: Option<u32>,
@@ -98,7 +102,7 @@ impl<'de> Deserialize<'de> for NoSparse {
 struct VectorsIn(VectorIn);
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct VectorIn {
     size: u64,
     distance: DistanceIn,
@@ -112,7 +116,7 @@ struct VectorIn {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct VectorDiffIn {
     hnsw_config: Option<HnswIn>,
     quantization_config: Option<QuantizationIn>,
@@ -158,7 +162,7 @@ impl<'de> Deserialize<'de> for VectorsIn {
                 "named vectors are not supported yet; give one `size` and `distance`",
             ));
         };
-        serde_json::from_value(params).map(Self).map_err(D::Error::custom)
+        from_value(params).map(Self)
     }
 }
 
@@ -168,6 +172,11 @@ impl CreateIn {
     /// # Errors
     /// [`WireError`] names what does not fit.
     pub fn into_operation(self, name: CollectionName) -> Result<CreateCollection> {
+        if matches!(name.as_str(), "." | "..") {
+            return Err(WireError::invalid(format!(
+                "collection name is `{name}`, which clients resolve within a path; give another"
+            )));
+        }
         if self.sharding_method == Some(ShardingMethod::Custom) {
             return Err(WireError::unsupported("`sharding_method: custom`"));
         }

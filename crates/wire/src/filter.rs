@@ -10,12 +10,15 @@ use vectorizer_model::{Condition, Filter};
 
 use crate::error::{Result, WireError};
 use crate::id::{Id, point_ids};
+use crate::object::{Member, objects};
 use crate::select::key_path;
 use crate::unsupported::Unsupported;
 
+objects!(FilterIn, ConditionIn, MatchIn, RangeIn);
+
 /// A filter as JSON.
 #[derive(Debug, Clone, PartialEq, Deserialize, Default)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct FilterIn {
     #[serde(default)]
     must: Clause,
@@ -33,14 +36,18 @@ struct Clause(Vec<ConditionIn>);
 
 /// Every kind of condition in one; which keys are there says which kind it is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct ConditionIn {
-    key: Option<String>,
-    #[serde(rename = "match")]
-    matches: Option<MatchIn>,
-    range: Option<RangeIn>,
-    is_empty: Option<IsEmptyIn>,
-    has_id: Option<Vec<Id>>,
+    #[serde(default)]
+    key: Member<String>,
+    #[serde(default, rename = "match")]
+    matches: Member<MatchIn>,
+    #[serde(default)]
+    range: Member<RangeIn>,
+    #[serde(default)]
+    is_empty: Member<IsEmptyIn>,
+    #[serde(default)]
+    has_id: Member<Vec<Id>>,
     must: Option<Clause>,
     should: Option<Clause>,
     must_not: Option<Clause>,
@@ -65,7 +72,7 @@ struct ConditionIn {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct MatchIn {
     value: Option<ScalarIn>,
     any: Option<Vec<ScalarIn>>,
@@ -81,7 +88,7 @@ struct MatchIn {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct RangeIn {
     gt: Option<Bound>,
     gte: Option<Bound>,
@@ -134,16 +141,22 @@ impl ConditionIn {
     fn into_condition(self) -> Result<Condition> {
         let nested = self.must.is_some() || self.should.is_some() || self.must_not.is_some();
         let kinds = usize::from(nested)
-            + usize::from(self.matches.is_some())
-            + usize::from(self.range.is_some())
-            + usize::from(self.is_empty.is_some())
-            + usize::from(self.has_id.is_some());
-        match (kinds, &self.key) {
+            + usize::from(self.matches.value.is_some())
+            + usize::from(self.range.value.is_some())
+            + usize::from(self.is_empty.value.is_some())
+            + usize::from(self.has_id.value.is_some());
+        match (kinds, &self.key.value) {
             (1, _) => {}
             (0, Some(key)) => {
                 return Err(WireError::invalid(format!(
                     "condition on `{key}` says nothing; give it `match`, `range` or `is_empty`"
                 )));
+            }
+            // It would admit everything, which nobody means who names what is to match.
+            (0, None) if self.names_null() => {
+                return Err(WireError::invalid(
+                    "a condition is null and says nothing; give it a value, or leave it out",
+                ));
             }
             // An empty object is an empty filter, which admits everything.
             (0, None) => return Ok(Condition::Filter(Filter::default())),
@@ -156,13 +169,22 @@ impl ConditionIn {
         if nested {
             return self.into_nested();
         }
-        if let Some(ids) = self.has_id {
+        if let Some(ids) = self.has_id.value {
             let mut ids = point_ids(ids);
             ids.sort_unstable();
             ids.dedup();
             return Ok(Condition::HasId(ids));
         }
         self.into_field()
+    }
+
+    /// Whether it names a kind of condition, and null in its place.
+    fn names_null(&self) -> bool {
+        self.key.named
+            || self.matches.named
+            || self.range.named
+            || self.is_empty.named
+            || self.has_id.named
     }
 
     fn into_nested(self) -> Result<Condition> {
@@ -176,12 +198,12 @@ impl ConditionIn {
     }
 
     fn into_field(self) -> Result<Condition> {
-        if let Some(IsEmptyIn::Of(key)) = &self.is_empty {
+        if let Some(IsEmptyIn::Of(key)) = &self.is_empty.value {
             return Ok(Condition::IsEmpty(key_path(key)?));
         }
         let missing = || WireError::invalid("a condition on a field lacks its `key`");
-        let key = key_path(&self.key.ok_or_else(missing)?)?;
-        if let Some(IsEmptyIn::Flag(wanted)) = self.is_empty {
+        let key = key_path(&self.key.value.ok_or_else(missing)?)?;
+        if let Some(IsEmptyIn::Flag(wanted)) = self.is_empty.value {
             let empty = Condition::IsEmpty(key);
             if wanted {
                 return Ok(empty);
@@ -189,7 +211,7 @@ impl ConditionIn {
             let filled = Filter { must_not: vec![empty], ..Filter::default() };
             return Ok(Condition::Filter(filled));
         }
-        let predicate = match (self.matches, self.range) {
+        let predicate = match (self.matches.value, self.range.value) {
             (Some(matches), _) => matches.into_predicate()?,
             (None, Some(range)) => Predicate::Range(range.into_range()),
             (None, None) => return Err(missing()),

@@ -10,11 +10,14 @@ use vectorizer_model::CollectionName;
 use vectorizer_model::settings::FieldIndexKind;
 
 use crate::error::{Result, WireError};
+use crate::object::objects;
 use crate::select::key_path;
+
+objects!(CreateIndexIn);
 
 /// A field to index.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct CreateIndexIn {
     field_name: String,
     #[serde(alias = "field_type")]

@@ -9,7 +9,8 @@
 //! - [`params`]: query strings; [`id`], [`value`], [`vector`], [`filter`], [`select`]: shared parts
 //! - [`collections`], [`points`], [`payload`], [`query`], [`index`], [`batch`]: requests
 //! - [`answer`]: responses; [`info`]: a collection's; [`openapi`]: the shapes as a document
-//! - `check`: bounds in the contract's style; `unsupported`: what is refused by name
+//! - `object`: structs from objects alone; `check`: bounds in the contract's style; `unsupported`: what
+//!   is refused by name
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ pub mod id;
 pub mod index;
 pub mod info;
 pub mod json;
+mod object;
 pub mod openapi;
 pub mod params;
 pub mod payload;

@@ -21,25 +21,32 @@ pub fn read(query: &str) -> Result<Params> {
     let mut params = Params::default();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let known = match name {
+        let (known, allowed) = match name {
             "wait" => {
-                params.wait = read_bool(value).ok_or_else(|| refused(name, value))?;
-                true
+                params.wait =
+                    read_bool(value).ok_or_else(|| refused(name, value, "true or false"))?;
+                (true, "")
             }
             "timeout" => {
                 params.timeout = read_timeout(value)?;
-                true
+                (true, "")
             }
-            "ordering" => matches!(value, "" | "weak" | "medium" | "strong"),
+            "ordering" => {
+                (matches!(value, "" | "weak" | "medium" | "strong"), "weak, medium or strong")
+            }
             "consistency" => {
-                matches!(value, "" | "majority" | "quorum" | "all")
-                    || value.parse::<u64>().is_ok_and(|replicas| replicas > 0)
+                let number = value.parse::<u64>().is_ok_and(|replicas| replicas > 0);
+                let word = matches!(value, "" | "majority" | "quorum" | "all");
+                (number || word, "majority, quorum, all or a number from 1 on")
             }
-            "anonymize" | "per_collection" | "details_level" => true,
-            _ => return Err(WireError::invalid(format!("unknown query parameter `{name}`"))),
+            "anonymize" | "per_collection" | "details_level" => (true, ""),
+            _ => {
+                let told = format!("query parameter `{name}` is not known; leave it out");
+                return Err(WireError::invalid(told));
+            }
         };
         if !known {
-            return Err(refused(name, value));
+            return Err(refused(name, value, allowed));
         }
     }
     Ok(params)
@@ -57,7 +64,8 @@ fn read_timeout(value: &str) -> Result<Option<Duration>> {
     if value.is_empty() {
         return Ok(None);
     }
-    let seconds: u64 = value.parse().map_err(|_not_a_number| refused("timeout", value))?;
+    let seconds: u64 =
+        value.parse().map_err(|_not_a_number| refused("timeout", value, "a number of seconds"))?;
     if seconds == 0 {
         let told = "timeout: value 0 invalid, must be 1 or larger";
         return Err(WireError::Parameter(told.to_owned()));
@@ -65,8 +73,8 @@ fn read_timeout(value: &str) -> Result<Option<Duration>> {
     Ok(Some(Duration::from_secs(seconds)))
 }
 
-fn refused(name: &str, value: &str) -> WireError {
-    WireError::invalid(format!("query parameter `{name}` has the unknown value `{value}`"))
+fn refused(name: &str, value: &str, allowed: &str) -> WireError {
+    WireError::invalid(format!("query parameter `{name}` is `{value}`; give it {allowed}"))
 }
 
 #[cfg(test)]

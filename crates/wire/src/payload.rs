@@ -8,14 +8,17 @@ use vectorizer_model::operation::PointSelector;
 use crate::error::{Result, WireError};
 use crate::filter::FilterIn;
 use crate::id::Id;
+use crate::object::objects;
 use crate::points::{SelectorIn, point_selector};
 use crate::select::{key_path, key_paths};
 use crate::unsupported::Unsupported;
 use crate::value::PayloadIn;
 
+objects!(SetPayloadIn, DeletePayloadIn);
+
 /// Keys of payloads to write, or payloads to replace.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct SetPayloadIn {
     payload: PayloadIn,
     points: Option<Vec<Id>>,
@@ -27,7 +30,7 @@ pub struct SetPayloadIn {
 
 /// Keys of payloads to remove.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct DeletePayloadIn {
     keys: Vec<String>,
     points: Option<Vec<Id>>,

@@ -12,17 +12,20 @@ use crate::check::Checks;
 use crate::error::{Result, WireError};
 use crate::filter::{FilterIn, filter_or_all};
 use crate::id::{Id, point_ids};
+use crate::object::objects;
 use crate::select::{WithPayload, WithVector, select};
 use crate::unsupported::Unsupported;
 use crate::value::PayloadIn;
 use crate::vector::{BatchVectors, PointVectors};
+
+objects!(UpsertIn, PointIn, BatchIn, SelectorIn, RetrieveIn, ScrollIn, CountIn);
 
 /// Points of a page, unless the request says otherwise.
 const SCROLL_LIMIT: usize = 10;
 
 /// Points to write: a list, or columns.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct UpsertIn {
     points: Option<Vec<PointIn>>,
     batch: Option<BatchIn>,
@@ -43,7 +46,7 @@ enum UpdateMode {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct PointIn {
     id: Id,
     vector: PointVectors,
@@ -51,7 +54,7 @@ struct PointIn {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct BatchIn {
     ids: Vec<Id>,
     vectors: BatchVectors,
@@ -117,7 +120,7 @@ fn same_length(column: &str, found: usize, ids: usize) -> Result<()> {
 
 /// Which points an operation concerns: listed ones, or those of a filter.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct SelectorIn {
     points: Option<Vec<Id>>,
     filter: Option<FilterIn>,
@@ -160,7 +163,7 @@ pub(crate) fn point_selector(
 
 /// Points to read by id.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct RetrieveIn {
     ids: Vec<Id>,
     with_payload: Option<WithPayload>,
@@ -183,7 +186,7 @@ impl RetrieveIn {
 
 /// A page of points to read.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct ScrollIn {
     offset: Option<Id>,
     limit: Option<usize>,
@@ -218,7 +221,7 @@ impl ScrollIn {
 
 /// Points to count; the count is exact either way.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct CountIn {
     filter: Option<FilterIn>,
     #[serde(rename = "exact")]

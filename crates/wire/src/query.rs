@@ -9,16 +9,19 @@ use vectorizer_model::{CollectionName, Filter, VectorName, limits};
 use crate::check::Checks;
 use crate::error::{Result, WireError};
 use crate::filter::{FilterIn, filter_or_all};
+use crate::object::objects;
 use crate::select::{WithPayload, WithVector, select};
 use crate::unsupported::Unsupported;
 use crate::vector::{PointVectors, QueryInput, VectorInput};
+
+objects!(QueryIn, QueryBatchIn, SearchIn, ParamsIn, QuantizationIn);
 
 /// Results of a query, unless the request says otherwise.
 const QUERY_LIMIT: usize = 10;
 
 /// A query.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct QueryIn {
     query: Option<QueryInput>,
     using: Option<String>,
@@ -40,14 +43,14 @@ pub struct QueryIn {
 
 /// Several queries.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct QueryBatchIn {
     searches: Vec<QueryIn>,
 }
 
 /// The older search.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct SearchIn {
     vector: PointVectors,
     filter: Option<FilterIn>,
@@ -64,7 +67,7 @@ pub struct SearchIn {
 
 /// How hard to look.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct ParamsIn {
     hnsw_ef: Option<usize>,
     exact: Option<bool>,
@@ -77,7 +80,7 @@ struct ParamsIn {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 struct QuantizationIn {
     ignore: Option<bool>,
     rescore: Option<bool>,

@@ -2,6 +2,7 @@
 
 use vectorizer_engine::EngineError;
 use vectorizer_model::operation::PointSelector;
+use vectorizer_model::settings::FieldIndexKind;
 use vectorizer_model::{KeyPath, Metric, Operation, Payload, PointId, Value, limits};
 use vectorizer_vfs::crash::{Mode, TraceDirectory};
 
@@ -44,6 +45,13 @@ fn what_could_not_be_read_again_is_refused_and_the_limit_itself_is_not() {
         ),
         (set(60, 5), "payload is nested 65 levels deep; at most 64 are allowed"),
         (Operation::Delete(PointSelector::Ids(many)), "name at most 1048576 at once"),
+        (
+            Operation::CreateFieldIndex {
+                key: KeyPath::key(&"k".repeat(limits::KEY_BYTES_MAX + 1)),
+                kind: FieldIndexKind::Keyword,
+            },
+            "the key of a field index has 1025 bytes; at most 1024 are taken",
+        ),
         (
             Operation::UpdateSettings(Box::new(other)),
             "cannot change its dimension; create another collection",

@@ -130,7 +130,7 @@ fn an_operation_by_filter_that_does_not_fit_says_what_was_done() {
     let world = TraceDirectory::new();
     // Parts fit, all of them together do not; nothing flushes in between.
     let pool = options().pool.capacity;
-    let governor = Governor::new(Limits::of_root(pool + (8 << 20)));
+    let governor = Governor::new(Limits::of_root(pool + (19 << 19)));
     let engine = filled(&world.directory(), Arc::clone(&governor));
     let room = governor.available() - (800 << 10);
     let tenant = governor.tenant("another");

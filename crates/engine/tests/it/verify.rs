@@ -234,3 +234,52 @@ fn a_damaged_manifest_is_named_with_the_byte_that_cannot_be_read() {
     let text = refusal.to_string();
     assert!(text.contains("shards/0000000001/manifest-") && text.contains("byte 44"), "{text}");
 }
+
+#[test]
+fn a_folder_that_lost_its_catalogue_is_left_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    filled(folder.path());
+    for lost in ["catalogue", "log"] {
+        let path = folder.path().join(lost);
+        let gone = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        gone.expect("it was there");
+        let before = files(folder.path());
+        let root = OsDirectory::open(folder.path()).expect("opens");
+        let refused = Engine::open_in(root, None, governor(), options());
+        let Err(EngineError::Damaged { file, what, .. }) = refused.map(drop) else {
+            panic!("without its {lost} it is not new");
+        };
+        assert!(file == "catalogue" && what.contains("it is missing"), "{file}: {what}");
+        assert_eq!(files(folder.path()), before, "without its {lost}");
+    }
+}
+
+#[test]
+fn a_merge_does_not_copy_damage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = open(&OsDirectory::open(folder.path()).expect("opens"));
+    let created = engine.create_collection(name(), settings(4, Metric::L2));
+    created.expect("accepted").wait().expect("done").expect("created");
+    for from in [0, 100] {
+        let points: Vec<_> = (from..from + 100).map(|id| (id, vec![id as f32; 4])).collect();
+        engine.write(&name(), batch(&points, |_| Payload::new())).expect("written");
+        engine.flush().expect("flushed");
+    }
+    let before = files(folder.path());
+    // The first vector of id 0: in the first page of the file that holds it.
+    let stored: Vec<u8> = [1.0_f32; 4].iter().flat_map(|value| value.to_le_bytes()).collect();
+    let holds = |path: &&PathBuf| {
+        let bytes = fs::read(path).expect("readable");
+        path.extension().is_some_and(|e| e == "vzc") && bytes[16..32] == stored[..]
+    };
+    let damaged = before.iter().find(holds).expect("stored vectors").clone();
+    let mut bytes = fs::read(&damaged).expect("readable");
+    bytes[20] ^= 1;
+    fs::write(&damaged, bytes).expect("written");
+
+    let refusal = engine.settle().expect_err("damage");
+    let file = damaged.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(refusal.to_string().contains(&file), "{refusal}");
+    engine.settle().expect("what is damaged is left alone");
+    assert_eq!(files(folder.path()), before, "nothing was written in its place");
+}

@@ -8,6 +8,7 @@ use vectorizer_model::filter::{Predicate, Scalar};
 use vectorizer_model::settings::FieldIndexKind;
 
 use super::FieldIndex;
+use super::column::{LISTED_VALUES_MAX, RankSet};
 use super::values::{Class, integer_as_float_key};
 
 /// The rows that satisfy a predicate, as far as an index knows.
@@ -33,6 +34,19 @@ impl Answer {
         let possible = maybe | &certain;
         Self::Between { certain, possible }
     }
+}
+
+/// What a predicate asks of a field whose rows hold one value at most.
+#[derive(Debug)]
+pub(crate) struct Ranked {
+    /// Rows with one of these values satisfy it.
+    pub(crate) ranks: RankSet,
+    /// So many.
+    pub(crate) count: u64,
+    /// Rows that surely satisfy it with a value that is not indexed.
+    pub(crate) certain: RoaringBitmap,
+    /// Rows that may.
+    pub(crate) maybe: RoaringBitmap,
 }
 
 /// Values of an index that a list of scalars names.
@@ -79,6 +93,64 @@ impl FieldIndex {
         }
     }
 
+    /// The predicate as a test of values; none if it cannot be told from them, or only at length.
+    pub(crate) fn ranked(&self, predicate: &Predicate) -> Option<Ranked> {
+        if !self.sets.multi.is_empty() {
+            return None;
+        }
+        match predicate {
+            Predicate::Match(scalar) => self.ranked_any(std::slice::from_ref(scalar)),
+            Predicate::Any(scalars) => self.ranked_any(scalars),
+            Predicate::Except(scalars) => self.ranked_except(scalars),
+            Predicate::Range(range) => {
+                let run = self.values.run_in(self.kind, range);
+                Some(Ranked {
+                    ranks: RankSet::run(&run),
+                    count: self.postings.count_in(&run),
+                    certain: RoaringBitmap::new(),
+                    maybe: self.sets.stray(Class::Number).clone(),
+                })
+            }
+        }
+    }
+
+    fn ranked_any(&self, scalars: &[Scalar]) -> Option<Ranked> {
+        let named = self.named_for_sure(scalars)?;
+        let (maybe, _) = self.strays_by(&named);
+        Some(Ranked {
+            ranks: RankSet::listed(&named.equal, self.values.len())?,
+            count: self.count_of(&named.equal),
+            certain: RoaringBitmap::new(),
+            maybe,
+        })
+    }
+
+    fn ranked_except(&self, scalars: &[Scalar]) -> Option<Ranked> {
+        let named = self.named_for_sure(scalars)?;
+        let (maybe, certain) = self.strays_by(&named);
+        Some(Ranked {
+            ranks: RankSet::except(&named.equal, self.values.len())?,
+            count: self.sets.valued.len().saturating_sub(self.count_of(&named.equal)),
+            certain,
+            maybe,
+        })
+    }
+
+    /// The rows with values that are not indexed: those that may be named, and the others.
+    fn strays_by(&self, named: &Named) -> (RoaringBitmap, RoaringBitmap) {
+        let (mut may_be, mut others) = (RoaringBitmap::new(), RoaringBitmap::new());
+        for class in Class::ALL {
+            let rows = if named.stray[class as usize] { &mut may_be } else { &mut others };
+            *rows |= self.sets.stray(class);
+        }
+        (may_be, others)
+    }
+
+    /// Rows of some values; one that holds several of them counts as often.
+    fn count_of(&self, values: &[usize]) -> u64 {
+        values.iter().map(|&value| self.postings.count_of(value)).sum()
+    }
+
     /// A count of `values` values' rows, together with rows that may match.
     fn counted(&self, held: u64, values: usize, maybe: u64) -> Cardinality {
         if maybe == 0 && (values <= 1 || self.sets.multi.is_empty()) {
@@ -91,26 +163,18 @@ impl FieldIndex {
     fn select_any(&self, scalars: &[Scalar]) -> Answer {
         let named = self.named(scalars);
         let mut maybe = self.postings.rows_of_any(&named.perhaps, self.rows);
-        for class in Class::ALL {
-            if named.stray[class as usize] {
-                maybe |= self.sets.stray(class);
-            }
-        }
+        maybe |= self.strays_by(&named).0;
         Answer::new(self.rows_of(&named.equal), maybe)
     }
 
     fn count_any(&self, scalars: &[Scalar]) -> Cardinality {
         let named = self.named(scalars);
-        let count = |values: &[usize]| -> u64 {
-            let counts = values.iter().map(|&value| self.postings.count_of(value));
-            counts.sum()
-        };
         let strays = Class::ALL
             .into_iter()
             .filter(|&class| named.stray[class as usize])
             .map(|class| self.sets.stray(class).len());
-        let maybe = count(&named.perhaps) + strays.sum::<u64>();
-        self.counted(count(&named.equal), named.equal.len(), maybe)
+        let maybe = self.count_of(&named.perhaps) + strays.sum::<u64>();
+        self.counted(self.count_of(&named.equal), named.equal.len(), maybe)
     }
 
     fn select_except(&self, scalars: &[Scalar]) -> Answer {
@@ -124,21 +188,16 @@ impl FieldIndex {
             maybe |= self.rows_outside(&named.equal);
             self.rows_outside(&unsure)
         };
-        for class in Class::ALL {
-            if named.stray[class as usize] {
-                maybe |= self.sets.stray(class);
-            } else {
-                certain |= self.sets.stray(class);
-            }
-        }
+        let (strays, others) = self.strays_by(&named);
+        maybe |= strays;
+        certain |= others;
         Answer::new(certain, maybe)
     }
 
     fn count_except(&self, scalars: &[Scalar]) -> Cardinality {
         let named = self.named(scalars);
         let strays: u64 = Class::ALL.into_iter().map(|class| self.sets.stray(class).len()).sum();
-        let excepted = named.equal.iter().map(|&value| self.postings.count_of(value));
-        let excepted: u64 = excepted.sum();
+        let excepted = self.count_of(&named.equal);
         let (valued, multi) = (self.sets.valued.len(), self.sets.multi.len());
         if strays == 0 && multi == 0 && named.perhaps.is_empty() {
             return Cardinality::Exact(valued.saturating_sub(excepted));
@@ -146,6 +205,12 @@ impl FieldIndex {
         let single = excepted.saturating_sub(multi * named.equal.len() as u64);
         let bound = valued.saturating_sub(single) + strays;
         Cardinality::Estimate(bound.min(self.rows.into()))
+    }
+
+    /// The values that so few scalars name, if it is certain which.
+    fn named_for_sure(&self, scalars: &[Scalar]) -> Option<Named> {
+        let few = scalars.len() <= LISTED_VALUES_MAX;
+        few.then(|| self.named(scalars)).filter(|named| named.perhaps.is_empty())
     }
 
     fn named(&self, scalars: &[Scalar]) -> Named {

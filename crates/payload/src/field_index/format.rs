@@ -256,7 +256,7 @@ impl<'a> Input<'a> {
             }
             dense.push((value, self.bitmap(row_count)?));
         }
-        Ok(Postings { starts, rows, dense })
+        Ok(Postings::new(starts, rows, dense))
     }
 
     fn bitmap(&mut self, rows: u32) -> Result<RoaringBitmap, DecodeError> {

@@ -17,9 +17,22 @@ pub(super) struct Postings {
     pub(super) rows: Vec<u32>,
     /// By ascending value.
     pub(super) dense: Vec<(u32, RoaringBitmap)>,
+    /// Rows of the bitmaps before each, and of all: so that a run of them is counted at once.
+    dense_rows: Vec<u64>,
 }
 
 impl Postings {
+    pub(super) fn new(starts: Vec<u32>, rows: Vec<u32>, dense: Vec<(u32, RoaringBitmap)>) -> Self {
+        let mut dense_rows = Vec::with_capacity(dense.len() + 1);
+        let mut before = 0;
+        dense_rows.push(before);
+        for (_, bitmap) in &dense {
+            before += bitmap.len();
+            dense_rows.push(before);
+        }
+        Self { starts, rows, dense, dense_rows }
+    }
+
     /// Takes all rows as lists and keeps the long ones as bitmaps.
     pub(super) fn from_lists(mut starts: Vec<u32>, mut rows: Vec<u32>) -> Self {
         let mut dense = Vec::new();
@@ -42,7 +55,7 @@ impl Postings {
         }
         rows.truncate(kept);
         rows.shrink_to_fit();
-        Self { starts, rows, dense }
+        Self::new(starts, rows, dense)
     }
 
     /// Values there are.
@@ -59,9 +72,16 @@ impl Postings {
         found.ok().map(|at| &self.dense[at].1)
     }
 
-    fn dense_in(&self, values: &Range<usize>) -> &[(u32, RoaringBitmap)] {
+    /// The bitmaps of a run of values.
+    fn dense_in(&self, values: &Range<usize>) -> Range<usize> {
         let below = |end: usize| self.dense.partition_point(|(of, _)| (*of as usize) < end);
-        &self.dense[below(values.start)..below(values.end)]
+        below(values.start)..below(values.end)
+    }
+
+    /// The rows of one value, ascending.
+    pub(super) fn each_row_of(&self, value: usize) -> impl Iterator<Item = u32> + '_ {
+        let dense = self.dense_of(value).into_iter().flatten();
+        self.list(value).iter().copied().chain(dense)
     }
 
     /// Rows of one value.
@@ -76,8 +96,8 @@ impl Postings {
             return 0;
         }
         let listed = u64::from(self.starts[values.end] - self.starts[values.start]);
-        let dense = self.dense_in(values).iter().map(|(_, bitmap)| bitmap.len());
-        listed + dense.sum::<u64>()
+        let dense = self.dense_in(values);
+        listed + self.dense_rows[dense.end] - self.dense_rows[dense.start]
     }
 
     /// The rows of one value.
@@ -95,7 +115,7 @@ impl Postings {
         }
         let lists = self.starts[values.start] as usize..self.starts[values.end] as usize;
         let mut bitmap = gather(self.rows[lists].iter().copied(), rows);
-        for (_, dense) in self.dense_in(values) {
+        for (_, dense) in &self.dense[self.dense_in(values)] {
             bitmap |= dense;
         }
         bitmap
@@ -130,6 +150,7 @@ impl Postings {
     /// Heap bytes, near enough.
     pub(super) fn bytes(&self) -> u64 {
         let lists = 4 * (self.starts.capacity() + self.rows.capacity());
+        let lists = lists + 8 * self.dense_rows.capacity();
         let dense = self.dense.iter().map(|(_, bitmap)| bitmap_bytes(bitmap));
         lists as u64 + dense.sum::<u64>()
     }

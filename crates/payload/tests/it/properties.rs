@@ -10,16 +10,17 @@ use vectorizer_model::budget::Unbounded;
 use vectorizer_model::filter::Predicate;
 use vectorizer_model::settings::FieldIndexKind;
 use vectorizer_model::{
-    Budget, Cardinality, Condition, Filter, KeyPath, Ordinal, Payload, PointId, Selection,
+    Budget, Cardinality, Condition, Filter, KeyPath, Ordinal, Payload, PointId,
 };
 use vectorizer_payload::evaluate::predicate_holds;
 use vectorizer_payload::{
-    Answer, BitmapSelection, FieldIndex, FieldIndexBuilder, FieldIndexes, Leaf, Selected, Verified,
+    Admitted, Answer, FieldIndex, FieldIndexBuilder, FieldIndexes, Leaf, Rows, Selected,
     is_empty_at, matches, select, values_at,
 };
 
 use crate::notation::path;
-use crate::strategies::{KINDS, PATHS, filter, id_of, payload, predicate};
+use crate::strategies::{KINDS, PATHS, filter, flat_payload, id_of, payload, predicate};
+use crate::units::Granted;
 
 fn index(kind: FieldIndexKind, key: &KeyPath, rows: &[Payload]) -> FieldIndex {
     let mut budget = Unbounded::default();
@@ -35,8 +36,12 @@ fn index(kind: FieldIndexKind, key: &KeyPath, rows: &[Payload]) -> FieldIndex {
 
 /// Rows drawn from few payloads: few rows, or enough for bitmaps.
 fn rows() -> impl Strategy<Value = Vec<Payload>> {
-    let small = vec(payload(), 0..40);
-    let large = (vec(payload(), 1..5), 600_usize..1400)
+    prop_oneof![rows_of(payload().boxed()), rows_of(flat_payload().boxed())]
+}
+
+fn rows_of(payload: BoxedStrategy<Payload>) -> impl Strategy<Value = Vec<Payload>> {
+    let small = vec(payload.clone(), 0..40);
+    let large = (vec(payload, 1..5), 600_usize..1400)
         .prop_map(|(pool, count)| pool.into_iter().cycle().take(count).collect());
     prop_oneof![4 => small, 1 => large]
 }
@@ -65,39 +70,52 @@ fn check_answer(index: &FieldIndex, rows: &[Payload], predicate: &Predicate) {
     }
 }
 
-/// Indexes of some fields over the first rows.
-fn indexes(kinds: &[Option<FieldIndexKind>], rows: &[Payload]) -> FieldIndexes {
+/// Indexes of some fields over the first rows. Without columns, every answer is written down.
+fn indexes(kinds: &[Option<FieldIndexKind>], rows: &[Payload], with_columns: bool) -> FieldIndexes {
     let mut indexes = FieldIndexes::new();
     for (key, kind) in PATHS.iter().zip(kinds) {
         if let Some(kind) = kind {
-            indexes.insert(Arc::new(index(*kind, &path(key), rows)));
+            let limit = if with_columns { u64::MAX } else { 0 };
+            indexes.insert(index(*kind, &path(key), rows), Box::new(Granted::new(limit)));
         }
     }
     indexes
 }
 
-/// The rows that the planner and a verifier over payloads admit.
-fn resolve(selected: Selected, rows: &[Payload]) -> RoaringBitmap {
+/// The rows that the planner and a verifier over payloads admit, asked one by one and in order.
+fn resolve(selected: Selected<'_>, rows: &[Payload]) -> RoaringBitmap {
     let count = u32::try_from(rows.len()).expect("few rows");
-    let judge =
-        |residual: &Filter, row: Ordinal| matches(residual, id_of(row.0), &rows[row.index()]);
-    let everything = || (0..count).collect::<RoaringBitmap>();
-    match selected {
-        Selected::All => everything(),
-        Selected::Exact(found) => found,
-        Selected::Unindexed { residual } => truth(rows, |row, _| judge(&residual, Ordinal(row))),
+    let matching = |residual: &Filter, row| matches(residual, id_of(row), &rows[row as usize]);
+    let (mut possible, certain, residual) = match selected {
+        Selected::Exact(found) => (Admitted::new(found, count), None, Filter::default()),
         Selected::Partly { certain, candidates, residual } => {
-            assert!(certain.is_subset(&candidates));
-            let mut verified = Verified::new(
-                BitmapSelection::new(certain, count),
-                BitmapSelection::new(candidates, count),
-                |row| Ok::<_, Infallible>(judge(&residual, row)),
-                Cardinality::Estimate(0),
-            );
-            let admitted = everything()
-                .into_iter()
-                .filter(|&row| verified.admits(Ordinal(row)).expect("payloads in memory"));
-            admitted.collect()
+            let certain = Admitted::new(certain, count);
+            (Admitted::new(candidates, count), Some(certain), residual)
+        }
+    };
+    let asked: RoaringBitmap = (0..count).filter(|&row| possible.contains(Ordinal(row))).collect();
+    if let Some(certain) = &certain {
+        let sure = (0..count).filter(|&row| certain.contains(Ordinal(row)));
+        assert!(sure.collect::<RoaringBitmap>().is_subset(&asked));
+    }
+    let mut from = Ordinal(0);
+    let found: RoaringBitmap = std::iter::from_fn(|| {
+        let row = possible.first_from(from, Ordinal(count))?;
+        from = Ordinal(row.0 + 1);
+        Some(row.0)
+    })
+    .collect();
+    assert_eq!(found, asked, "in order, and one by one");
+    let sure = |row| certain.as_ref().is_none_or(|certain| certain.contains(Ordinal(row)));
+    asked.into_iter().filter(|&row| sure(row) || matching(&residual, row)).collect()
+}
+
+/// Whether a row is asked by a test.
+fn is_tested(selected: &Selected<'_>) -> bool {
+    match selected {
+        Selected::Exact(rows) => matches!(rows, Rows::Tested(_)),
+        Selected::Partly { certain, candidates, .. } => {
+            [certain, candidates].into_iter().any(|rows| matches!(rows, Rows::Tested(_)))
         }
     }
 }
@@ -172,7 +190,8 @@ proptest! {
         later in vec(payload(), 0..2),
         filters in vec(filter(), 1..8),
     ) {
-        let indexes = indexes(&kinds, &old_rows);
+        let with_columns = indexes(&kinds, &old_rows, true);
+        let without = indexes(&kinds, &old_rows, false);
         let mut rows = old_rows;
         rows.extend(later);
         let mut changed = RoaringBitmap::new();
@@ -188,25 +207,56 @@ proptest! {
         let row_of = |id: PointId| -> Result<_, Infallible> {
             Ok((0..count).find(|&row| id_of(row) == id).map(Ordinal))
         };
-        let leaf = Leaf {
+        let changed = Arc::new(changed);
+        let leaf = |indexes| Leaf {
             rows: count,
-            indexes: &indexes,
-            changed: Some(&changed),
+            indexes,
+            changed: Some(Arc::clone(&changed)),
             ids: &row_of,
         };
         for filter in &filters {
             let expected = truth(&rows, |row, payload| matches(filter, id_of(row), payload));
-            let Ok(selected) = select(filter, &leaf);
-            if let Some(cardinality) = selected.cardinality(count) {
-                prop_assert_eq!(cardinality, Cardinality::Exact(expected.len()));
+            for indexes in [&with_columns, &without] {
+                let Ok(selected) = select(filter, &leaf(indexes));
+                if let Some(cardinality) = selected.cardinality(count) {
+                    prop_assert_eq!(cardinality, Cardinality::Exact(expected.len()));
+                }
+                prop_assert_eq!(resolve(selected, &rows), expected.clone(), "{:?}", filter);
             }
-            prop_assert_eq!(resolve(selected, &rows), expected, "{:?}", filter);
         }
     }
 
     #[test]
+    fn many_rows_with_one_value_each_are_tested_without_a_bitmap(
+        pool in vec(flat_payload(), 1..5),
+        predicate in predicate(),
+        kind in 0..KINDS.len(),
+    ) {
+        let rows: Vec<Payload> = pool.into_iter().cycle().take(200).collect();
+        let key = path("a");
+        let expected = truth(&rows, |_, payload| {
+            values_at(payload, &key).into_iter().any(|value| predicate_holds(&predicate, value))
+        });
+        let condition = Condition::Field { key: key.clone(), predicate };
+        let filter = Filter { must: vec![condition], ..Filter::default() };
+        let nobody = |_: PointId| -> Result<Option<Ordinal>, Infallible> { Ok(None) };
+        let mut indexes = FieldIndexes::new();
+        let index = index(KINDS[kind], &key, &rows);
+        let held = index.valued_rows() & &expected;
+        let exact = matches!(&filter.must[0], Condition::Field { predicate, .. }
+            if matches!(index.select(predicate), Answer::Exact(_)));
+        indexes.insert(index, Box::new(Granted::new(u64::MAX)));
+        let leaf = Leaf { rows: 200, indexes: &indexes, changed: None, ids: &nobody };
+        let Ok(selected) = select(&filter, &leaf);
+        if exact && !held.is_empty() && held.len() < 200 && expected.len() < 200 {
+            prop_assert!(is_tested(&selected), "{:?}", selected);
+        }
+        prop_assert_eq!(resolve(selected, &rows), expected);
+    }
+
+    #[test]
     fn what_indexes_hold_is_never_asked_of_payloads(rows in vec(payload(), 1..40)) {
-        let indexes = indexes(&[Some(FieldIndexKind::Keyword); 6], &rows);
+        let indexes = indexes(&[Some(FieldIndexKind::Keyword); 6], &rows, true);
         let nobody = |_: PointId| -> Result<Option<Ordinal>, Infallible> { Ok(None) };
         let leaf = Leaf {
             rows: u32::try_from(rows.len()).expect("few rows"),

@@ -35,16 +35,19 @@ const NUMBERS: &[f64] = &[
 ];
 const TEXTS: &[&str] = &["", "a", "aa", "b", "\u{e9}"];
 
-fn value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
+fn leaf() -> impl Strategy<Value = Value> {
+    prop_oneof![
         1 => Just(Value::Null),
         2 => any::<bool>().prop_map(Value::Bool),
         4 => select(INTEGERS).prop_map(Value::Int),
         1 => select(&[1 << 63, u64::MAX, (1 << 63) + 1][..]).prop_map(Value::UInt),
         2 => select(NUMBERS).prop_map(Value::Float),
         3 => select(TEXTS).prop_map(|text| Value::Str(text.to_owned())),
-    ];
-    leaf.prop_recursive(3, 12, 4, |inner| {
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    leaf().prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
             3 => vec(inner.clone(), 0..4).prop_map(Value::Array),
             1 => object(inner).prop_map(Value::Object),
@@ -59,6 +62,15 @@ fn object(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Payload>
 
 pub(crate) fn payload() -> impl Strategy<Value = Payload> {
     object(value())
+}
+
+/// Payloads whose fields hold one value at most, here and there twice.
+pub(crate) fn flat_payload() -> impl Strategy<Value = Payload> {
+    object(prop_oneof![
+        6 => leaf(),
+        1 => (leaf(), 0..3_usize).prop_map(|(value, count)| Value::Array(vec![value; count])),
+        1 => object(leaf()).prop_map(Value::Object),
+    ])
 }
 
 fn scalar() -> impl Strategy<Value = Scalar> {

@@ -1,6 +1,8 @@
 //! Selections, samples, budgets and wanted indexes.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use roaring::RoaringBitmap;
 use vectorizer_model::budget::{Budget, BudgetExceeded, Unbounded};
@@ -8,7 +10,7 @@ use vectorizer_model::settings::FieldIndexKind;
 use vectorizer_model::{AllRows, Cardinality, Filter, Ordinal, PointId, Selection};
 use vectorizer_payload::sample::SAMPLE_ROWS;
 use vectorizer_payload::{
-    BitmapSelection, FieldIndexBuilder, FieldIndexes, Leaf, PayloadError, Selected, Without,
+    BitmapSelection, FieldIndexBuilder, FieldIndexes, Leaf, PayloadError, Rows, Selected, Without,
     estimate, sample_candidates, sample_rows, select, wanted_indexes,
 };
 
@@ -24,6 +26,11 @@ fn a_selection_admits_its_rows_in_either_form() {
             assert_eq!(selection.admits(Ordinal(row)), Ok(bitmap.contains(row)));
         }
         assert!(selection.ordinals().map(|row| row.0).eq(bitmap.iter()));
+        // In order, twice each, and back again.
+        for from in (0..rows + 2).flat_map(|row| [row, row]).chain((0..rows).rev()) {
+            let next = bitmap.range(from..).next().map(Ordinal);
+            assert_eq!(selection.first_from(Ordinal(from)), next, "from {from} of {rows}");
+        }
     }
     let beyond = BitmapSelection::new((0..100).collect(), 10);
     assert_eq!(beyond.cardinality(), Cardinality::Exact(10));
@@ -66,9 +73,15 @@ fn estimates_are_neither_zero_nor_more_than_all() {
 }
 
 /// Grants so many bytes and no more.
-struct Granted {
+pub(crate) struct Granted {
     limit: u64,
     held: u64,
+}
+
+impl Granted {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self { limit, held: 0 }
+    }
 }
 
 impl Budget for Granted {
@@ -92,7 +105,7 @@ impl Budget for Granted {
 
 #[test]
 fn a_builder_stops_at_its_budget() {
-    let mut budget = Granted { limit: 1 << 20, held: 0 };
+    let mut budget = Granted::new(1 << 20);
     let mut builder = FieldIndexBuilder::new(FieldIndexKind::Keyword, path("a"));
     let mut refused = None;
     for row in 0..1_000_000 {
@@ -135,7 +148,7 @@ fn a_scan_names_the_index_that_would_mend_it() {
         ..Filter::default()
     };
     let Ok(selected) = select(&filter, &leaf);
-    let Selected::Unindexed { residual } = selected else {
+    let Selected::Partly { candidates: Rows::All, residual, .. } = selected else {
         panic!("{selected:?}");
     };
     assert_eq!(residual, filter);
@@ -151,4 +164,61 @@ fn a_scan_names_the_index_that_would_mend_it() {
             ("d".to_owned(), None),
         ]
     );
+}
+
+/// A budget whose holder tells what it holds.
+struct Told {
+    budget: Granted,
+    held: Arc<AtomicU64>,
+}
+
+impl Budget for Told {
+    fn try_grow(&mut self, bytes: u64) -> Result<(), BudgetExceeded> {
+        self.budget.try_grow(bytes)?;
+        self.held.store(self.budget.held, Relaxed);
+        Ok(())
+    }
+
+    fn shrink(&mut self, bytes: u64) {
+        self.budget.shrink(bytes);
+        self.held.store(self.budget.held, Relaxed);
+    }
+
+    fn held(&self) -> u64 {
+        self.budget.held
+    }
+}
+
+/// Asks for half of 1000 rows that hold `payload_of` them; the answer, and the bytes of its column.
+fn ask_half(limit: u64, payload_of: impl Fn(u32) -> String) -> (bool, u64) {
+    let mut builder = FieldIndexBuilder::new(FieldIndexKind::Integer, path("a"));
+    for row in 0..1000 {
+        let added =
+            builder.add(Ordinal(row), &payload(&payload_of(row)), &mut Unbounded::default());
+        added.expect("an ordered row");
+    }
+    let index = builder.finish(&mut Unbounded::default()).expect("an unbounded budget");
+    let held = Arc::new(AtomicU64::new(0));
+    let mut indexes = FieldIndexes::new();
+    let budget = Told { budget: Granted::new(limit), held: Arc::clone(&held) };
+    indexes.insert(index, Box::new(budget));
+    let nobody = |_: PointId| -> Result<Option<Ordinal>, Infallible> { Ok(None) };
+    let leaf = Leaf { rows: 1000, indexes: &indexes, changed: None, ids: &nobody };
+    let filter = Filter { must: vec![condition("range a gte=500")], ..Filter::default() };
+    let mut tested = false;
+    for _ in 0..2 {
+        let Ok(selected) = select(&filter, &leaf);
+        assert_eq!(selected.cardinality(1000), Some(Cardinality::Exact(500)));
+        tested = matches!(selected, Selected::Exact(Rows::Tested(_)));
+    }
+    (tested, held.load(Relaxed))
+}
+
+#[test]
+fn a_column_is_held_once_and_given_up_for_want_of_room() {
+    let single = |row| format!(r#"{{"a":{row}}}"#);
+    assert_eq!(ask_half(2000, single), (true, 2000));
+    assert_eq!(ask_half(1999, single), (false, 0));
+    let several = |row| if row == 7 { r#"{"a":[7,8]}"#.to_owned() } else { single(row) };
+    assert_eq!(ask_half(2000, several), (false, 0));
 }

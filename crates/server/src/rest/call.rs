@@ -3,14 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use vectorizer_api::{ApiError, ErrorKind, Operation, Record};
 use vectorizer_memory::Reservation;
 use vectorizer_model::CollectionName;
+use vectorizer_wire::WireError;
 use vectorizer_wire::answer::Envelope;
 use vectorizer_wire::params::Params;
 use vectorizer_wire::{collections, json, params};
@@ -73,6 +75,12 @@ impl Call {
         convert: impl FnOnce(T, CollectionName, &Door) -> vectorizer_wire::Result<O>,
     ) -> Result<O, RestError> {
         let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if !body.is_end_stream() && !is_json(&self.headers) {
+            let admission = &self.door.admission;
+            admission.discard(&self.headers, body, self.door.limits.body_bytes).await;
+            let told = "its content-type is not JSON; send `content-type: application/json`";
+            return Err(WireError::Format(told.to_owned()).into());
+        }
         let admitted: Admitted = self.door.admission.read(&self.headers, body).await?;
         let collection = self.collection()?;
         self.params()?;
@@ -115,6 +123,14 @@ impl Call {
     ) -> Outcome {
         run_long(records.map(shown_bytes).sum::<usize>() > LONG_WORK_BYTES, || self.reply(result))
     }
+}
+
+/// Whether a body is said to be JSON. A web page can make a browser send any other type here
+/// without asking, and so change what an open server holds.
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
 /// Bytes of a record's JSON, about; payloads are taken for middling ones.

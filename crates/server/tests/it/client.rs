@@ -39,6 +39,11 @@ impl Reply {
         self.json()["status"]["error"].as_str().expect("a text").to_owned()
     }
 
+    /// Whether it says that there is no such route.
+    pub(crate) fn is_nowhere(&self) -> bool {
+        self.status == 404 && self.body.contains("nothing answers")
+    }
+
     pub(crate) fn parse(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
@@ -76,7 +81,7 @@ impl Client {
     pub(crate) fn send(&self, method: &str, path: &str, body: &str) -> Reply {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{}\
-             content-length: {}\r\n\r\n{body}",
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             self.headers,
             body.len()
         );

@@ -7,6 +7,7 @@ use serde_json::json;
 use vectorizer_memory::{Class, Limits};
 use vectorizer_server::{ServerConfig, ServerError, ServerLimits};
 
+use crate::client::Reply;
 use crate::server::{Folder, Server, config};
 
 #[test]
@@ -195,13 +196,13 @@ fn bodies_are_bounded_and_slow_clients_are_left() {
     );
     let chunked = format!(
         "POST /collections/c/points/scroll HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
-         transfer-encoding: chunked\r\n\r\n{:x}\r\n{long}\r\n0\r\n\r\n",
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{long}\r\n0\r\n\r\n",
         long.len()
     );
     assert!(client.raw(chunked.as_bytes()).contains(" 413 "));
     let mut slow = client.connect();
-    let head =
-        "POST /collections/c/points/scroll HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{";
+    let head = "POST /collections/c/points/scroll HTTP/1.1\r\nhost: x\r\n\
+                content-type: application/json\r\ncontent-length: 9\r\n\r\n{";
     slow.write_all(head.as_bytes()).expect("sent");
     let mut answer = [0; 12];
     slow.read_exact(&mut answer).expect("an answer");
@@ -212,4 +213,95 @@ fn bodies_are_bounded_and_slow_clients_are_left() {
     drop(silent.read_to_end(&mut rest));
     assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"), "the connection is closed");
     assert_eq!(client.get("/readyz").status, 200);
+}
+
+#[test]
+fn only_json_is_read() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    let client = server.client();
+    client.put("/collections/c", &json!({ "vectors": { "size": 1, "distance": "Dot" } })).result();
+    let points = json!({ "points": [{ "id": 1, "vector": [1] }] });
+    client.put("/collections/c/points?wait=true", &points).result();
+    let delete = |kind: &str| {
+        let body = r#"{"points": [1]}"#;
+        let request = format!(
+            "POST /collections/c/points/delete HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{kind}\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        Reply::parse(&client.raw(request.as_bytes()))
+    };
+    // What a web page can have sent to a server of its reader's machine.
+    for kind in ["", "content-type: text/plain\r\n", "content-type: multipart/form-data\r\n"] {
+        let told = delete(kind).refused(400);
+        assert!(told.contains("send `content-type: application/json`"), "{kind}: {told}");
+    }
+    assert_eq!(client.post("/collections/c/points/count", &json!({})).result()["count"], 1);
+    delete("content-type: Application/JSON; charset=utf-8\r\n").result();
+    let empty = "POST /collections/c/points/count HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    assert_eq!(Reply::parse(&client.raw(empty.as_bytes())).result()["count"], 0);
+}
+
+#[test]
+fn heads_and_connections_are_bounded() {
+    let folder = Folder::new();
+    // An eighth of it is room for five connections.
+    let limits = Limits::of_root(4 << 20);
+    let server = Server::start_with(&folder, config(), limits);
+    let client = server.client();
+    let served = |bytes: usize| {
+        let mut stream = client.connect();
+        let value = "x".repeat(bytes);
+        let head = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {value}\r\n\r\n");
+        let (sent, mut answer) = (stream.write_all(head.as_bytes()), [0; 12]);
+        // The rest of a long head is not read, so that its refusal may be lost on the way.
+        sent.and_then(|()| stream.read_exact(&mut answer)).is_ok() && &answer == b"HTTP/1.1 200"
+    };
+    assert!(served(8 << 10) && !served(256 << 10));
+    let mut silent: Vec<_> = (0..5).map(|_| client.connect()).collect();
+    let mut waits = client.connect();
+    waits.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("sent");
+    waits.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    assert!(waits.read(&mut [0; 12]).is_err(), "it waits for one of the others");
+    assert!(operations_bytes(&server) >= 5 * (64 << 10));
+    drop(silent.pop());
+    let mut answer = [0; 12];
+    waits.set_read_timeout(Some(Duration::from_mins(1))).expect("a timeout");
+    waits.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    drop(silent);
+    drop(waits);
+    assert_given_back(&server);
+}
+
+#[test]
+fn what_is_quoted_is_bounded() {
+    let folder = Folder::new();
+    let server = Server::start_with(&folder, config(), Limits::of_root(1 << 30));
+    let client = server.client();
+    client.put("/collections/c", &json!({ "vectors": { "size": 1, "distance": "Dot" } })).result();
+    let long = "\u{7f}".repeat(2 << 20);
+    for body in [
+        json!({ "points": [{ "id": long, "vector": [1] }] }),
+        json!({ "points": [{ "id": 1, "vector": long }] }),
+        json!({ "points": [{ "id": 1, "vector": [1], &*long: 1 }] }),
+    ] {
+        let reply = client.put("/collections/c/points", &body);
+        reply.refused(400);
+        assert!(reply.body.len() < 8000, "{} bytes", reply.body.len());
+    }
+    let key =
+        json!({ "filter": { "must": { "key": "a[".repeat(1 << 20), "match": { "value": 1 } } } });
+    let reply = client.post("/collections/c/points/count", &key);
+    reply.refused(400);
+    assert!(reply.body.len() < 8000, "{} bytes", reply.body.len());
+}
+
+#[test]
+fn a_path_that_is_no_text_is_told_so() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    let told = server.client().get("/collections/%ff/exists").refused(400);
+    assert!(told.contains("UTF-8"), "{told}");
 }

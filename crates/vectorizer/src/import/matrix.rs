@@ -71,7 +71,7 @@ impl Matrix {
                 input = Box::new(Cursor::new(head).chain(input));
                 (element, dim, None, 0)
             }
-            Format::Jsonl => bail!("JSON lines are no matrix"),
+            Format::Jsonl => bail!("JSON lines are no matrix; give a .npy, .fvecs or .bvecs file"),
         };
         let limit = DIMENSION_MAX as usize;
         ensure!((1..=limit).contains(&dim), "rows have {dim} components; 1 to {limit} are allowed");

@@ -103,14 +103,19 @@ pub(crate) fn format_of(file: &Path, given: Option<Format>) -> anyhow::Result<Fo
     }
 }
 
-/// The `vectors` of a new collection with one unnamed vector.
-pub(super) fn vector_settings(dim: u64, metric: MetricName, datatype: &str) -> Value {
-    let distance = match metric {
+/// What the contract calls a metric.
+pub(super) fn distance(metric: MetricName) -> &'static str {
+    match metric {
         MetricName::Cosine => "Cosine",
         MetricName::L2 => "Euclid",
         MetricName::Dot => "Dot",
         MetricName::Manhattan => "Manhattan",
-    };
+    }
+}
+
+/// The `vectors` of a new collection with one unnamed vector.
+pub(super) fn vector_settings(dim: u64, metric: MetricName, datatype: &str) -> Value {
+    let distance = distance(metric);
     // Vectors are normalised for the cosine, which whole numbers cannot hold.
     let datatype = match (datatype, metric) {
         ("uint8", MetricName::Cosine) => "float32",

@@ -5,5 +5,6 @@
 mod commands;
 mod kill;
 mod memory;
+mod misuse;
 mod starts;
 mod support;

@@ -45,7 +45,8 @@ fn search(agent: &Agent, url: &str, seed: u64) -> u16 {
     let mut random = Random(seed);
     let query: Vec<f64> = (0..DIM).map(|_| random.component()).collect();
     let url = format!("{url}/collections/things/points/query");
-    let sent = agent.post(&url).send(json!({ "query": query, "limit": 10 }).to_string());
+    let post = agent.post(&url).header("content-type", "application/json");
+    let sent = post.send(json!({ "query": query, "limit": 10 }).to_string());
     let mut response = sent.expect("an answer");
     response.body_mut().read_to_vec().expect("whole");
     response.status().as_u16()

@@ -53,22 +53,30 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on a folder, and kills it after a while, ready or not.
     pub(crate) fn start_and_kill(folder: &Path, further: &[&str], after: Duration) {
-        let mut child = Self::spawn(folder, further);
+        let mut child = Self::spawn(Self::command(folder, further));
         std::thread::sleep(after);
         child.kill().expect("it was running");
         child.wait().expect("it ends");
     }
 
-    fn spawn(folder: &Path, further: &[&str]) -> Child {
+    fn command(folder: &Path, further: &[&str]) -> Command {
         let path = folder.to_str().expect("UTF-8");
         let serve = ["serve", "--path", path, "--port", "0", "--output", "json"];
-        let mut command = vectorizer(&[&serve[..], further].concat());
+        vectorizer(&[&serve[..], further].concat())
+    }
+
+    fn spawn(mut command: Command) -> Child {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
     }
 
     /// Starts a server on a folder and waits until it is ready.
     pub(crate) fn start(folder: &Path, further: &[&str]) -> Self {
-        let mut child = Self::spawn(folder, further);
+        Self::start_command(Self::command(folder, further))
+    }
+
+    /// Starts a server by a command that answers with JSON, and waits until it is ready.
+    pub(crate) fn start_command(command: Command) -> Self {
+        let mut child = Self::spawn(command);
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("readable");

@@ -27,6 +27,32 @@ fn the_least_request_is_enough() {
 }
 
 #[test]
+fn names_that_paths_resolve_are_refused() {
+    for name in [".", ".."] {
+        let name = collection_name(name).expect("a name that older folders may have");
+        let body = decode::<CreateIn>(br#"{"vectors": {"size": 4, "distance": "Dot"}}"#);
+        let error = body.expect("read").into_operation(name).unwrap_err().to_string();
+        assert!(error.contains("give another"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_wrong_within_is_named() {
+    for (text, told) in [
+        (r#"{"vectors": {"size": "x", "distance": "Dot"}}"#, "vectors: size: invalid type"),
+        (
+            r#"{"vectors": {"size": 1, "distance": "Dot", "hnsw_config": {"m": -1}}}"#,
+            "vectors: hnsw_config.m: invalid value: integer `-1`, expected an integer from 0 on",
+        ),
+        (r#"{"quantization_config": {"scalar": {"type": 1}}}"#, "quantization_config: scalar.type"),
+        (r#"{"hnsw_config": 1}"#, "hnsw_config: invalid type: integer `1`, expected an object"),
+    ] {
+        let error = create(text).unwrap_err().to_string();
+        assert!(error.contains(told), "{text}: {error}");
+    }
+}
+
+#[test]
 fn tuning_is_noted() {
     let created = create(
         r#"{"vectors": {"size": 4, "distance": "Dot", "datatype": "float16", "memory": "pinned"},

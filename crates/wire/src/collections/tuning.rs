@@ -10,7 +10,11 @@ use vectorizer_model::limits;
 use super::Quantization;
 use crate::check::Checks;
 use crate::error::{Result, WireError};
+use crate::json::from_value;
+use crate::object::objects;
 use crate::unsupported::Unsupported;
+
+objects!(HnswIn, OptimizersIn, WalIn, QuantizationKinds, ScalarIn);
 
 /// Where bytes are to be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +26,7 @@ pub(super) enum Memory {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct HnswIn {
     m: Option<u32>,
     ef_construct: Option<u32>,
@@ -35,7 +39,7 @@ pub(super) struct HnswIn {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct OptimizersIn {
     deleted_threshold: Option<f64>,
     vacuum_min_vector_number: Option<u64>,
@@ -49,7 +53,7 @@ pub(super) struct OptimizersIn {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct WalIn {
     #[serde(rename = "wal_capacity_mb")]
     capacity_mb: Option<u64>,
@@ -82,7 +86,7 @@ pub(super) enum QuantizationIn {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct QuantizationKinds {
     scalar: Option<ScalarIn>,
     #[serde(default, rename = "product")]
@@ -94,7 +98,7 @@ pub(super) struct QuantizationKinds {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(super) struct ScalarIn {
     #[serde(rename = "type")]
     _kind: ScalarKind,
@@ -120,7 +124,7 @@ impl<'de> Deserialize<'de> for QuantizationIn {
             let told = format!("{kind} quantization is not supported yet; use `scalar`");
             return Err(D::Error::custom(told));
         }
-        let kinds: QuantizationKinds = serde_json::from_value(given).map_err(D::Error::custom)?;
+        let kinds: QuantizationKinds = from_value(given)?;
         let scalar = kinds.scalar.ok_or_else(|| D::Error::missing_field("scalar"))?;
         Ok(Self::Scalar(scalar))
     }

@@ -17,6 +17,20 @@ fn field(key: &str, predicate: Predicate) -> Condition {
 }
 
 #[test]
+fn a_condition_of_nulls_does_not_admit_everything() {
+    for text in [
+        r#"{"must": [{"has_id": null}]}"#,
+        r#"{"must_not": {"is_empty": null}}"#,
+        r#"{"must": {"key": null, "match": null}}"#,
+        r#"{"should": [{"must": [{"range": null}]}]}"#,
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains("a condition is null"), "{text}: {error}");
+    }
+    assert_eq!(read(r#"{"must": [{}]}"#), Ok(must(Condition::Filter(Filter::default()))));
+}
+
+#[test]
 fn every_kind_is_read() {
     let word = |text: &str| Scalar::Keyword(text.into());
     let range = Range { gt: Some(1.0), lte: Some(2.5), ..Range::default() };
