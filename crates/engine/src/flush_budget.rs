@@ -9,6 +9,9 @@ use vectorizer_segment::FlatWriter;
 
 use crate::error::Result;
 
+/// No more than this part of what is free is set aside.
+const SHARE: u64 = 4;
+
 /// What one flush at a time may use.
 #[derive(Debug)]
 pub(crate) struct FlushReserve {
@@ -27,12 +30,14 @@ pub(crate) struct FlushBudget<'a> {
 
 impl FlushReserve {
     /// Sets aside what flushing a memtable of so many bytes takes: its rows' places and tables,
-    /// a sample of its values, and the buffers of the files of one vector.
+    /// a sample of its values, and the buffers of the files of one vector; at most a quarter of
+    /// what is free.
     ///
     /// # Errors
     /// The budget refuses.
     pub(crate) fn take(governor: &Arc<Governor>, memtable_bytes: u64) -> Result<Self> {
-        let bytes = memtable_bytes + memtable_bytes / 2 + FlatWriter::bytes_needed(0, 1);
+        let wanted = memtable_bytes + memtable_bytes / 2 + FlatWriter::bytes_needed(0, 1);
+        let bytes = wanted.min(governor.available() / SHARE);
         let held = governor.reserve(Class::Builds, &Tenant::system(), bytes)?;
         Ok(Self { held, turn: Mutex::default() })
     }
@@ -74,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_reserve_is_used_first_and_serves_when_nothing_is_left() {
-        let governor = Governor::new(Limits::of_root(8 << 20));
+        let governor = Governor::new(Limits::of_root(64 << 20));
         let reserve = FlushReserve::take(&governor, 1 << 20).expect("room");
         let set_aside = reserve.held.bytes();
         let left = governor.available();

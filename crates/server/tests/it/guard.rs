@@ -246,8 +246,8 @@ fn only_json_is_read() {
 #[test]
 fn heads_and_connections_are_bounded() {
     let folder = Folder::new();
-    // An eighth of it is room for five connections.
-    let limits = Limits::of_root(4 << 20);
+    // An eighth of it is room for six connections.
+    let limits = Limits::of_root(9 << 19);
     let server = Server::start_with(&folder, config(), limits);
     let client = server.client();
     let served = |bytes: usize| {
@@ -259,12 +259,12 @@ fn heads_and_connections_are_bounded() {
         sent.and_then(|()| stream.read_exact(&mut answer)).is_ok() && &answer == b"HTTP/1.1 200"
     };
     assert!(served(8 << 10) && !served(256 << 10));
-    let mut silent: Vec<_> = (0..5).map(|_| client.connect()).collect();
+    let mut silent: Vec<_> = (0..6).map(|_| client.connect()).collect();
     let mut waits = client.connect();
     waits.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("sent");
     waits.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
     assert!(waits.read(&mut [0; 12]).is_err(), "it waits for one of the others");
-    assert!(operations_bytes(&server) >= 5 * (64 << 10));
+    assert!(operations_bytes(&server) >= 6 * (64 << 10));
     drop(silent.pop());
     let mut answer = [0; 12];
     waits.set_read_timeout(Some(Duration::from_mins(1))).expect("a timeout");
