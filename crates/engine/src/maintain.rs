@@ -111,7 +111,7 @@ impl Inner {
             }
         }
         let Some(task) = self.take(shard, lane, idle) else { return Ok(false) };
-        let done = run_at(task.niceness, || self.carry_out(shard, &task));
+        let done = self.carry_out(shard, &task);
         if done.as_ref().is_err_and(EngineError::is_damage) {
             // Trying again would only read the same bytes again.
             task.held.keep();
@@ -119,11 +119,14 @@ impl Inner {
         done
     }
 
+    /// Does the heavy part on threads that let others go first, and publishes from this one: no
+    /// such thread may hold a lock that others wait for.
     fn carry_out(&self, shard: &Arc<Shard>, task: &Task<'_>) -> Result<bool> {
         match &task.choice {
             Choice::Rest => Ok(false),
             Choice::Merge(segments) => {
-                shard.merge(segments, task.niceness)?;
+                let merged = run_at(task.niceness, || shard.merge(segments, task.niceness))?;
+                merged.map(|merged| shard.publish_merge(merged)).transpose()?;
                 Ok(!self.node.is_closing())
             }
             Choice::Index(id) => {
@@ -131,7 +134,8 @@ impl Inner {
                 let live = state.segments.iter().find(|live| live.segment.id() == *id);
                 let Some(live) = live else { return Ok(false) };
                 for wanted in shard.missing_graphs(&live.segment, &state.settings) {
-                    match shard.build_graph(&live.segment, &wanted, None, task.niceness)? {
+                    let build = || shard.build_graph(&live.segment, &wanted, None, task.niceness);
+                    match run_at(task.niceness, build)? {
                         Some(graph) => shard.publish_components(*id, &[graph])?,
                         None => return Ok(false),
                     }

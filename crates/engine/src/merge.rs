@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use vectorizer_hnsw::Basis;
 use vectorizer_hnsw::links::NO_LINK;
-use vectorizer_memory::Class;
+use vectorizer_memory::{Class, Reservation};
 use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::{Budget, Ordinal, PointId, SegmentId, SequenceNumber, VectorName};
 use vectorizer_segment::{
@@ -23,6 +23,15 @@ use crate::error::Result;
 use crate::flush::{build_budget, flat_column};
 use crate::shard::Shard;
 use crate::state::{LiveSegment, ShardState};
+
+/// Segments written as one, to be put in their place.
+pub(crate) struct Merged {
+    sources: Vec<LiveSegment>,
+    segment: Segment,
+    map: RowMap,
+    /// What the map takes.
+    _held: Reservation,
+}
 
 /// A merged row's number for a row that was left behind.
 const GONE: u32 = NO_LINK;
@@ -40,11 +49,16 @@ impl RowMap {
 }
 
 impl Shard {
-    /// Writes segments as one, with all its graphs and indexes, and puts it in their place.
+    /// Writes segments as one, with all its graphs and indexes; none if the engine is closing or
+    /// they are gone.
     ///
     /// # Errors
     /// A refusing disk or budget: nothing changed, and a later try may succeed.
-    pub(crate) fn merge(self: &Arc<Self>, ids: &[SegmentId], niceness: Niceness) -> Result<()> {
+    pub(crate) fn merge(
+        self: &Arc<Self>,
+        ids: &[SegmentId],
+        niceness: Niceness,
+    ) -> Result<Option<Merged>> {
         let state = self.state();
         let sources: Vec<LiveSegment> = state
             .segments
@@ -53,7 +67,7 @@ impl Shard {
             .cloned()
             .collect();
         if sources.len() != ids.len() {
-            return Ok(());
+            return Ok(None);
         }
         let _room = crate::room::take_for_merge(self, &state, &sources)?;
         let mut budget = build_budget(self)?;
@@ -62,11 +76,11 @@ impl Shard {
         self.check_sources(&sources, &mut budget)?;
         let id = self.allocate_segment();
         let (record, map) = self.write_merged(&state, &sources, id, &mut budget)?;
-        let Some(mut segment) = self.open_merged(&state, &record)? else { return Ok(()) };
+        let Some(mut segment) = self.open_merged(&state, &record)? else { return Ok(None) };
         for wanted in self.missing_graphs(&segment, &state.settings) {
             let basis = largest_graph(&sources, &map, &wanted.0)?;
             let graph = self.build_graph(&segment, &wanted, basis, niceness)?;
-            let Some(graph) = graph else { return Ok(()) };
+            let Some(graph) = graph else { return Ok(None) };
             segment = segment.with_components(&self.store(&state.settings), &[graph])?;
         }
         for (key, kind) in Self::missing_indexes(&segment, &state.settings) {
@@ -74,7 +88,7 @@ impl Shard {
             segment = segment.with_components(&self.store(&state.settings), &[index])?;
         }
         self.warm(&segment);
-        self.publish_merge(&sources, segment, &map)
+        Ok(Some(Merged { sources, segment, map, _held: budget }))
     }
 
     /// Reads all sources whole: what is written anew gets new checksums, which would bless any
@@ -147,12 +161,10 @@ impl Shard {
     }
 
     /// Puts the merged segment in its sources' place, with all that happened to their rows since.
-    fn publish_merge(
-        self: &Arc<Self>,
-        sources: &[LiveSegment],
-        merged: Segment,
-        map: &RowMap,
-    ) -> Result<()> {
+    /// Takes locks that writers wait for, so it is not for threads that others go before.
+    pub(crate) fn publish_merge(self: &Arc<Self>, done: Merged) -> Result<()> {
+        let Merged { sources, segment: merged, map, _held } = done;
+        let (sources, map) = (&sources, &map);
         let _structure = self.lock_structure();
         let _applier = self.lock_applier();
         let state = self.state();
