@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -42,11 +43,25 @@ def test_score_threshold(make_pair, rng: random.Random, distance) -> None:
     shape = Shape(rng, distance, models.Datatype.FLOAT32, 16)
     pair: Pair = make_pair(shape, points=100)
     vector = shape.vector()
-    ranking = pair.query(vector, limit=100)
+    scores = [point.score for point in pair.query(vector, limit=100)]
     for rank in (0, 1, 20, 98):
-        # Between two scores: whether the bound itself belongs is told apart nowhere.
-        between = (ranking[rank].score + ranking[rank + 1].score) / 2
-        pair.query(vector, limit=100, score_threshold=between)
+        between = (scores[rank] + scores[rank + 1]) / 2
+        # Equal but for rounding: which of them are better, the two sides may see differently.
+        if not math.isclose(scores[rank], scores[rank + 1], rel_tol=1e-4):
+            pair.query(vector, limit=100, score_threshold=between)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_a_score_is_better_than_its_threshold(make_pair, rng: random.Random, distance) -> None:
+    shape = Shape(rng, distance, models.Datatype.FLOAT32, 16)
+    pair: Pair = make_pair(shape, points=100)
+    vector = shape.vector()
+    scores = [point.score for point in pair.query(vector, limit=100)]
+    for rank in (0, 1, 20, 99):
+        found = pair.subject.query_points(
+            pair.name, query=vector, limit=100, score_threshold=scores[rank], search_params=EXACT
+        )
+        assert [point.score for point in found.points] == scores[: scores.index(scores[rank])]
 
 
 def test_filters(pair: Pair, shape: Shape, rng: random.Random) -> None:

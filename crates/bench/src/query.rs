@@ -16,7 +16,7 @@ pub(crate) fn plain(query: &[f32], limit: usize) -> LeafSearch {
         filter: Filter::default(),
         limit,
         params: SearchParams::default(),
-        distance_max: None,
+        distance_below: None,
     }
 }
 

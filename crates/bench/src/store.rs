@@ -7,10 +7,8 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use vectorizer_engine::{Durability, Engine, EngineOptions};
 use vectorizer_memory::{Governor, Limits};
-use vectorizer_model::settings::{
-    FieldIndexKind, HnswSettings, Quantization, StorageType, VectorSettings,
-};
-use vectorizer_model::{CollectionName, CollectionSettings, Datatype, KeyPath, VectorName};
+use vectorizer_model::settings::{FieldIndexKind, HnswSettings, VectorSettings};
+use vectorizer_model::{CollectionName, CollectionSettings, KeyPath, VectorName};
 use vectorizer_vfs::{Access, EntryKind, OsDirectory, ProcessMemory};
 
 use crate::args::Args;
@@ -109,29 +107,20 @@ pub(crate) fn open(args: &Args, folder: &Path, durability: Durability) -> Result
 }
 
 fn settings(args: &Args, source: &Source, payloads: Payloads) -> CollectionSettings {
-    let vector = VectorSettings {
-        dim: u32::try_from(source.dim).unwrap_or(u32::MAX),
-        metric: source.metric,
-        datatype: Datatype::Float32,
-        on_disk: None,
-        hnsw: None,
-        quantization: None,
-    };
+    let dim = u32::try_from(source.dim).unwrap_or(u32::MAX);
+    let vector = VectorSettings::new(dim, source.metric);
     let indexed = payloads == Payloads::Bucket;
     let field = (KeyPath::key(FIELD), FieldIndexKind::Integer);
     CollectionSettings {
-        vectors: [(VectorName::unnamed(), vector)].into(),
         hnsw: HnswSettings {
             m: args.m,
             ef_construct: args.ef_construct(),
             ..HnswSettings::default()
         },
-        quantization: Quantization::Int8,
-        storage_type: StorageType::Mmap,
         field_indexes: indexed.then_some(field).into_iter().collect(),
-        on_disk_payload: false,
         // A folder says which rows it holds, so that no other data's figures come from it.
         tuning: [("bench".to_owned(), source.name.clone())].into(),
+        ..CollectionSettings::new([(VectorName::unnamed(), vector)])
     }
 }
 

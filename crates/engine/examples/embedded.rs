@@ -14,11 +14,11 @@ use vectorizer_engine::{
 use vectorizer_memory::{Governor, Limits};
 use vectorizer_model::filter::{Predicate, Scalar};
 use vectorizer_model::operation::PointBatch;
-use vectorizer_model::settings::{HnswSettings, Quantization, StorageType, VectorSettings};
+use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::vector::VectorColumn;
 use vectorizer_model::{
-    CollectionName, CollectionSettings, Condition, Datatype, Filter, KeyPath, Metric, Operation,
-    Payload, PointId, Value, VectorName,
+    CollectionName, CollectionSettings, Condition, Filter, KeyPath, Metric, Operation, Payload,
+    PointId, Value, VectorName,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -54,23 +54,8 @@ fn open(folder: &Path) -> Result<Engine, Box<dyn Error>> {
 
 /// One vector of three components, compared by Euclidean distance.
 fn settings() -> CollectionSettings {
-    let vector = VectorSettings {
-        dim: 3,
-        metric: Metric::L2,
-        datatype: Datatype::Float32,
-        on_disk: None,
-        hnsw: None,
-        quantization: None,
-    };
-    CollectionSettings {
-        vectors: BTreeMap::from([(VectorName::unnamed(), vector)]),
-        hnsw: HnswSettings::default(),
-        quantization: Quantization::Int8,
-        storage_type: StorageType::Mmap,
-        field_indexes: BTreeMap::new(),
-        on_disk_payload: false,
-        tuning: BTreeMap::new(),
-    }
+    let vector = VectorSettings::new(3, Metric::L2);
+    CollectionSettings::new([(VectorName::unnamed(), vector)])
 }
 
 /// Four points, column by column.
@@ -115,7 +100,7 @@ fn nearest(engine: &Engine, collection: &CollectionName) -> Result<Vec<String>, 
         filter: Filter { must_not: vec![red], ..Filter::default() },
         limit: 2,
         params: SearchParams::default(),
-        distance_max: None,
+        distance_below: None,
     };
     // A view shows one moment, whatever is written meanwhile. A thread keeps its scratch.
     let view = engine.view(collection)?;

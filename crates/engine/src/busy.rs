@@ -31,9 +31,9 @@ impl Busy {
 }
 
 impl Held<'_> {
-    /// Leaves the segments busy for as long as the engine is open.
-    pub(crate) fn keep(mut self) {
-        self.segments.clear();
+    /// Leaves those segments busy for as long as the engine is open.
+    pub(crate) fn keep(mut self, left_alone: impl Fn(SegmentId) -> bool) {
+        self.segments.retain(|id| !left_alone(*id));
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use vectorizer_log::Entry;
-use vectorizer_memory::{Class, Governor, Tenant};
+use vectorizer_memory::{Class, Governor, MemoryError, Tenant};
 use vectorizer_model::encode::encode_operation;
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::{
@@ -414,7 +414,8 @@ impl Inner {
         let (done, ticket) = ticket();
         let pending = Pending {
             operation,
-            memtable: reserve(Class::Memtables, memtable).inspect_err(|_| self.flush_all_soon())?,
+            memtable: reserve(Class::Memtables, memtable)
+                .inspect_err(|refused| self.flush_if_full(refused))?,
             _transit: reserve(Class::Operations, transit)?,
             done,
         };
@@ -427,10 +428,12 @@ impl Inner {
         Ok(ticket)
     }
 
-    /// Has every memtable flushed that holds anything: what is full is memory.
-    fn flush_all_soon(&self) {
-        self.pressed.store(true, Ordering::Release);
-        self.flush.raise();
+    /// Has every memtable flushed that holds anything, if memory is what is full.
+    fn flush_if_full(&self, refused: &EngineError) {
+        if matches!(refused, EngineError::Memory(MemoryError::InsufficientMemory { .. })) {
+            self.pressed.store(true, Ordering::Release);
+            self.flush.raise();
+        }
     }
 
     /// Whether writes to a shard are welcome now.

@@ -211,9 +211,15 @@ impl EngineError {
         )
     }
 
-    /// Whether stored bytes are not those that were written.
-    pub(crate) fn is_damage(&self) -> bool {
-        matches!(self, Self::Segment(SegmentError::Damaged { .. } | SegmentError::Malformed { .. }))
+    /// The component file whose bytes are not those that were written, if that is what is wrong.
+    pub(crate) fn damaged_file(&self) -> Option<&str> {
+        let Self::Segment(
+            SegmentError::Damaged { file, .. } | SegmentError::Malformed { file, .. },
+        ) = self
+        else {
+            return None;
+        };
+        Some(file)
     }
 
     /// The message with those of its causes.

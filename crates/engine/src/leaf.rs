@@ -17,8 +17,8 @@ pub struct LeafSearch {
     pub limit: usize,
     /// How hard to look.
     pub params: SearchParams,
-    /// Only hits at most this far; internal distance, see [`vectorizer_model::Metric`].
-    pub distance_max: Option<f32>,
+    /// Only hits nearer than this; internal distance, see [`vectorizer_model::Metric`].
+    pub distance_below: Option<f32>,
 }
 
 /// How hard a search looks; the defaults reach recall@10 of 0.95 or better.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use vectorizer_memory::Class;
+use vectorizer_model::SegmentId;
 use vectorizer_vfs::Niceness;
 
 use crate::background::{TICK, Watches};
@@ -112,9 +113,10 @@ impl Inner {
         }
         let Some(task) = self.take(shard, lane, idle) else { return Ok(false) };
         let done = self.carry_out(shard, &task);
-        if done.as_ref().is_err_and(EngineError::is_damage) {
+        if let Some(file) = done.as_ref().err().and_then(EngineError::damaged_file) {
             // Trying again would only read the same bytes again.
-            task.held.keep();
+            let state = shard.state();
+            task.held.keep(|id| holds_file(&state, id, file));
         }
         done
     }
@@ -220,4 +222,12 @@ fn add_indexes(shard: &Arc<Shard>, state: &ShardState) -> Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Whether the file is one of a segment's components.
+fn holds_file(state: &ShardState, id: SegmentId, file: &str) -> bool {
+    let mut segments = state.segments.iter().map(|live| live.segment.record());
+    segments.any(|record| {
+        record.id == id && record.components.iter().any(|part| part.file_name() == file)
+    })
 }

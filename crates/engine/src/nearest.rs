@@ -11,7 +11,7 @@ use crate::leaf::Hit;
 #[derive(Debug)]
 pub(crate) struct NearestHits {
     limit: usize,
-    distance_max: f32,
+    distance_below: Option<f32>,
     heap: BinaryHeap<ByDistance>,
 }
 
@@ -33,12 +33,8 @@ impl PartialOrd for ByDistance {
 }
 
 impl NearestHits {
-    pub(crate) fn new(limit: usize, distance_max: Option<f32>) -> Self {
-        Self {
-            limit,
-            distance_max: distance_max.unwrap_or(f32::INFINITY),
-            heap: BinaryHeap::with_capacity(limit.min(4096) + 1),
-        }
+    pub(crate) fn new(limit: usize, distance_below: Option<f32>) -> Self {
+        Self { limit, distance_below, heap: BinaryHeap::with_capacity(limit.min(4096) + 1) }
     }
 
     /// Whether a hit at this distance could be kept.
@@ -46,7 +42,7 @@ impl NearestHits {
     pub(crate) fn admits(&self, distance: f32) -> bool {
         let open = self.heap.len() < self.limit;
         let near = || self.heap.peek().is_some_and(|far| distance <= far.0.distance);
-        distance <= self.distance_max && (open || near())
+        self.distance_below.is_none_or(|bound| distance < bound) && (open || near())
     }
 
     #[inline]

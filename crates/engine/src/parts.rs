@@ -172,7 +172,7 @@ fn among(filter: &Filter, ids: Vec<PointId>) -> Filter {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+
     use std::sync::Arc;
 
     use super::*;
@@ -181,7 +181,7 @@ mod tests {
     use vectorizer_memory::{Governor, Limits};
     use vectorizer_model::filter::{Predicate, Scalar};
     use vectorizer_model::operation::PointBatch;
-    use vectorizer_model::settings::{HnswSettings, Quantization, StorageType};
+
     use vectorizer_model::{CollectionSettings, KeyPath, Payload, Value};
     use vectorizer_vfs::crash::TraceDirectory;
 
@@ -200,15 +200,7 @@ mod tests {
         let engine =
             Engine::open_in(disk.directory(), None, governor, options).expect("an empty folder");
         let name = CollectionName::new("things").expect("a name");
-        let settings = CollectionSettings {
-            vectors: BTreeMap::new(),
-            hnsw: HnswSettings::default(),
-            quantization: Quantization::Off,
-            storage_type: StorageType::Mmap,
-            field_indexes: BTreeMap::new(),
-            on_disk_payload: false,
-            tuning: BTreeMap::new(),
-        };
+        let settings = CollectionSettings::new([]);
         let created = engine.create_collection(name.clone(), settings).expect("accepted");
         created.wait().expect("kept").expect("created");
         engine.write(&name, coloured(&[1, 2, 3], "red")).expect("room");

@@ -358,7 +358,7 @@ impl ReadView {
         if settings.metric == Metric::Cosine {
             normalise(&mut query);
         }
-        let mut nearest = NearestHits::new(search.limit, search.distance_max);
+        let mut nearest = NearestHits::new(search.limit, search.distance_below);
         if !search.params.indexed_only {
             let scan = MemtableScan::new(search, settings, &query, candidates);
             scan.run(self.memtables(), self.seq, &mut nearest);

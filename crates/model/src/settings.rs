@@ -24,6 +24,21 @@ pub struct CollectionSettings {
     pub tuning: BTreeMap<String, String>,
 }
 
+impl CollectionSettings {
+    /// These vectors, and everything else by default.
+    pub fn new(vectors: impl IntoIterator<Item = (VectorName, VectorSettings)>) -> Self {
+        Self {
+            vectors: vectors.into_iter().collect(),
+            hnsw: HnswSettings::default(),
+            quantization: Quantization::default(),
+            storage_type: StorageType::default(),
+            field_indexes: BTreeMap::new(),
+            on_disk_payload: true,
+            tuning: BTreeMap::new(),
+        }
+    }
+}
+
 /// One vector's settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VectorSettings {
@@ -42,6 +57,12 @@ pub struct VectorSettings {
 }
 
 impl VectorSettings {
+    /// Singles compared by a metric, and everything else by default.
+    pub fn new(dim: u32, metric: Metric) -> Self {
+        let datatype = Datatype::Float32;
+        Self { dim, metric, datatype, on_disk: None, hnsw: None, quantization: None }
+    }
+
     /// Whether vectors are brought to length 1 before they are stored. Bytes cannot hold such
     /// vectors; for them the length is divided out whenever two are compared.
     pub fn stores_normalised(&self) -> bool {

@@ -35,7 +35,7 @@ pub struct NearestQuery {
     pub limit: usize,
     /// How many of the nearest are skipped.
     pub offset: usize,
-    /// The worst score that is answered; which side that is depends on the metric.
+    /// Only points with a better score are answered; which side that is depends on the metric.
     pub score_threshold: Option<f32>,
     /// How hard to look.
     pub params: SearchParams,
@@ -73,7 +73,7 @@ impl CollectionView {
             filter,
             limit: limit + offset,
             params: query.params,
-            distance_max: query.score_threshold.map(|score| metric.distance_from_score(score)),
+            distance_below: query.score_threshold.map(|score| metric.distance_from_score(score)),
         };
         let _held = self.reserve(leaf.limit.saturating_mul(2 * size_of::<Hit>()))?;
         let found = match self.only_shard() {

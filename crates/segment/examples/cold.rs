@@ -9,7 +9,6 @@
 
 #![expect(clippy::print_stdout, reason = "prints a table")]
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,9 +19,9 @@ use std::{env, fs, thread};
 use vectorizer_hnsw::{Executor, Host, Params, Scratch};
 use vectorizer_memory::{Governor, Limits, Tenant};
 use vectorizer_model::budget::Unbounded;
-use vectorizer_model::settings::{HnswSettings, Quantization, StorageType, VectorSettings};
+use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::{
-    AllRows, CollectionSettings, Datatype, Metric, PointId, SegmentId, SequenceNumber, VectorName,
+    AllRows, CollectionSettings, Metric, PointId, SegmentId, SequenceNumber, VectorName,
 };
 use vectorizer_pages::{Config, Misses, Pool, Residency};
 use vectorizer_quantize::{Levels, ScalarQuantizer};
@@ -231,23 +230,8 @@ fn taken() -> Outcome<[u64; 2]> {
 }
 
 fn settings() -> CollectionSettings {
-    let vector = VectorSettings {
-        dim: 128,
-        metric: Metric::L2,
-        datatype: Datatype::Float32,
-        on_disk: None,
-        hnsw: None,
-        quantization: None,
-    };
-    CollectionSettings {
-        vectors: [(VectorName::unnamed(), vector)].into(),
-        hnsw: HnswSettings::default(),
-        quantization: Quantization::Int8,
-        storage_type: StorageType::Mmap,
-        field_indexes: BTreeMap::new(),
-        on_disk_payload: false,
-        tuning: BTreeMap::new(),
-    }
+    let vector = VectorSettings::new(128, Metric::L2);
+    CollectionSettings::new([(VectorName::unnamed(), vector)])
 }
 
 /// Writes rows around random centres, and their graph.

@@ -4,7 +4,6 @@
 //! that whatever else the machine does falls on both alike. The folder is filled once, with 100,000
 //! vectors of 128 components in 1000 clusters.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,10 +12,10 @@ use std::time::{Duration, Instant};
 use vectorizer_engine::{Engine, EngineOptions, LeafSearch, Scratch, SearchParams, Select};
 use vectorizer_memory::{Governor, Limits};
 use vectorizer_model::operation::PointBatch;
-use vectorizer_model::settings::{HnswSettings, Quantization, StorageType, VectorSettings};
+use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::vector::VectorColumn;
 use vectorizer_model::{
-    CollectionName, CollectionSettings, Datatype, Filter, Metric, Operation, PointId, VectorName,
+    CollectionName, CollectionSettings, Filter, Metric, Operation, PointId, VectorName,
 };
 use vectorizer_server::ServerConfig;
 
@@ -80,23 +79,8 @@ fn vector(number: u64) -> Vec<f32> {
 }
 
 fn fill(engine: &Engine, name: &CollectionName) -> Result<(), Failure> {
-    let vector = VectorSettings {
-        dim: DIM,
-        metric: Metric::L2,
-        datatype: Datatype::Float32,
-        on_disk: None,
-        hnsw: None,
-        quantization: None,
-    };
-    let settings = CollectionSettings {
-        vectors: [(VectorName::unnamed(), vector)].into(),
-        hnsw: HnswSettings::default(),
-        quantization: Quantization::Int8,
-        storage_type: StorageType::Mmap,
-        field_indexes: BTreeMap::new(),
-        on_disk_payload: false,
-        tuning: BTreeMap::new(),
-    };
+    let vector = VectorSettings::new(DIM, Metric::L2);
+    let settings = CollectionSettings::new([(VectorName::unnamed(), vector)]);
     engine.create_collection(name.clone(), settings)?.wait()??;
     let numbers: Vec<u64> = (0..POINTS).collect();
     for chunk in numbers.chunks(1000) {
@@ -147,7 +131,7 @@ fn in_library(
         filter: Filter::default(),
         limit: LIMIT,
         params: SearchParams::default(),
-        distance_max: None,
+        distance_below: None,
     };
     let ids: Vec<PointId> = view.search(&leaf, scratch)?.iter().map(|hit| hit.id).collect();
     let records = view.records(&ids, &Select::default())?;

@@ -47,24 +47,14 @@ impl Operation for CreateCollection {
     async fn execute(self, context: &Context) -> Result<()> {
         let defaults = context.defaults();
         let vectors = self.vectors.into_iter().map(|(name, vector)| {
-            let settings = VectorSettings {
-                dim: vector.dim,
-                metric: vector.metric,
-                datatype: vector.datatype,
-                on_disk: None,
-                hnsw: None,
-                quantization: None,
-            };
-            (name, settings)
+            let NewVector { dim, metric, datatype } = vector;
+            (name, VectorSettings { datatype, ..VectorSettings::new(dim, metric) })
         });
         let mut settings = CollectionSettings {
-            vectors: vectors.collect(),
             hnsw: defaults.hnsw,
             quantization: defaults.quantization,
             storage_type: self.storage_type.unwrap_or(defaults.storage_type),
-            field_indexes: BTreeMap::new(),
-            on_disk_payload: true,
-            tuning: BTreeMap::new(),
+            ..CollectionSettings::new(vectors)
         };
         self.changes.apply(&mut settings)?;
         let ticket = context.engine().create_collection(self.name, settings)?;

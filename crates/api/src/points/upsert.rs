@@ -116,27 +116,12 @@ fn add(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vectorizer_model::Metric;
     use vectorizer_model::settings::VectorSettings;
-    use vectorizer_model::{Datatype, Metric};
 
     fn settings() -> CollectionSettings {
-        let vector = VectorSettings {
-            dim: 2,
-            metric: Metric::Dot,
-            datatype: Datatype::Float32,
-            on_disk: None,
-            hnsw: None,
-            quantization: None,
-        };
-        CollectionSettings {
-            vectors: [(VectorName::unnamed(), vector)].into(),
-            hnsw: vectorizer_model::settings::HnswSettings::default(),
-            quantization: vectorizer_model::settings::Quantization::Int8,
-            storage_type: vectorizer_model::settings::StorageType::Mmap,
-            field_indexes: [].into(),
-            on_disk_payload: true,
-            tuning: [].into(),
-        }
+        let vector = VectorSettings::new(2, Metric::Dot);
+        CollectionSettings::new([(VectorName::unnamed(), vector)])
     }
 
     fn point(id: u64, vector: Option<&[f32]>) -> NewPoint {

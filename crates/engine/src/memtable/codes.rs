@@ -63,7 +63,7 @@ fn deviation(values: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use vectorizer_model::{Datatype, Metric};
+    use vectorizer_model::Metric;
 
     use super::*;
 
@@ -71,8 +71,7 @@ mod tests {
 
     fn settings(metric: Metric) -> VectorSettings {
         let dim = u32::try_from(DIM).expect("small");
-        let datatype = Datatype::Float32;
-        VectorSettings { dim, metric, datatype, on_disk: None, hnsw: None, quantization: None }
+        VectorSettings::new(dim, metric)
     }
 
     fn values() -> Vec<f32> {

@@ -40,7 +40,7 @@ fn nearest(engine: &Engine, query: &[f32], side: i64, exact: bool) -> Vec<PointI
         filter: equals(side),
         limit: 10,
         params: SearchParams { exact, ..SearchParams::default() },
-        distance_max: None,
+        distance_below: None,
     };
     let view = engine.view(&name()).expect("there");
     let hits = view.search(&search, &mut Scratch::new()).expect("readable");

@@ -109,6 +109,7 @@ fn written() -> Files {
     let disk = disk(&empty_catalogue());
     let engine = open(&disk);
     let mut settings = settings(2, Metric::L2);
+    settings.on_disk_payload = false;
     settings.field_indexes.insert("v".parse().expect("a path"), FieldIndexKind::Integer);
     let created = engine.create_collection(name(), settings).expect("accepted");
     created.wait().expect("done").expect("created");

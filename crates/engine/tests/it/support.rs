@@ -1,16 +1,14 @@
 //! An engine to test with, and short ways to say what it should do.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vectorizer_engine::{Engine, EngineOptions, Hit, LeafSearch, Residency, Scratch, SearchParams};
 use vectorizer_memory::{Governor, Limits};
 use vectorizer_model::operation::PointBatch;
-use vectorizer_model::settings::{HnswSettings, Quantization, StorageType, VectorSettings};
+use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::vector::VectorColumn;
 use vectorizer_model::{
-    CollectionName, CollectionSettings, Datatype, Filter, Metric, Operation, Payload, PointId,
-    VectorName,
+    CollectionName, CollectionSettings, Filter, Metric, Operation, Payload, PointId, VectorName,
 };
 use vectorizer_vfs::Directory;
 
@@ -38,23 +36,7 @@ pub(crate) fn open(root: &Arc<dyn Directory>) -> Engine {
 }
 
 pub(crate) fn settings(dim: u32, metric: Metric) -> CollectionSettings {
-    let vector = VectorSettings {
-        dim,
-        metric,
-        datatype: Datatype::Float32,
-        on_disk: None,
-        hnsw: None,
-        quantization: None,
-    };
-    CollectionSettings {
-        vectors: BTreeMap::from([(VectorName::unnamed(), vector)]),
-        hnsw: HnswSettings::default(),
-        quantization: Quantization::Int8,
-        storage_type: StorageType::Mmap,
-        field_indexes: BTreeMap::new(),
-        on_disk_payload: false,
-        tuning: BTreeMap::new(),
-    }
+    CollectionSettings::new([(VectorName::unnamed(), VectorSettings::new(dim, metric))])
 }
 
 pub(crate) fn name() -> CollectionName {
@@ -82,7 +64,7 @@ pub(crate) fn search(engine: &Engine, query: &[f32], limit: usize, exact: bool) 
         filter: Filter::default(),
         limit,
         params: SearchParams { exact, ..SearchParams::default() },
-        distance_max: None,
+        distance_below: None,
     };
     let view = engine.view(&name()).expect("there");
     view.search(&search, &mut Scratch::new()).expect("readable")

@@ -89,24 +89,15 @@ fn check_range(field: SettingsField, value: u64, min: u64, max: u64) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Quantization, StorageType, VectorSettings};
-    use crate::{Datatype, Metric};
+    use crate::Metric;
+    use crate::settings::VectorSettings;
 
     fn settings(name: &str, vector: VectorSettings) -> CollectionSettings {
-        CollectionSettings {
-            vectors: [(VectorName(name.into()), vector)].into(),
-            hnsw: HnswSettings::default(),
-            quantization: Quantization::default(),
-            storage_type: StorageType::default(),
-            field_indexes: [].into(),
-            on_disk_payload: false,
-            tuning: [].into(),
-        }
+        CollectionSettings::new([(VectorName(name.into()), vector)])
     }
 
     fn vector(dim: u32) -> VectorSettings {
-        let (metric, datatype) = (Metric::Cosine, Datatype::Float32);
-        VectorSettings { dim, metric, datatype, on_disk: None, hnsw: None, quantization: None }
+        VectorSettings::new(dim, Metric::Cosine)
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Queries over shards that remember what they were asked.
 
-use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -9,8 +8,7 @@ use super::*;
 use crate::access::{BoxFuture, ShardAccess};
 use crate::{LeafScroll, NearestQuery};
 use vectorizer_memory::{Governor, Limits};
-use vectorizer_model::settings::{HnswSettings, Quantization, StorageType};
-use vectorizer_model::{CollectionSettings, Datatype, Metric, SequenceNumber};
+use vectorizer_model::{CollectionSettings, Metric, SequenceNumber};
 
 type Asked = Arc<Mutex<Vec<&'static str>>>;
 
@@ -24,23 +22,8 @@ struct Shard {
 
 impl Shard {
     fn boxed(ids: &[u64], asked: &Asked) -> Box<dyn ShardAccess> {
-        let vector = VectorSettings {
-            dim: 1,
-            metric: Metric::L2,
-            datatype: Datatype::Float32,
-            on_disk: None,
-            hnsw: None,
-            quantization: None,
-        };
-        let settings = CollectionSettings {
-            vectors: BTreeMap::from([(VectorName::unnamed(), vector)]),
-            hnsw: HnswSettings::default(),
-            quantization: Quantization::Int8,
-            storage_type: StorageType::Mmap,
-            field_indexes: BTreeMap::new(),
-            on_disk_payload: false,
-            tuning: BTreeMap::new(),
-        };
+        let vector = VectorSettings::new(1, Metric::L2);
+        let settings = CollectionSettings::new([(VectorName::unnamed(), vector)]);
         let (settings, asked) = (Arc::new(settings), Arc::clone(asked));
         Box::new(Self { ids: ids.to_vec(), settings, asked })
     }

@@ -50,6 +50,8 @@ fn search(client: &Client) {
     let found = query(json!({ "query": 1, "score_threshold": 0.5, "with_payload": ["city"] }));
     assert_eq!(found["points"].as_array().map(Vec::len), Some(1));
     assert_eq!(found["points"][0]["payload"], json!({ "city": "Oslo" }));
+    let found = query(json!({ "query": [1, 0, 0, 0], "score_threshold": 1 }));
+    assert_eq!(found["points"], json!([]), "a score must be better than its threshold");
     let filter = json!({ "must": { "key": "city", "match": { "value": "Rome" } } });
     let found = query(json!({ "query": [0, 1, 0, 0], "filter": filter, "offset": 1 }));
     assert_eq!(ids(&found["points"]), [json!(1)]);

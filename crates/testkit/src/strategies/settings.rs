@@ -105,21 +105,5 @@ pub fn collection_settings() -> BoxedStrategy<CollectionSettings> {
 
 /// A collection with the default vector alone, singles, and everything else by default.
 pub fn plain_settings(dim: u32, metric: Metric) -> CollectionSettings {
-    let vector = VectorSettings {
-        dim,
-        metric,
-        datatype: Datatype::Float32,
-        on_disk: None,
-        hnsw: None,
-        quantization: None,
-    };
-    CollectionSettings {
-        vectors: [(VectorName::unnamed(), vector)].into(),
-        hnsw: HnswSettings::default(),
-        quantization: Quantization::default(),
-        storage_type: StorageType::default(),
-        field_indexes: [].into(),
-        on_disk_payload: false,
-        tuning: [].into(),
-    }
+    CollectionSettings::new([(VectorName::unnamed(), VectorSettings::new(dim, metric))])
 }

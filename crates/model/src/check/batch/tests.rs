@@ -1,27 +1,12 @@
 //! Every fault of a batch is found and named.
 
 use super::*;
-use crate::settings::{HnswSettings, Quantization, StorageType, VectorSettings};
+use crate::settings::VectorSettings;
 use crate::{Metric, Payload, Value};
 
 fn settings(datatype: Datatype) -> CollectionSettings {
-    let vector = |dim| VectorSettings {
-        dim,
-        metric: Metric::Cosine,
-        datatype,
-        on_disk: None,
-        hnsw: None,
-        quantization: None,
-    };
-    CollectionSettings {
-        vectors: [(VectorName::unnamed(), vector(2)), (name("b"), vector(3))].into(),
-        hnsw: HnswSettings::default(),
-        quantization: Quantization::default(),
-        storage_type: StorageType::default(),
-        field_indexes: [].into(),
-        on_disk_payload: false,
-        tuning: [].into(),
-    }
+    let vector = |dim| VectorSettings { datatype, ..VectorSettings::new(dim, Metric::Cosine) };
+    CollectionSettings::new([(VectorName::unnamed(), vector(2)), (name("b"), vector(3))])
 }
 
 fn name(text: &str) -> VectorName {
