@@ -8,7 +8,7 @@ use vectorizer_model::SegmentId;
 use vectorizer_vfs::Niceness;
 
 use crate::background::{TICK, Watches};
-use crate::build::build_bytes_per_row;
+use crate::build::{Pace, build_bytes_per_row};
 use crate::busy::Held;
 use crate::engine::Inner;
 use crate::error::{EngineError, Result};
@@ -52,7 +52,7 @@ fn run_at<T: Send>(niceness: Niceness, work: impl FnOnce() -> T + Send) -> T {
 /// The next work of a lane on a shard.
 struct Task<'s> {
     choice: Choice,
-    niceness: Niceness,
+    pace: Pace,
     held: Held<'s>,
 }
 
@@ -112,6 +112,7 @@ impl Inner {
             }
         }
         let Some(task) = self.take(shard, lane, idle) else { return Ok(false) };
+        let _first = (lane == Lane::Fresh).then(|| self.node.go_first());
         let done = self.carry_out(shard, &task);
         if let Some(file) = done.as_ref().err().and_then(EngineError::damaged_file) {
             // Trying again would only read the same bytes again.
@@ -127,7 +128,7 @@ impl Inner {
         match &task.choice {
             Choice::Rest => Ok(false),
             Choice::Merge(segments) => {
-                let merged = run_at(task.niceness, || shard.merge(segments, task.niceness))?;
+                let merged = run_at(task.pace.niceness, || shard.merge(segments, task.pace))?;
                 merged.map(|merged| shard.publish_merge(merged)).transpose()?;
                 Ok(!self.node.is_closing())
             }
@@ -136,8 +137,8 @@ impl Inner {
                 let live = state.segments.iter().find(|live| live.segment.id() == *id);
                 let Some(live) = live else { return Ok(false) };
                 for wanted in shard.missing_graphs(&live.segment, &state.settings) {
-                    let build = || shard.build_graph(&live.segment, &wanted, None, task.niceness);
-                    match run_at(task.niceness, build)? {
+                    let build = || shard.build_graph(&live.segment, &wanted, None, task.pace);
+                    match run_at(task.pace.niceness, build)? {
                         Some(graph) => shard.publish_components(*id, &[graph])?,
                         None => return Ok(false),
                     }
@@ -161,9 +162,10 @@ impl Inner {
                     Choice::Index(id) => vec![*id],
                     Choice::Merge(ids) => ids.clone(),
                 };
-                Some((segments, (choice, niceness(&summary, lane))))
+                let pace = Pace { niceness: niceness(&summary, lane), lane };
+                Some((segments, (choice, pace)))
             })
-            .map(|(held, (choice, niceness))| Task { choice, niceness, held })
+            .map(|(held, (choice, pace))| Task { choice, pace, held })
     }
 
     /// Works until every shard is at rest.
