@@ -27,15 +27,26 @@ const BACKLOG_FLUSHES: u64 = 8;
 /// One of this many has an equal claim.
 const URGENT_FLUSHES: u64 = 64;
 
+/// So many segments have a claim too: where all cores are busy they would become more for ever.
+const MANY_SEGMENTS: u64 = 16;
+/// So many have an equal claim.
+const TOO_MANY_SEGMENTS: u64 = 48;
+
 /// How far a lane's next work lets searches go first.
 fn niceness(shard: &ShardSummary, lane: Lane) -> Niceness {
-    let backlog: u64 =
-        shard.segments.iter().filter(|s| !s.indexed).map(|s| u64::from(s.rows)).sum();
-    let flushes = backlog / u64::from(shard.config.flush_rows.max(1));
-    match lane {
-        Lane::Fresh if flushes >= URGENT_FLUSHES => Niceness::None,
-        Lane::Fresh if flushes >= BACKLOG_FLUSHES => Niceness::Low,
-        Lane::Fresh | Lane::Settled => Niceness::Idle,
+    let (waiting, claim, equal) = match lane {
+        Lane::Fresh => {
+            let fresh = shard.segments.iter().filter(|s| !s.indexed);
+            let backlog: u64 = fresh.map(|s| u64::from(s.rows)).sum();
+            let flushes = backlog / u64::from(shard.config.flush_rows.max(1));
+            (flushes, BACKLOG_FLUSHES, URGENT_FLUSHES)
+        }
+        Lane::Settled => (shard.segments.len() as u64, MANY_SEGMENTS, TOO_MANY_SEGMENTS),
+    };
+    match waiting {
+        _ if waiting >= equal => Niceness::None,
+        _ if waiting >= claim => Niceness::Low,
+        _ => Niceness::Idle,
     }
 }
 

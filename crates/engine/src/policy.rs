@@ -115,11 +115,20 @@ fn full_tier(shard: &ShardSummary) -> Option<Choice> {
     })
 }
 
-/// A segment of which a quarter is dead or patched is rewritten.
+/// A segment of which a quarter is dead or patched is rewritten: a small one with all other small
+/// ones, because where the same rows are written again and again every segment is stale at once.
 fn stale_segment(shard: &ShardSummary) -> Option<Choice> {
     let stale = |s: &SegmentSummary| (u64::from(s.dead) + u64::from(s.patched)) * 4;
     let mostly_stale = |s: &&SegmentSummary| stale(s) > u64::from(s.rows);
-    shard.segments.iter().find(mostly_stale).map(|s| Choice::Merge(vec![s.id]))
+    let is_small = |s: &SegmentSummary| s.indexed && tier(s, &shard.config) == 0;
+    let found = shard.segments.iter().find(mostly_stale)?;
+    let together = |s: &&SegmentSummary| s.id == found.id || (is_small(found) && is_small(s));
+    let mut merged: Vec<&SegmentSummary> = shard.segments.iter().filter(together).collect();
+    merged.sort_by_key(|s| (s.id != found.id, live(s), s.id));
+    while merged.len() > 1 && !fits(&merged, &shard.config) {
+        merged.pop();
+    }
+    Some(Choice::Merge(merged.iter().map(|s| s.id).collect()))
 }
 
 /// When idle, segments join the largest unless they are much smaller: every segment costs a search
@@ -230,6 +239,15 @@ mod tests {
     fn stale_segments_are_rewritten() {
         let stale = shard(&[(10_000, 2_501, true)], false);
         assert_eq!(choose_any(&stale), Choice::Merge(vec![SegmentId(1)]));
+        let large = shard(&[(90_000, 30_000, true), (90_000, 30_000, true)], false);
+        assert_eq!(choose_any(&large), Choice::Merge(vec![SegmentId(1)]));
+    }
+
+    #[test]
+    fn small_stale_segments_become_one() {
+        let sizes = [(100, 0, true), (500, 400, true), (90_000, 0, true), (500, 500, true)];
+        let all = vec![SegmentId(2), SegmentId(4), SegmentId(1)];
+        assert_eq!(choose_any(&shard(&sizes, false)), Choice::Merge(all));
     }
 
     /// Does what is chosen; rows written anew, and rows linked into a graph. None at rest.
