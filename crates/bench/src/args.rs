@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Threads that build graphs; searches always run on one.
     #[arg(long, default_value_t = 2)]
     pub(crate) threads: usize,
+    /// Rows that merged segments hold at most; all if absent.
+    #[arg(long)]
+    pub(crate) segment_rows: Option<u32>,
     /// Links of a graph node.
     #[arg(long, default_value_t = HnswSettings::default().m)]
     pub(crate) m: u32,
@@ -101,6 +104,7 @@ impl Args {
             "codes": "int8",
             "oversampling": self.oversampling,
             "build_threads": self.threads,
+            "segment_rows": self.segment_rows,
             "batch": self.batch,
             "durability": self.durability.word(),
             "residency": format!("{:?}", self.residency).to_lowercase(),

@@ -97,11 +97,13 @@ impl Store {
 
 pub(crate) fn open(args: &Args, folder: &Path, durability: Durability) -> Result<Engine> {
     let governor = Governor::new(Limits::of_root(args.memory.0));
+    let defaults = EngineOptions::default();
     let options = EngineOptions {
         durability,
+        merged_rows_max: args.segment_rows.unwrap_or(defaults.merged_rows_max),
         residency: args.residency.into(),
         build_threads: args.threads,
-        ..EngineOptions::default()
+        ..defaults
     };
     Ok(Engine::open(folder, governor, options)?)
 }

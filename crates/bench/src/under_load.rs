@@ -13,8 +13,10 @@ use crate::latency::Loops;
 use crate::query;
 use crate::source::{Payloads, Source};
 use crate::store::{Folder, Store};
-use crate::write::{Filled, Writer, upsert};
+use crate::write::{Filled, Writer, upsert, wait_until_indexed};
 
+/// A stream waits while this part of the rows that were there before has no graph.
+const BACKLOG_PART: u64 = 10;
 /// How often the backlog is looked at.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
@@ -24,6 +26,7 @@ pub(crate) struct Report {
     rows: usize,
     dim: usize,
     filled: Filled,
+    streamed: Streamed,
     steady: Loops,
     /// What the writer was to reach, in vectors per second.
     write_rate: f64,
@@ -33,6 +36,16 @@ pub(crate) struct Report {
     closed_p95_ratio: f64,
     open_p95_ratio: f64,
     config: serde_json::Value,
+}
+
+/// What a stream of writes comes to that waits whenever too many rows have no graph.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Streamed {
+    rows: u64,
+    /// Rows without a graph that it waits at.
+    backlog_rows_max: u64,
+    /// Rows per second, until graphs cover all of them and merging has come to rest.
+    rate: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,12 +70,14 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     let what = (&source, Payloads::None);
     let mut store = Store::prepare_in(Folder::scratch(args)?, args, args.durability.into(), what)?;
     let filled = store.filled.take().context("a scratch folder was full")?;
-    let write_rate = args.write_rate.unwrap_or(filled.sustained_rate / 2.0);
+    let streamed = stream(&store, args, &source)?;
+    let write_rate = args.write_rate.unwrap_or(streamed.rate / 2.0);
     let searches = query::plain_searches(&source, args.k);
     let steady = Loops::run(args.seconds, args.rate, searcher(&store, &searches))?;
     let enough = AtomicBool::new(false);
+    let first = source.rows as u64 + streamed.rows;
     let (loaded, written) = std::thread::scope(|scope| {
-        let writing = scope.spawn(|| write(&store, args, &source, (write_rate, &enough)));
+        let writing = scope.spawn(|| write(&store, args, &source, (first, write_rate), &enough));
         let rate = Some(steady.open_rate);
         let loaded = Loops::run(args.seconds, rate, searcher(&store, &searches));
         enough.store(true, Ordering::Relaxed);
@@ -76,6 +91,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         rows: source.rows,
         dim: source.dim,
         filled,
+        streamed,
         write_rate,
         closed_p95_ratio: loaded.closed.p95_us / steady.closed.p95_us,
         open_p95_ratio: loaded.open.p95_us / steady.open.p95_us,
@@ -96,20 +112,40 @@ fn searcher(store: &Store, searches: &[LeafSearch]) -> impl FnMut(usize) -> Resu
     }
 }
 
-/// Writes new rows at a fixed rate until it is enough.
+/// Writes new rows for a phase, as fast as the background work keeps up.
+fn stream(store: &Store, args: &Args, source: &Source) -> Result<Streamed> {
+    let backlog_rows_max = source.rows as u64 / BACKLOG_PART;
+    let started = Instant::now();
+    let mut writer = Writer::new(&store.engine, &store.name);
+    let mut rows = 0;
+    while started.elapsed().as_secs_f64() < args.seconds {
+        if store.engine.info(&store.name)?.scanned_rows > backlog_rows_max {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        let first = source.rows as u64 + rows;
+        writer.send(|| upsert(source, Payloads::None, first, args.batch as u64))?;
+        rows += args.batch as u64;
+    }
+    writer.finish()?;
+    wait_until_indexed(&store.engine, &store.name, args)?;
+    Ok(Streamed { rows, backlog_rows_max, rate: rows as f64 / started.elapsed().as_secs_f64() })
+}
+
+/// Writes new rows from the first on at a fixed rate until it is enough.
 fn write(
     store: &Store,
     args: &Args,
     source: &Source,
-    (rate, enough): (f64, &AtomicBool),
+    (first, rate): (u64, f64),
+    enough: &AtomicBool,
 ) -> Result<Written> {
     let started = Instant::now();
     let mut writer = Writer::new(&store.engine, &store.name);
     let (mut rows, mut backlog) = (0, Vec::new());
     let mut sample_due = Duration::ZERO;
     while !enough.load(Ordering::Relaxed) {
-        let first = source.rows as u64 + rows;
-        writer.send(|| upsert(source, Payloads::None, first, args.batch as u64))?;
+        writer.send(|| upsert(source, Payloads::None, first + rows, args.batch as u64))?;
         rows += args.batch as u64;
         if started.elapsed() >= sample_due {
             sample_due = started.elapsed() + SAMPLE_EVERY;
@@ -137,6 +173,12 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} vectors of {} components", self.data, self.rows, self.dim)?;
         writeln!(f, "{}", self.filled)?;
+        let Streamed { rows, backlog_rows_max, rate } = self.streamed;
+        writeln!(
+            f,
+            "stream    {rate:.0} vectors/s, {rows} rows, until all were indexed; it waited while \
+             more than {backlog_rows_max} rows had no graph"
+        )?;
         writeln!(f, "at rest\n{}", self.steady)?;
         let Written { rows, rate, backlog_rows_max, backlog } = &self.written;
         writeln!(

@@ -121,7 +121,11 @@ pub(crate) fn upsert(source: &Source, payloads: Payloads, first: u64, count: u64
 }
 
 /// Waits until graphs cover every row and merging has come to rest.
-fn wait_until_indexed(engine: &Engine, name: &CollectionName, args: &Args) -> Result<()> {
+pub(crate) fn wait_until_indexed(
+    engine: &Engine,
+    name: &CollectionName,
+    args: &Args,
+) -> Result<()> {
     let progress = bar(engine.info(name)?.points, "indexed", args);
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {

@@ -13,6 +13,7 @@ use vectorizer_vfs::Niceness;
 
 use crate::error::Result;
 use crate::flush::{Version, build_budget};
+use crate::policy::Lane;
 use crate::shard::Shard;
 use crate::state::LiveSegment;
 
@@ -42,15 +43,21 @@ impl Shard {
         segment: &Segment,
         (name, hnsw): &(VectorName, HnswSettings),
         basis: Option<Basis<'_, PagedLinks<'_>>>,
-        niceness: Niceness,
+        pace: Pace,
     ) -> Result<Option<ComponentRef>> {
         let mut budget = build_budget(self)?;
         budget.try_grow(segment.code_bytes(name).unwrap_or(0))?;
         let Some(codes) = segment.load_codes(name)? else { return Ok(None) };
         let params = Params { m: hnsw.m, ef_construct: hnsw.ef_construct, seed: SEED };
-        let cancelled = || self.is_dropped() || self.node.is_closing();
+        let cancelled = || {
+            if pace.lane == Lane::Settled {
+                self.node.give_way();
+            }
+            self.is_dropped() || self.node.is_closing()
+        };
+        let workers = self.node.config.build_threads;
         let host = Host {
-            executor: &BuildThreads { workers: self.node.config.build_threads, niceness },
+            executor: &BuildThreads { workers, niceness: pace.niceness },
             cancelled: &cancelled,
             inserted: &std::sync::atomic::AtomicUsize::new(0),
             hint: vectorizer_kernels::prefetch,
@@ -153,6 +160,14 @@ pub(crate) fn build_bytes_per_row(settings: &CollectionSettings) -> u64 {
         u64::from(vector.dim) + Graph::bytes_needed(ROWS, m) / ROWS as u64
     };
     settings.vectors.values().map(of_vector).max().unwrap_or(0) + BESIDES
+}
+
+/// How much of the processor a piece of background work takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) niceness: Niceness,
+    /// That of settled segments gives way to that of fresh rows.
+    pub(crate) lane: Lane,
 }
 
 /// Runs a build on threads of its own, below the others' priority.

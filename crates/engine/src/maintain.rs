@@ -8,7 +8,7 @@ use vectorizer_model::SegmentId;
 use vectorizer_vfs::Niceness;
 
 use crate::background::{TICK, Watches};
-use crate::build::build_bytes_per_row;
+use crate::build::{Pace, build_bytes_per_row};
 use crate::busy::Held;
 use crate::engine::Inner;
 use crate::error::{EngineError, Result};
@@ -27,15 +27,26 @@ const BACKLOG_FLUSHES: u64 = 8;
 /// One of this many has an equal claim.
 const URGENT_FLUSHES: u64 = 64;
 
+/// So many segments have a claim too: where all cores are busy they would become more for ever.
+const MANY_SEGMENTS: u64 = 16;
+/// So many have an equal claim.
+const TOO_MANY_SEGMENTS: u64 = 48;
+
 /// How far a lane's next work lets searches go first.
 fn niceness(shard: &ShardSummary, lane: Lane) -> Niceness {
-    let backlog: u64 =
-        shard.segments.iter().filter(|s| !s.indexed).map(|s| u64::from(s.rows)).sum();
-    let flushes = backlog / u64::from(shard.config.flush_rows.max(1));
-    match lane {
-        Lane::Fresh if flushes >= URGENT_FLUSHES => Niceness::None,
-        Lane::Fresh if flushes >= BACKLOG_FLUSHES => Niceness::Low,
-        Lane::Fresh | Lane::Settled => Niceness::Idle,
+    let (waiting, claim, equal) = match lane {
+        Lane::Fresh => {
+            let fresh = shard.segments.iter().filter(|s| !s.indexed);
+            let backlog: u64 = fresh.map(|s| u64::from(s.rows)).sum();
+            let flushes = backlog / u64::from(shard.config.flush_rows.max(1));
+            (flushes, BACKLOG_FLUSHES, URGENT_FLUSHES)
+        }
+        Lane::Settled => (shard.segments.len() as u64, MANY_SEGMENTS, TOO_MANY_SEGMENTS),
+    };
+    match waiting {
+        _ if waiting >= equal => Niceness::None,
+        _ if waiting >= claim => Niceness::Low,
+        _ => Niceness::Idle,
     }
 }
 
@@ -52,7 +63,7 @@ fn run_at<T: Send>(niceness: Niceness, work: impl FnOnce() -> T + Send) -> T {
 /// The next work of a lane on a shard.
 struct Task<'s> {
     choice: Choice,
-    niceness: Niceness,
+    pace: Pace,
     held: Held<'s>,
 }
 
@@ -112,6 +123,7 @@ impl Inner {
             }
         }
         let Some(task) = self.take(shard, lane, idle) else { return Ok(false) };
+        let _first = (lane == Lane::Fresh).then(|| self.node.go_first());
         let done = self.carry_out(shard, &task);
         if let Some(file) = done.as_ref().err().and_then(EngineError::damaged_file) {
             // Trying again would only read the same bytes again.
@@ -127,7 +139,7 @@ impl Inner {
         match &task.choice {
             Choice::Rest => Ok(false),
             Choice::Merge(segments) => {
-                let merged = run_at(task.niceness, || shard.merge(segments, task.niceness))?;
+                let merged = run_at(task.pace.niceness, || shard.merge(segments, task.pace))?;
                 merged.map(|merged| shard.publish_merge(merged)).transpose()?;
                 Ok(!self.node.is_closing())
             }
@@ -136,8 +148,8 @@ impl Inner {
                 let live = state.segments.iter().find(|live| live.segment.id() == *id);
                 let Some(live) = live else { return Ok(false) };
                 for wanted in shard.missing_graphs(&live.segment, &state.settings) {
-                    let build = || shard.build_graph(&live.segment, &wanted, None, task.niceness);
-                    match run_at(task.niceness, build)? {
+                    let build = || shard.build_graph(&live.segment, &wanted, None, task.pace);
+                    match run_at(task.pace.niceness, build)? {
                         Some(graph) => shard.publish_components(*id, &[graph])?,
                         None => return Ok(false),
                     }
@@ -161,9 +173,10 @@ impl Inner {
                     Choice::Index(id) => vec![*id],
                     Choice::Merge(ids) => ids.clone(),
                 };
-                Some((segments, (choice, niceness(&summary, lane))))
+                let pace = Pace { niceness: niceness(&summary, lane), lane };
+                Some((segments, (choice, pace)))
             })
-            .map(|(held, (choice, niceness))| Task { choice, niceness, held })
+            .map(|(held, (choice, pace))| Task { choice, pace, held })
     }
 
     /// Works until every shard is at rest.

@@ -25,8 +25,9 @@ pub(crate) struct MemtableScan<'a> {
 }
 
 /// Rows of coded chunks, by approximate distance. A candidate's ordinal is its place in `places`.
-#[derive(Default)]
 struct Candidates {
+    /// None farther is kept.
+    within: f32,
     nearest: BinaryHeap<Scored>,
     places: Vec<(usize, u32)>,
 }
@@ -42,15 +43,17 @@ impl<'a> MemtableScan<'a> {
         Self { search, settings, query, candidates: candidates.max(search.limit) }
     }
 
-    /// Offers every near row that is visible at `seq` and admitted by the filter.
+    /// Offers every near row that is visible at `seq` and admitted by the filter. Of rows with
+    /// codes those count as near that are, by these, not farther than `within`.
     pub(crate) fn run<'m>(
         &self,
         memtables: impl Iterator<Item = &'m Memtable>,
         seq: SequenceNumber,
+        within: f32,
         nearest: &mut NearestHits,
     ) {
         let mut coded = Vec::new();
-        let mut candidates = Candidates::default();
+        let mut candidates = Candidates { within, nearest: BinaryHeap::new(), places: Vec::new() };
         for memtable in memtables {
             let named = |shape: &crate::memtable::ColumnShape| shape.name == self.search.vector;
             let Some(column) = memtable.columns().iter().position(named) else { continue };
@@ -134,7 +137,8 @@ impl<'a> MemtableScan<'a> {
 impl Candidates {
     fn is_near(&self, distance: f32, limit: usize) -> bool {
         let nearer = || self.nearest.peek().is_some_and(|far| distance < far.distance);
-        self.nearest.len() < limit || nearer()
+        let beyond = distance > self.within;
+        !beyond && (self.nearest.len() < limit || nearer())
     }
 
     /// Keeps a near row; the place of the one that it drives out is used again.

@@ -16,8 +16,7 @@ use vectorizer_segment::{
     FlatRow, FlatTarget, FlatWriter, PagedLinks, PatchRow, Segment, SegmentRecord,
 };
 
-use vectorizer_vfs::Niceness;
-
+use crate::build::Pace;
 use crate::deaths::Deaths;
 use crate::error::Result;
 use crate::flush::{build_budget, flat_column};
@@ -54,11 +53,7 @@ impl Shard {
     ///
     /// # Errors
     /// A refusing disk or budget: nothing changed, and a later try may succeed.
-    pub(crate) fn merge(
-        self: &Arc<Self>,
-        ids: &[SegmentId],
-        niceness: Niceness,
-    ) -> Result<Option<Merged>> {
+    pub(crate) fn merge(self: &Arc<Self>, ids: &[SegmentId], pace: Pace) -> Result<Option<Merged>> {
         let state = self.state();
         let sources: Vec<LiveSegment> = state
             .segments
@@ -79,7 +74,7 @@ impl Shard {
         let Some(mut segment) = self.open_merged(&state, &record)? else { return Ok(None) };
         for wanted in self.missing_graphs(&segment, &state.settings) {
             let basis = largest_graph(&sources, &map, &wanted.0)?;
-            let graph = self.build_graph(&segment, &wanted, basis, niceness)?;
+            let graph = self.build_graph(&segment, &wanted, basis, pace)?;
             let Some(graph) = graph else { return Ok(None) };
             segment = segment.with_components(&self.store(&state.settings), &[graph])?;
         }

@@ -1,8 +1,9 @@
 //! What all shards of a node share: the budget, page frames, the log and the options.
 
 use std::fmt::Display;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use vectorizer_log::{Durability, Log};
 use vectorizer_memory::{Class, Governor, Reservation, Tenant};
@@ -38,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) config: EngineOptions,
     log: OnceLock<Log<Pending>>,
     closing: AtomicBool,
+    /// Work on fresh rows that is under way.
+    first: AtomicUsize,
     /// What merges under way may still write.
     pub(crate) merge_room: Claims,
     /// The log's buffers.
@@ -45,6 +48,19 @@ pub(crate) struct Node {
     pub(crate) flush_reserve: FlushReserve,
     /// What operations that free memory may draw on when nothing else is left.
     emergency: Mutex<Reservation>,
+}
+
+/// A pause of work that gives way, after every few rows. So it still gets a fifth of the time: fresh
+/// rows may come for ever.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Others give way until it is dropped.
+pub(crate) struct GoesFirst<'a>(&'a AtomicUsize);
+
+impl Drop for GoesFirst<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Bytes set aside for operations that free memory: some thousand deletes under way.
@@ -69,6 +85,7 @@ impl Node {
             merge_room: Claims::default(),
             log: OnceLock::new(),
             closing: AtomicBool::new(false),
+            first: AtomicUsize::new(0),
             _log_buffers: buffers,
             flush_reserve,
             emergency: Mutex::new(emergency),
@@ -106,6 +123,19 @@ impl Node {
         let missing = EMERGENCY_BYTES.saturating_sub(emergency.bytes());
         // If there is no room the next tick tries again.
         emergency.try_grow(missing).ok();
+    }
+
+    /// Has other background work give way.
+    pub(crate) fn go_first(&self) -> GoesFirst<'_> {
+        self.first.fetch_add(1, Ordering::Relaxed);
+        GoesFirst(&self.first)
+    }
+
+    /// Pauses a little if other work goes first. The caller holds no lock.
+    pub(crate) fn give_way(&self) {
+        if self.first.load(Ordering::Relaxed) > 0 {
+            std::thread::sleep(PAUSE);
+        }
     }
 
     /// The choke point of storage types: how the bytes of every segment are held, wherever it

@@ -49,7 +49,7 @@ impl Default for EngineOptions {
             search_threads: cores,
             search_queue: 4096,
             build_threads: cores,
-            memtable_bytes: 8 * MIB,
+            memtable_bytes: 4 * MIB,
             graph_rows_min: 2_000,
             merged_rows_max: 4_000_000,
             backlog_bytes_max: 2 * GIB,

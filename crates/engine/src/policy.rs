@@ -71,7 +71,10 @@ const FAN_IN: usize = 4;
 /// Rows without a graph get into that of a segment at most this many times as large as they. Its
 /// links are kept, so that what is paid is the rewriting of its rows; less would leave more
 /// segments for a search to visit.
-const GROWTH: u64 = 8;
+const GROWTH: u64 = 16;
+/// A backlog of so many flushes came in bulk. A smaller one is what a stream of writes left while
+/// the lane was at work; searches are slow until it is linked, and that is fastest in a small graph.
+const BULK_FLUSHES: u64 = 8;
 
 /// Chooses for a lane, which knows only the segments that the other is not at work on. The settled
 /// one rewrites what is stale, then merges full tiers, then, when nothing is written, what brings
@@ -112,11 +115,20 @@ fn full_tier(shard: &ShardSummary) -> Option<Choice> {
     })
 }
 
-/// A segment of which a quarter is dead or patched is rewritten.
+/// A segment of which a quarter is dead or patched is rewritten: a small one with all other small
+/// ones, because where the same rows are written again and again every segment is stale at once.
 fn stale_segment(shard: &ShardSummary) -> Option<Choice> {
     let stale = |s: &SegmentSummary| (u64::from(s.dead) + u64::from(s.patched)) * 4;
     let mostly_stale = |s: &&SegmentSummary| stale(s) > u64::from(s.rows);
-    shard.segments.iter().find(mostly_stale).map(|s| Choice::Merge(vec![s.id]))
+    let is_small = |s: &SegmentSummary| s.indexed && tier(s, &shard.config) == 0;
+    let found = shard.segments.iter().find(mostly_stale)?;
+    let together = |s: &&SegmentSummary| s.id == found.id || (is_small(found) && is_small(s));
+    let mut merged: Vec<&SegmentSummary> = shard.segments.iter().filter(together).collect();
+    merged.sort_by_key(|s| (s.id != found.id, live(s), s.id));
+    while merged.len() > 1 && !fits(&merged, &shard.config) {
+        merged.pop();
+    }
+    Some(Choice::Merge(merged.iter().map(|s| s.id).collect()))
 }
 
 /// When idle, segments join the largest unless they are much smaller: every segment costs a search
@@ -156,7 +168,9 @@ fn backlog(shard: &ShardSummary) -> Option<Choice> {
         size += live(segment);
         merged.push(segment.id);
     }
-    let near = |s: &&SegmentSummary| live(s) <= size * GROWTH && size + live(s) <= most;
+    let flush = u64::from(shard.config.flush_rows);
+    let reach = if size >= BULK_FLUSHES * flush { size } else { size.min(flush) };
+    let near = |s: &&SegmentSummary| live(s) <= reach * GROWTH && size + live(s) <= most;
     let basis = growing.into_iter().filter(near).max_by_key(|s| (live(s), s.id));
     merged.extend(basis.map(|s| s.id));
     Some(if merged.len() > 1 { Choice::Merge(merged) } else { Choice::Index(waiting) })
@@ -192,7 +206,7 @@ mod tests {
     fn what_has_no_graph_is_merged_into_one() {
         let four = shard(&[(10_000, 0, false); 4], false);
         assert_eq!(choose_any(&four), Choice::Merge((1..=4).map(SegmentId).collect()));
-        let one = shard(&[(10_000, 0, false), (90_000, 0, true)], false);
+        let one = shard(&[(10_000, 0, false), (170_000, 0, true)], false);
         assert_eq!(choose_any(&one), Choice::Index(SegmentId(1)));
     }
 
@@ -202,6 +216,16 @@ mod tests {
         assert_eq!(choose_any(&near), Choice::Merge(vec![SegmentId(1), SegmentId(2)]));
         let one = shard(&[(10_000, 0, false), (40_000, 0, true), (70_000, 0, true)], false);
         assert_eq!(choose_any(&one), Choice::Merge(vec![SegmentId(1), SegmentId(3)]));
+    }
+
+    #[test]
+    fn only_what_came_in_bulk_joins_a_large_graph() {
+        let with = |flushes: u32| {
+            let sizes = [(10_000 * flushes, 0, false), (300_000, 0, true), (20_000, 0, true)];
+            choose_any(&shard(&sizes, false))
+        };
+        assert_eq!(with(7), Choice::Merge(vec![SegmentId(1), SegmentId(3)]));
+        assert_eq!(with(8), Choice::Merge(vec![SegmentId(1), SegmentId(2)]));
     }
 
     #[test]
@@ -215,6 +239,15 @@ mod tests {
     fn stale_segments_are_rewritten() {
         let stale = shard(&[(10_000, 2_501, true)], false);
         assert_eq!(choose_any(&stale), Choice::Merge(vec![SegmentId(1)]));
+        let large = shard(&[(90_000, 30_000, true), (90_000, 30_000, true)], false);
+        assert_eq!(choose_any(&large), Choice::Merge(vec![SegmentId(1)]));
+    }
+
+    #[test]
+    fn small_stale_segments_become_one() {
+        let sizes = [(100, 0, true), (500, 400, true), (90_000, 0, true), (500, 500, true)];
+        let all = vec![SegmentId(2), SegmentId(4), SegmentId(1)];
+        assert_eq!(choose_any(&shard(&sizes, false)), Choice::Merge(all));
     }
 
     /// Does what is chosen; rows written anew, and rows linked into a graph. None at rest.
@@ -256,11 +289,11 @@ mod tests {
         let rows = 200 * 5_000;
         assert!(most <= 7, "{most} segments to search");
         assert!(
-            2 * linked <= 5 * rows,
+            linked <= 2 * rows,
             "rows are linked {} times",
             f64::from(linked) / f64::from(rows)
         );
-        assert!(written <= 8 * rows, "or written {} times", f64::from(written) / f64::from(rows));
+        assert!(written <= 10 * rows, "or written {} times", f64::from(written) / f64::from(rows));
     }
 
     #[test]

@@ -100,6 +100,10 @@ impl Inner {
     fn shard_parts(&self, name: CollectionName, id: ShardId) -> Result<ShardParts> {
         let folder = self.root.subdirectory(SHARDS_FOLDER)?;
         let directory = folder.subdirectory(&shard_folder(id))?;
+        // Mapped files are read where the kernel has them: what was just written, and what a merge
+        // reads, is searched next.
+        let mapped = self.node.config.residency == Residency::Mapped;
+        let directory = if mapped { directory.keeping_cached() } else { directory };
         let (node, tenant) = (Arc::clone(&self.node), self.tenant.clone());
         Ok(ShardParts { id, name, tenant, directory, node })
     }

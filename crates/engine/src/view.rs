@@ -1,6 +1,7 @@
 //! What one request sees: the shard at one position of its history, unmoved by later writes.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use vectorizer_model::{
     Selection, SequenceNumber, VectorName,
 };
 use vectorizer_payload::{include_keys, matches};
-use vectorizer_segment::{SegmentQuery, SegmentSearchError};
+use vectorizer_segment::{SegmentQuery, SegmentSearchError, Shortlist};
 
 use crate::error::{EngineError, Result};
 use crate::leaf::{
@@ -32,7 +33,9 @@ use crate::state::{LiveSegment, ShardState};
 /// Candidates of a graph search, unless the request says otherwise.
 const EF_MIN: usize = 96;
 /// Candidates of a graph search in a segment that holds few of the rows.
-const EF_PART_MIN: usize = 32;
+const EF_PART_MIN: usize = 16;
+/// Standard deviations by which a segment may hold more of the nearest rows than its share.
+const SPREAD: f32 = 1.25;
 /// Candidates that are rescored, as a multiple of the limit, unless the request says otherwise.
 const OVERSAMPLING: f32 = 3.0;
 
@@ -353,26 +356,30 @@ impl ReadView {
         // Candidates on their way through the heaps of the memtables and of one segment.
         let (_, rescored) = effort(&search.params, search.limit, 1.0);
         let candidates = rescored.max(search.limit).min(self.rows());
-        let _held = self.reserve(candidates as u64 * CANDIDATE_BYTES)?;
+        let listed = Shortlist::bytes_needed(candidates);
+        let _held = self.reserve(candidates as u64 * CANDIDATE_BYTES + listed)?;
+        let mut shortlist = Shortlist::new(candidates);
         let mut query = search.query.clone();
         if settings.metric == Metric::Cosine {
             normalise(&mut query);
         }
         let mut nearest = NearestHits::new(search.limit, search.distance_below);
-        if !search.params.indexed_only {
-            let scan = MemtableScan::new(search, settings, &query, candidates);
-            scan.run(self.memtables(), self.seq, &mut nearest);
-        }
-        for live in &self.state.segments {
-            if search.params.indexed_only && !live.segment.has_graph(&search.vector) {
-                continue;
-            }
-            let found = self.search_segment(live, search, &query, scratch)?;
+        let indexed_only = search.params.indexed_only;
+        let wanted = |live: &&LiveSegment| !indexed_only || live.segment.has_graph(&search.vector);
+        // What the largest holds shortens the search of the others most.
+        let mut segments: Vec<&LiveSegment> = self.state.segments.iter().filter(wanted).collect();
+        segments.sort_by_key(|live| Reverse(live.segment.rows()));
+        for live in segments {
+            let found = self.search_segment(live, search, &query, (scratch, &mut shortlist))?;
             for scored in found {
                 if nearest.admits(scored.distance) {
                     nearest.push(scored.distance, live.segment.id_of(scored.ordinal)?);
                 }
             }
+        }
+        if !indexed_only {
+            let scan = MemtableScan::new(search, settings, &query, candidates);
+            scan.run(self.memtables(), self.seq, shortlist.within(), &mut nearest);
         }
         Ok(nearest.into_sorted())
     }
@@ -393,7 +400,7 @@ impl ReadView {
         live: &LiveSegment,
         search: &LeafSearch,
         query: &[f32],
-        scratch: &mut Scratch,
+        (scratch, shortlist): (&mut Scratch, &mut Shortlist),
     ) -> Result<Vec<Scored>> {
         let (ef, rescored) = effort(&search.params, search.limit, self.share_of(live));
         let query = SegmentQuery {
@@ -409,14 +416,15 @@ impl ReadView {
             && live.segment.is_complete(&search.vector);
         if everything {
             let rows = u64::from(live.segment.rows());
-            let found = live.segment.search(&query, &mut AllRows { rows }, scratch);
+            let found = live.segment.search(&query, &mut AllRows { rows }, (scratch, shortlist));
             return found.map_err(|error| match error {
                 SegmentSearchError::Segment(error) => error.into(),
                 SegmentSearchError::Selection(never) => match never {},
             });
         }
         let mut selection = RowSelection::new(self, live, &search.filter, Some(&search.vector))?;
-        live.segment.search(&query, &mut selection, scratch).map_err(|error| match error {
+        let found = live.segment.search(&query, &mut selection, (scratch, shortlist));
+        found.map_err(|error| match error {
             SegmentSearchError::Segment(error) => error.into(),
             SegmentSearchError::Selection(error) => error,
         })
@@ -446,11 +454,12 @@ impl LowestIds {
     }
 }
 
-/// Candidates of a graph search, and how many of them are rescored, in a segment that holds
+/// Candidates of a graph search, and how many of all are rescored, in a segment that holds
 /// `share` of the rows.
 ///
-/// Of `n` nearest rows a segment is expected to hold `n * share`, and hardly ever three standard
-/// deviations more; it need not look for all of them.
+/// Of `n` nearest rows a segment is expected to hold `n * share`. With [`SPREAD`] standard
+/// deviations more, rows in one segment or in eight are found as often (on 200k x 128: recall@10
+/// 0.9906 in one, 0.9906 in three, 0.9896 in eight).
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -461,9 +470,9 @@ fn effort(params: &SearchParams, limit: usize, share: f32) -> (usize, usize) {
     let candidates = (limit as f32 * oversampling).ceil() as usize;
     let rescored = if params.rescore.unwrap_or(true) { candidates } else { 0 };
     let whole = EF_MIN.max(candidates) as f32;
-    let spread = 3.0 * (share * (1.0 - share) / limit.max(1) as f32).sqrt();
+    let spread = SPREAD * (share * (1.0 - share) / limit.max(1) as f32).sqrt();
     let part = (whole * (share + spread).min(1.0)).ceil() as usize;
-    (params.ef.unwrap_or_else(|| part.max(EF_PART_MIN).max(candidates)), rescored)
+    (params.ef.unwrap_or_else(|| part.max(EF_PART_MIN).max(limit)), rescored)
 }
 
 impl PayloadSelector {

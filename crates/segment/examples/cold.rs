@@ -27,7 +27,7 @@ use vectorizer_pages::{Config, Misses, Pool, Residency};
 use vectorizer_quantize::{Levels, ScalarQuantizer};
 use vectorizer_segment::{
     ComponentKind, ComponentRef, FlatColumn, FlatRow, FlatTarget, FlatWriter, Frames, Segment,
-    SegmentQuery, SegmentRecord, Store, file_number, write_graph,
+    SegmentQuery, SegmentRecord, Shortlist, Store, file_number, write_graph,
 };
 use vectorizer_vfs::{Access, Directory, OsDirectory};
 
@@ -214,7 +214,8 @@ fn search(segment: &Segment, query: &[f32], scratch: &mut Scratch) -> Outcome<()
     let vector = &VectorName::unnamed();
     let query = SegmentQuery { vector, query, limit: 10, ef: 64, rescored: 30, exact: false };
     let mut selection = AllRows { rows: u64::from(segment.rows()) };
-    let found = segment.search(&query, &mut selection, scratch);
+    let shortlist = &mut Shortlist::new(query.rescored);
+    let found = segment.search(&query, &mut selection, (scratch, shortlist));
     let found = found.map_err(|error| format!("{error:?}"))?;
     if found.len() == 10 { Ok(()) } else { Err("a search found too little".into()) }
 }

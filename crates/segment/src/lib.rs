@@ -26,6 +26,7 @@ mod payloads;
 mod rows;
 pub mod search;
 pub mod segment;
+pub mod shortlist;
 pub mod store;
 mod vectors;
 
@@ -39,4 +40,5 @@ pub use graph::{PagedLinks, write_graph};
 pub use payloads::{PatchRow, read_tombstones, write_tombstones};
 pub use search::{Nearest, SegmentQuery, SegmentSearchError};
 pub use segment::{Segment, SegmentRecord};
+pub use shortlist::Shortlist;
 pub use store::{Frames, Store};

@@ -10,6 +10,7 @@ use crate::codes::CodeColumn;
 use crate::error::{Result, SegmentError};
 use crate::graph::{GraphColumn, NextBlock, PagedLinks};
 use crate::segment::Segment;
+use crate::shortlist::Shortlist;
 use crate::store::{PooledReader, ReaderAhead};
 use crate::vectors::VectorColumn;
 
@@ -71,7 +72,8 @@ impl Segment {
     /// The admitted rows nearest to a query, nearest first, ties by ordinal.
     ///
     /// A row without the vector is never admitted; the caller's selection sees to that unless
-    /// [`Segment::is_complete`].
+    /// [`Segment::is_complete`]. Rows that segments searched before leave no room for on the
+    /// shortlist may be missing.
     ///
     /// # Errors
     /// If a page cannot be read, or the selection fails.
@@ -79,7 +81,7 @@ impl Segment {
         &self,
         query: &SegmentQuery<'_>,
         selection: &mut F,
-        scratch: &mut Scratch,
+        (scratch, shortlist): (&mut Scratch, &mut Shortlist),
     ) -> SearchResult<Vec<Scored>, F::Error> {
         let Some(parts) = self.parts(query.vector) else { return Ok(Vec::new()) };
         let rows = self.rows();
@@ -89,7 +91,7 @@ impl Segment {
             reader: parts.column.reader()?,
         };
         let Some(codes) = parts.codes.as_ref().filter(|_| !query.exact) else {
-            return scan(rows, &mut exact, selection, query.limit);
+            return scan(rows, &mut exact, selection, Nearest::new(query.limit));
         };
         let next = NextBlock::default();
         let mut approximate = CodeScorer {
@@ -106,12 +108,21 @@ impl Segment {
             }
             _ => None,
         };
-        let candidates = match candidates {
-            Some(candidates) => candidates,
-            None => scan(rows, &mut approximate, selection, wanted)?,
+        let mut candidates = if let Some(candidates) = candidates {
+            candidates
+        } else {
+            let nearest = Nearest::within(wanted, shortlist.within());
+            scan(rows, &mut approximate, selection, nearest)?
         };
+        shortlist.add(candidates.iter().map(|scored| scored.distance));
+        candidates.truncate(wanted);
+        let within = shortlist.within();
+        if within.is_finite() {
+            candidates.truncate(candidates.partition_point(|scored| scored.distance <= within));
+        }
         if query.rescored == 0 {
-            return Ok(candidates.into_iter().take(query.limit).collect());
+            candidates.truncate(query.limit);
+            return Ok(candidates);
         }
         Ok(rescore(&mut exact, candidates, query)?)
     }
@@ -140,10 +151,10 @@ fn walk<F: Selection>(
         }
     }
     let seeds = if admitted < rows { seeds(selection, rows)? } else { Vec::new() };
-    let wanted = query.limit.max(query.rescored);
+    let ef = query.ef.max(query.limit);
     let params = vectorizer_hnsw::SearchParams {
-        ef: query.ef.max(wanted),
-        limit: wanted,
+        ef,
+        limit: query.limit.max(query.rescored).min(ef),
         visit_limit: usize::try_from(admitted.max(1)).unwrap_or(usize::MAX).max(query.ef * 64),
         seeds: &seeds,
     };
@@ -167,8 +178,8 @@ fn walk_wide<F: Selection>(
 ) -> SearchResult<Option<Vec<Scored>>, F::Error> {
     let rows = vectorizer_hnsw::Links::rows(links) as u64;
     let admitted = selection.cardinality().rows().clamp(1, rows);
-    let wanted = query.limit.max(query.rescored);
-    let ef = query.ef.max(wanted);
+    let ef = query.ef.max(query.limit);
+    let wanted = query.limit.max(query.rescored).min(ef);
     let wide = (ef as u64 * rows).div_ceil(admitted);
     let wide = usize::try_from(wide).unwrap_or(usize::MAX).min(SegmentQuery::candidates_max(ef));
     let params = vectorizer_hnsw::SearchParams {
@@ -220,13 +231,13 @@ fn scan<S: RunScorer, F: Selection>(
     rows: u32,
     scorer: &mut S,
     selection: &mut F,
-    limit: usize,
+    nearest: Nearest,
 ) -> SearchResult<Vec<Scored>, F::Error> {
     let most = selection.cardinality().rows().saturating_mul(DENSE_PART) >= u64::from(rows);
     if most {
-        scan_all(rows, scorer, selection, limit)
+        scan_all(rows, scorer, selection, nearest)
     } else {
-        scan_admitted(rows, scorer, selection, limit)
+        scan_admitted(rows, scorer, selection, nearest)
     }
 }
 
@@ -235,9 +246,8 @@ fn scan_all<S: RunScorer, F: Selection>(
     rows: u32,
     scorer: &mut S,
     selection: &mut F,
-    limit: usize,
+    mut nearest: Nearest,
 ) -> SearchResult<Vec<Scored>, F::Error> {
-    let mut nearest = Nearest::new(limit);
     let mut distances = [0.0; RUN];
     for first in (0..rows).step_by(RUN) {
         let run = &mut distances[..RUN.min((rows - first) as usize)];
@@ -258,9 +268,8 @@ fn scan_admitted<S: Scorer<Error = SegmentError>, F: Selection>(
     rows: u32,
     scorer: &mut S,
     selection: &mut F,
-    limit: usize,
+    mut nearest: Nearest,
 ) -> SearchResult<Vec<Scored>, F::Error> {
-    let mut nearest = Nearest::new(limit);
     let mut batch = Vec::with_capacity(BATCH);
     let mut distances = [0.0; BATCH];
     let mut from = Ordinal(0);
@@ -303,31 +312,45 @@ fn rescore(
 #[derive(Debug)]
 pub struct Nearest {
     limit: usize,
+    /// None farther is kept; falls as rows come.
+    within: f32,
     heap: BinaryHeap<Scored>,
 }
 
 impl Nearest {
     /// Keeps up to `limit`.
     pub fn new(limit: usize) -> Self {
-        Self { limit, heap: BinaryHeap::with_capacity(limit.min(4096) + 1) }
+        Self::within(limit, f32::INFINITY)
+    }
+
+    /// Keeps up to `limit` that are no farther than `within`.
+    pub(crate) fn within(limit: usize, within: f32) -> Self {
+        Self { limit, within, heap: BinaryHeap::with_capacity(limit.min(4096) + 1) }
     }
 
     /// Considers one row.
     #[inline]
     pub fn push(&mut self, scored: Scored) {
-        if self.heap.len() < self.limit {
-            self.heap.push(scored);
-        } else if self.admits(scored) {
+        if !self.admits(scored) {
+            return;
+        }
+        if self.heap.len() >= self.limit {
             self.heap.pop();
-            self.heap.push(scored);
+        }
+        self.heap.push(scored);
+        if self.heap.len() >= self.limit {
+            let farthest = self.heap.peek().map_or(self.within, |farthest| farthest.distance);
+            self.within = self.within.min(farthest);
         }
     }
 
     /// Whether a row would be kept.
     #[inline]
     fn admits(&self, scored: Scored) -> bool {
+        // Most rows are: one comparison is enough for them.
+        let beyond = scored.distance > self.within;
         let nearer = || self.heap.peek().is_some_and(|farthest| scored < *farthest);
-        self.heap.len() < self.limit || nearer()
+        !beyond && (self.heap.len() < self.limit || nearer())
     }
 
     fn extend(&mut self, ordinals: &[Ordinal], distances: &[f32]) {

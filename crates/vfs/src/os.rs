@@ -26,6 +26,7 @@ use crate::traits::{Access, Directory, Entry, EntryKind, File, Space};
 #[derive(Debug)]
 pub struct OsDirectory {
     path: PathBuf,
+    keeps_cached: bool,
 }
 
 impl OsDirectory {
@@ -36,7 +37,7 @@ impl OsDirectory {
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<dyn Directory>> {
         let path = std::path::absolute(path.as_ref()).map_err(failed("open", path.as_ref()))?;
         create_durably(&path)?;
-        Ok(Arc::new(Self { path }))
+        Ok(Arc::new(Self { path, keeps_cached: false }))
     }
 }
 
@@ -78,7 +79,7 @@ impl Directory for OsDirectory {
             .create_new(true)
             .open(&path)
             .map_err(failed("create", &path))?;
-        Ok(Arc::new(OsFile::new(file, path)))
+        Ok(Arc::new(OsFile::new(file, path).keeping_cached(self.keeps_cached)))
     }
 
     fn open(&self, name: &str, access: Access) -> Result<Arc<dyn File>> {
@@ -89,7 +90,7 @@ impl Directory for OsDirectory {
             Access::ReadDirect => open_direct(path)?,
         };
         file.refuse_folder()?;
-        Ok(Arc::new(file))
+        Ok(Arc::new(file.keeping_cached(self.keeps_cached)))
     }
 
     fn list(&self) -> Result<Vec<Entry>> {
@@ -115,7 +116,11 @@ impl Directory for OsDirectory {
     fn subdirectory(&self, name: &str) -> Result<Arc<dyn Directory>> {
         let path = member("mkdir", &self.path, name)?;
         make_folder(&path)?;
-        Ok(Arc::new(Self { path }))
+        Ok(Arc::new(Self { path, keeps_cached: self.keeps_cached }))
+    }
+
+    fn keeping_cached(&self) -> Arc<dyn Directory> {
+        Arc::new(Self { path: self.path.clone(), keeps_cached: true })
     }
 
     fn remove_subdirectory(&self, name: &str) -> Result<()> {

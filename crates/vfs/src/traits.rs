@@ -82,6 +82,10 @@ pub trait Directory: Send + Sync + Debug {
     /// The system's refusal.
     fn subdirectory(&self, name: &str) -> Result<Arc<dyn Directory>>;
 
+    /// The same folder, for files whose readers rely on the page cache: what is opened or created
+    /// through it ignores [`File::drop_cache`].
+    fn keeping_cached(&self) -> Arc<dyn Directory>;
+
     /// Removes a folder with all that it holds.
     ///
     /// # Errors

@@ -20,5 +20,6 @@ mod lost_log;
 mod parts;
 mod pressure;
 mod properties;
+mod several;
 mod stops;
 mod verify;

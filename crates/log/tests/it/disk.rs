@@ -246,6 +246,10 @@ impl Directory for Disk {
         Err(failure("mkdir", ErrorKind::Unsupported))
     }
 
+    fn keeping_cached(&self) -> Arc<dyn Directory> {
+        Arc::new(self.clone())
+    }
+
     fn remove_subdirectory(&self, _name: &str) -> Result<()> {
         Err(failure("rmdir", ErrorKind::Unsupported))
     }

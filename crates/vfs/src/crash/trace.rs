@@ -195,6 +195,11 @@ impl Directory for TraceDirectory {
         Ok(Arc::new(Self { world: Arc::clone(&self.world), id, path }))
     }
 
+    /// Drops all the same: the harder case.
+    fn keeping_cached(&self) -> Arc<dyn Directory> {
+        Arc::new(Self { world: Arc::clone(&self.world), id: self.id, path: self.path.clone() })
+    }
+
     fn remove_subdirectory(&self, name: &str) -> Result<()> {
         self.with("rmdir", name, |world| world.remove_subdirectory(self.id, name))?;
         Ok(())

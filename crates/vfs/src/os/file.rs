@@ -29,22 +29,28 @@ pub(super) struct OsFile {
     file: fs::File,
     path: PathBuf,
     route: AtomicU8,
+    keeps_cached: bool,
 }
 
 impl OsFile {
     pub(super) fn new(file: fs::File, path: PathBuf) -> Self {
-        Self { file, path, route: AtomicU8::new(CACHED) }
+        Self { file, path, route: AtomicU8::new(CACHED), keeps_cached: false }
     }
 
     /// A file opened with `O_DIRECT`.
     pub(super) fn direct(file: fs::File, path: PathBuf) -> Self {
-        Self { file, path, route: AtomicU8::new(DIRECT) }
+        Self { file, path, route: AtomicU8::new(DIRECT), keeps_cached: false }
     }
 
     /// A file that refuses `O_DIRECT`.
     pub(super) fn around_cache(file: fs::File, path: PathBuf) -> Self {
         fadvise(&file, 0, None, Advice::Random).ok();
-        Self { file, path, route: AtomicU8::new(AROUND) }
+        Self { file, path, route: AtomicU8::new(AROUND), keeps_cached: false }
+    }
+
+    pub(super) fn keeping_cached(mut self, keeps: bool) -> Self {
+        self.keeps_cached = keeps;
+        self
     }
 
     /// The system opens folders for reading; this is not a file then.
@@ -140,7 +146,7 @@ impl File for OsFile {
     }
 
     fn drop_cache(&self, offset: u64, len: u64) {
-        if let Some(len) = NonZeroU64::new(len) {
+        if let Some(len) = NonZeroU64::new(len).filter(|_| !self.keeps_cached) {
             fadvise(&self.file, offset, Some(len), Advice::DontNeed).ok();
         }
     }

@@ -1,9 +1,12 @@
 //! Big files written from front to back.
 
+use std::io::IoSliceMut;
 use std::sync::Arc;
 
+use rustix::io::{ReadWriteFlags, preadv2};
+
 use vectorizer_vfs::crash::{Effect, Faults, Mode, Operation, TraceDirectory};
-use vectorizer_vfs::{Directory, SequentialWriter};
+use vectorizer_vfs::{Access, Directory, OsDirectory, SequentialWriter};
 
 const BUFFER: usize = SequentialWriter::bytes_needed();
 
@@ -76,4 +79,28 @@ fn nothing_follows_a_failure() {
     writer.pad_to(1).unwrap_err();
     writer.finish().unwrap_err();
     assert_eq!(disk.contents()["a"], b"");
+}
+
+/// Whether the file's first byte can be read without asking the device.
+fn is_cached(directory: &dyn Directory, name: &str) -> bool {
+    let file = directory.open(name, Access::Read).unwrap();
+    let mut byte = [0];
+    let mut buffers = [IoSliceMut::new(&mut byte)];
+    let read = preadv2(file.os_file().unwrap(), &mut buffers, 0, ReadWriteFlags::NOWAIT);
+    read.is_ok_and(|count| count == 1)
+}
+
+#[test]
+fn what_is_written_stays_cached_where_it_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = OsDirectory::open(folder.path()).unwrap().keeping_cached();
+    let inner = directory.subdirectory("inner").unwrap();
+    for (place, name) in [(&directory, "a"), (&inner, "b")] {
+        let mut writer = SequentialWriter::new(place.create(name).unwrap());
+        writer.write(&pattern(3 * BUFFER)).unwrap();
+        writer.finish().unwrap();
+        assert!(is_cached(&**place, name), "{name}");
+        place.open(name, Access::Read).unwrap().drop_cache(0, 1 << 30);
+        assert!(is_cached(&**place, name), "{name} after a drop");
+    }
 }
