@@ -29,7 +29,7 @@ impl Shortlist {
     /// Takes further candidates in.
     pub fn add(&mut self, distances: impl Iterator<Item = f32>) {
         self.distances.extend(distances.take(self.len));
-        self.distances.sort_by(f32::total_cmp);
+        self.distances.sort_unstable_by(f32::total_cmp);
         self.distances.truncate(self.len);
     }
 }
