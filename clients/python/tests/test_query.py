@@ -38,12 +38,17 @@ def test_limit_and_offset(pair: Pair, shape: Shape) -> None:
             pair.query(vector, limit=limit, offset=offset)
 
 
-@pytest.mark.parametrize("distance", DISTANCES)
-def test_score_threshold(make_pair, rng: random.Random, distance) -> None:
+def scored(make_pair, rng: random.Random, distance) -> tuple[Pair, list[float], list[float]]:
+    """A pair of 100 points, a vector, and the scores of all points for it."""
     shape = Shape(rng, distance, models.Datatype.FLOAT32, 16)
     pair: Pair = make_pair(shape, points=100)
     vector = shape.vector()
-    scores = [point.score for point in pair.query(vector, limit=100)]
+    return pair, vector, [point.score for point in pair.query(vector, limit=100)]
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_score_threshold(make_pair, rng: random.Random, distance) -> None:
+    pair, vector, scores = scored(make_pair, rng, distance)
     for rank in (0, 1, 20, 98):
         between = (scores[rank] + scores[rank + 1]) / 2
         # Equal but for rounding: which of them are better, the two sides may see differently.
@@ -53,10 +58,7 @@ def test_score_threshold(make_pair, rng: random.Random, distance) -> None:
 
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_a_score_is_better_than_its_threshold(make_pair, rng: random.Random, distance) -> None:
-    shape = Shape(rng, distance, models.Datatype.FLOAT32, 16)
-    pair: Pair = make_pair(shape, points=100)
-    vector = shape.vector()
-    scores = [point.score for point in pair.query(vector, limit=100)]
+    pair, vector, scores = scored(make_pair, rng, distance)
     for rank in (0, 1, 20, 99):
         found = pair.subject.query_points(
             pair.name, query=vector, limit=100, score_threshold=scores[rank], search_params=EXACT
