@@ -5,7 +5,7 @@ use vectorizer_model::operation::PointSelector;
 use vectorizer_model::{Filter, Metric, Operation, Payload, PointId, Value};
 use vectorizer_vfs::OsDirectory;
 
-use crate::support::{batch, name, open, search, settings};
+use crate::support::{batch, create, name, open, search, settings};
 
 fn ring(count: u64) -> Vec<(u64, Vec<f32>)> {
     (0..count)
@@ -28,8 +28,7 @@ fn what_is_written_is_found_before_and_after_flush_and_restart() {
     let expected: Vec<u64> = vec![50, 49, 51];
     {
         let engine = open(&root);
-        let created = engine.create_collection(name(), settings(4, Metric::Cosine));
-        created.expect("accepted").wait().expect("done").expect("created");
+        create(&engine, name(), settings(4, Metric::Cosine));
         engine.write(&name(), batch(&points, number)).expect("written");
         for step in 0..3 {
             for exact in [true, false] {

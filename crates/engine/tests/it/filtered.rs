@@ -8,7 +8,7 @@ use vectorizer_testkit::random::Random;
 use vectorizer_vfs::OsDirectory;
 
 use crate::history::equals;
-use crate::support::{batch, name, open, settings};
+use crate::support::{batch, create, name, open, settings};
 
 /// So many components that half of the rows are too many to be scanned.
 const DIM: usize = 1024;
@@ -51,8 +51,7 @@ fn nearest(engine: &Engine, query: &[f32], side: i64, exact: bool) -> Vec<PointI
 fn half_of_the_rows_are_found_near_and_far_patched_and_deleted() {
     let folder = tempfile::tempdir().expect("a folder");
     let engine = open(&OsDirectory::open(folder.path()).expect("opens"));
-    let created = engine.create_collection(name(), settings(1024, Metric::L2));
-    created.expect("accepted").wait().expect("done").expect("created");
+    create(&engine, name(), settings(1024, Metric::L2));
     let points = vectors();
     for part in points.chunks(400) {
         engine.write(&name(), batch(part, |id| tagged(side(id)))).expect("written");

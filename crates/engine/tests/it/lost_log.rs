@@ -7,7 +7,7 @@ use vectorizer_model::{CollectionName, Metric, Operation, Payload};
 use vectorizer_vfs::crash::{Faults, Mode, Operation as Call, TraceDirectory};
 use vectorizer_vfs::{Access, Directory};
 
-use crate::support::{batch, governor, name, open, options, settings};
+use crate::support::{batch, create, governor, name, open, options, settings};
 
 fn upsert(id: u64) -> Operation {
     let points: Vec<_> = (id..id + 20).map(|id| (id, vec![1.0; 4])).collect();
@@ -22,8 +22,7 @@ fn flushed(writes: u64) -> (Arc<dyn Directory>, Arc<dyn Directory>) {
     let engine = open(&root);
     let first = CollectionName::new("first").expect("a name");
     for name in [&first, &name()] {
-        let created = engine.create_collection(name.clone(), settings(4, Metric::L2));
-        created.expect("accepted").wait().expect("done").expect("created");
+        create(&engine, name.clone(), settings(4, Metric::L2));
     }
     engine.write(&first, upsert(0)).expect("written");
     for id in 0..writes {

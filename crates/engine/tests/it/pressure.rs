@@ -8,7 +8,7 @@ use vectorizer_model::bytes::MIB;
 use vectorizer_model::{CollectionName, Filter, Metric, Payload};
 use vectorizer_vfs::{Directory, OsDirectory};
 
-use crate::support::{batch, options, settings};
+use crate::support::{batch, create, options, settings};
 
 const COLLECTIONS: usize = 120;
 
@@ -45,8 +45,7 @@ fn memtables_that_fill_the_budget_are_flushed_and_writes_go_on() {
     let root = OsDirectory::open(folder.path()).expect("opens");
     let engine = open(&root);
     for number in 0..COLLECTIONS {
-        let created = engine.create_collection(named(number), settings(32, Metric::L2));
-        created.expect("accepted").wait().expect("done").expect("created");
+        create(&engine, named(number), settings(32, Metric::L2));
     }
     for id in [0, 20] {
         for number in 0..COLLECTIONS {

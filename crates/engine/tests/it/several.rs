@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use vectorizer_engine::{Engine, EngineOptions, Hit, LeafSearch, Scratch, SearchParams};
-use vectorizer_model::{Filter, Metric, Payload, VectorName};
+use vectorizer_engine::{Engine, EngineOptions};
+use vectorizer_model::{Metric, Payload};
 use vectorizer_testkit::random::Random;
 use vectorizer_vfs::OsDirectory;
 
-use crate::support::{batch, governor, name, options, settings};
+use crate::support::{batch, create, governor, name, options, search, settings};
 
 /// So many components that the rows of one segment are too many to be scanned.
 const DIM: u32 = 512;
@@ -28,19 +28,6 @@ fn vector(id: u64) -> Vec<f32> {
     (0..DIM).map(|_| component(&mut centre) + 0.5 * component(&mut own)).collect()
 }
 
-fn search(engine: &Engine, query: &[f32], exact: bool) -> Vec<Hit> {
-    let search = LeafSearch {
-        vector: VectorName::unnamed(),
-        query: query.to_vec(),
-        filter: Filter::default(),
-        limit: 10,
-        params: SearchParams { exact, ..SearchParams::default() },
-        distance_below: None,
-    };
-    let view = engine.view(&name()).expect("there");
-    view.search(&search, &mut Scratch::new()).expect("readable")
-}
-
 #[test]
 fn rows_are_found_wherever_they_lie() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -48,8 +35,7 @@ fn rows_are_found_wherever_they_lie() {
     let merged_rows_max = u32::try_from(SEGMENT_ROWS).expect("few");
     let options = EngineOptions { merged_rows_max, ..options() };
     let engine = Engine::open_in(root, None, governor(), options).expect("opens");
-    let created = engine.create_collection(name(), settings(DIM, Metric::L2));
-    created.expect("accepted").wait().expect("done").expect("created");
+    create(&engine, name(), settings(DIM, Metric::L2));
     let write = |ids: std::ops::Range<u64>| {
         let points: Vec<_> = ids.map(|id| (id, vector(id))).collect();
         for part in points.chunks(400) {
@@ -70,8 +56,8 @@ fn rows_are_found_wherever_they_lie() {
     let queries: Vec<u64> = (0..rows + LATE_ROWS).step_by(61).collect();
     for &id in &queries {
         let query = vector(id);
-        let truth = search(&engine, &query, true);
-        let near = search(&engine, &query, false);
+        let truth = search(&engine, &query, 10, true);
+        let near = search(&engine, &query, 10, false);
         assert_eq!(near[0], truth[0], "the row itself");
         let ids: BTreeSet<_> = truth.iter().map(|hit| hit.id).collect();
         for hit in near.iter().filter(|hit| ids.contains(&hit.id)) {

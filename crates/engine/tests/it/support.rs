@@ -39,6 +39,11 @@ pub(crate) fn settings(dim: u32, metric: Metric) -> CollectionSettings {
     CollectionSettings::new([(VectorName::unnamed(), VectorSettings::new(dim, metric))])
 }
 
+pub(crate) fn create(engine: &Engine, name: CollectionName, settings: CollectionSettings) {
+    let created = engine.create_collection(name, settings);
+    created.expect("accepted").wait().expect("done").expect("created");
+}
+
 pub(crate) fn name() -> CollectionName {
     CollectionName::new("things").expect("a name")
 }

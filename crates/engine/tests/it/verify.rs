@@ -7,7 +7,7 @@ use vectorizer_engine::{Engine, EngineError, verify};
 use vectorizer_model::{Metric, Operation, Payload, PointId, Value};
 use vectorizer_vfs::OsDirectory;
 
-use crate::support::{batch, governor, name, open, options, settings};
+use crate::support::{batch, create, governor, name, open, options, settings};
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -25,8 +25,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 fn filled(folder: &Path) {
     let engine = open(&OsDirectory::open(folder).expect("opens"));
-    let created = engine.create_collection(name(), settings(4, Metric::L2));
-    created.expect("accepted").wait().expect("done").expect("created");
+    create(&engine, name(), settings(4, Metric::L2));
     let payload = |id: u64| Payload([("n".to_owned(), Value::Int(id.cast_signed()))].into());
     let points: Vec<_> = (0..100).map(|id| (id, vec![id as f32, 1.0, 2.0, 3.0])).collect();
     engine.write(&name(), batch(&points, payload)).expect("written");
@@ -258,8 +257,7 @@ fn a_folder_that_lost_its_catalogue_is_left_as_it_is() {
 fn a_merge_does_not_copy_damage() {
     let folder = tempfile::tempdir().expect("a folder");
     let engine = open(&OsDirectory::open(folder.path()).expect("opens"));
-    let created = engine.create_collection(name(), settings(4, Metric::L2));
-    created.expect("accepted").wait().expect("done").expect("created");
+    create(&engine, name(), settings(4, Metric::L2));
     for from in [0, 100] {
         let points: Vec<_> = (from..from + 100).map(|id| (id, vec![id as f32; 4])).collect();
         engine.write(&name(), batch(&points, |_| Payload::new())).expect("written");
