@@ -43,10 +43,12 @@ fn niceness(shard: &ShardSummary, lane: Lane) -> Niceness {
         }
         Lane::Settled => (shard.segments.len() as u64, MANY_SEGMENTS, TOO_MANY_SEGMENTS),
     };
-    match waiting {
-        _ if waiting >= equal => Niceness::None,
-        _ if waiting >= claim => Niceness::Low,
-        _ => Niceness::Idle,
+    if waiting >= equal {
+        Niceness::None
+    } else if waiting >= claim {
+        Niceness::Low
+    } else {
+        Niceness::Idle
     }
 }
 
