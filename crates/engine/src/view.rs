@@ -402,7 +402,9 @@ impl ReadView {
         query: &[f32],
         (scratch, shortlist): (&mut Scratch, &mut Shortlist),
     ) -> Result<Vec<Scored>> {
-        let (ef, rescored) = effort(&search.params, search.limit, self.share_of(live));
+        // What a filter admits may all lie in one segment, as the rows of a tenant do.
+        let share = if search.filter.is_empty() { self.share_of(live) } else { 1.0 };
+        let (ef, rescored) = effort(&search.params, search.limit, share);
         let query = SegmentQuery {
             vector: &search.vector,
             query,
