@@ -15,8 +15,10 @@ use crate::source::{Payloads, Source};
 use crate::store::{Folder, Store};
 use crate::write::{Filled, Writer, upsert, wait_until_indexed};
 
-/// A stream waits while this part of the rows that were there before has no graph.
+/// A stream waits while this part of the rows that were there before has no graph,
 const BACKLOG_PART: u64 = 10;
+/// but not at fewer rows than a few memtables hold.
+const BACKLOG_ROWS_MIN: u64 = 20_000;
 /// How often the backlog is looked at.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
@@ -114,7 +116,7 @@ fn searcher(store: &Store, searches: &[LeafSearch]) -> impl FnMut(usize) -> Resu
 
 /// Writes new rows for a phase, as fast as the background work keeps up.
 fn stream(store: &Store, args: &Args, source: &Source) -> Result<Streamed> {
-    let backlog_rows_max = source.rows as u64 / BACKLOG_PART;
+    let backlog_rows_max = (source.rows as u64 / BACKLOG_PART).max(BACKLOG_ROWS_MIN);
     let started = Instant::now();
     let mut writer = Writer::new(&store.engine, &store.name);
     let mut rows = 0;
