@@ -15,8 +15,8 @@ use crate::error::{ApiError, Result};
 /// The pauses of a paced write double from here to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(2);
 const PAUSE_MAX: Duration = Duration::from_millis(100);
-/// A write that is still paced after so many pauses is refused: about ten seconds.
-const PAUSES_MAX: u32 = 100;
+/// A write that is still paced after so many pauses is refused: about half a minute.
+const PAUSES_MAX: u32 = 300;
 
 /// What a write did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

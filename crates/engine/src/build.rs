@@ -1,6 +1,7 @@
 //! Adding components to segments: graphs and field indexes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vectorizer_hnsw::{Basis, BuildError, Executor, Graph, HnswError, Host, Params};
 use vectorizer_model::settings::{FieldIndexKind, HnswSettings, VectorSettings};
@@ -19,6 +20,8 @@ use crate::state::LiveSegment;
 
 /// Seed of every graph: equal segments get equal graphs when one thread builds them.
 const SEED: u64 = 0x5eed;
+/// Bytes of a component whose code is one.
+const FLOAT_BYTES: u64 = 4;
 
 impl Shard {
     /// The vector names of a segment that want a graph and have none.
@@ -28,12 +31,20 @@ impl Shard {
         settings: &CollectionSettings,
     ) -> Vec<(VectorName, HnswSettings)> {
         let small = segment.rows() < self.node.config.graph_rows_min;
+        if small { Vec::new() } else { Self::lacking_graphs(segment, settings) }
+    }
+
+    /// As [`Self::missing_graphs`], were it large enough for them.
+    pub(crate) fn lacking_graphs(
+        segment: &Segment,
+        settings: &CollectionSettings,
+    ) -> Vec<(VectorName, HnswSettings)> {
         let wanting = |(name, vector): (&VectorName, &VectorSettings)| {
             let hnsw = vector.hnsw.unwrap_or(settings.hnsw);
             let wants = hnsw.m > 0 && segment.has_codes(name) && !segment.has_graph(name);
             wants.then(|| (name.clone(), hnsw))
         };
-        if small { Vec::new() } else { settings.vectors.iter().filter_map(wanting).collect() }
+        settings.vectors.iter().filter_map(wanting).collect()
     }
 
     /// Builds and writes one graph of a segment, from that of some of its rows if there is one;
@@ -49,9 +60,15 @@ impl Shard {
         budget.try_grow(segment.code_bytes(name).unwrap_or(0))?;
         let Some(codes) = segment.load_codes(name)? else { return Ok(None) };
         let params = Params { m: hnsw.m, ef_construct: hnsw.ef_construct, seed: SEED };
+        let (inserted, told) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let row_bytes = segment.code_bytes(name).unwrap_or(0) / u64::from(segment.rows().max(1));
         let cancelled = || {
             if pace.lane == Lane::Settled {
                 self.node.give_way();
+            } else {
+                let now = inserted.load(Ordering::Relaxed);
+                let since = now.saturating_sub(told.fetch_max(now, Ordering::Relaxed));
+                self.node.backlog.linked(since as u64 * row_bytes * FLOAT_BYTES);
             }
             self.is_dropped() || self.node.is_closing()
         };
@@ -59,7 +76,7 @@ impl Shard {
         let host = Host {
             executor: &BuildThreads { workers, niceness: pace.niceness },
             cancelled: &cancelled,
-            inserted: &std::sync::atomic::AtomicUsize::new(0),
+            inserted: &inserted,
             hint: vectorizer_kernels::prefetch,
         };
         let built = vectorizer_hnsw::build_on(&codes, basis, &params, host, &mut budget);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use vectorizer_log::Entry;
 use vectorizer_memory::{Class, Governor, MemoryError, Tenant};
@@ -393,7 +394,9 @@ impl Inner {
         request: RequestId,
         memtable: u64,
     ) -> Result<Ticket<Result<Applied>>> {
-        self.append(shard.id, shard.assigned(), (operation, request), memtable)
+        let ticket = self.append(shard.id, shard.assigned(), (operation, request), memtable)?;
+        shard.backlog.note_write(memtable);
+        Ok(ticket)
     }
 
     /// Gives an operation its position and queues it for the log; nobody is woken to commit it.
@@ -449,10 +452,8 @@ impl Inner {
             self.flush.raise();
             return Err(EngineError::Paced { backlog_bytes: held });
         }
-        let backlog = crate::info::unindexed_bytes(shard, &state);
-        if backlog > self.node.config.backlog_bytes_max {
-            self.raise_builders();
-            return Err(EngineError::Paced { backlog_bytes: backlog });
+        if !shard.backlog.admits(Instant::now()) {
+            return Err(EngineError::Paced { backlog_bytes: shard.backlog.bytes() });
         }
         Ok(())
     }

@@ -51,6 +51,7 @@ mod room;
 mod selection;
 mod shard;
 mod state;
+mod throttle;
 pub mod ticket;
 pub mod verify;
 pub mod view;

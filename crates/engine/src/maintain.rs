@@ -204,7 +204,7 @@ impl Inner {
                 rows: live.segment.rows(),
                 dead: live.deaths.count(),
                 patched,
-                indexed: shard.missing_graphs(&live.segment, &state.settings).is_empty(),
+                indexed: Shard::lacking_graphs(&live.segment, &state.settings).is_empty(),
             }
         };
         let policy = PolicyConfig {

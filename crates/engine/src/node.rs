@@ -18,6 +18,7 @@ use crate::claim::Claims;
 use crate::error::Result;
 use crate::flush_budget::FlushReserve;
 use crate::options::EngineOptions;
+use crate::throttle::Backlog;
 use crate::ticket::Completer;
 
 /// What waits for a log entry to be committed.
@@ -43,6 +44,7 @@ pub(crate) struct Node {
     first: AtomicUsize,
     /// What merges under way may still write.
     pub(crate) merge_room: Claims,
+    pub(crate) backlog: Arc<Backlog>,
     /// The log's buffers.
     _log_buffers: Reservation,
     pub(crate) flush_reserve: FlushReserve,
@@ -81,6 +83,7 @@ impl Node {
         Ok(Self {
             governor,
             frames: Arc::new(Frames::new(pool)),
+            backlog: Arc::new(Backlog::new(config.backlog_bytes_max)),
             config,
             merge_room: Claims::default(),
             log: OnceLock::new(),

@@ -26,7 +26,8 @@ pub struct EngineOptions {
     pub graph_rows_min: u32,
     /// Merged segments hold at most this many rows.
     pub merged_rows_max: u32,
-    /// Writes wait while more than this many bytes of vectors have no graph.
+    /// While more than this many bytes of vectors have no graph, in all collections together,
+    /// writes come no faster than a part of what gets into graphs.
     pub backlog_bytes_max: u64,
     /// The log goes on in another file when one has this many bytes.
     pub log_file_bytes: u64,

@@ -11,7 +11,8 @@ pub(crate) struct SegmentSummary {
     pub(crate) dead: u32,
     /// Rows whose payload was replaced.
     pub(crate) patched: u32,
-    /// Whether every vector name that wants a graph has one.
+    /// Whether every vector name that a graph is built for has one. One that is too small for a graph
+    /// has none.
     pub(crate) indexed: bool,
 }
 
@@ -99,15 +100,27 @@ fn tier(segment: &SegmentSummary, config: &PolicyConfig) -> u32 {
     flushes.max(1).ilog(FAN_IN as u64)
 }
 
+/// Whether so many rows have no graph that a scan of them is slower than one would be.
+fn is_waiting(shard: &ShardSummary) -> bool {
+    let fresh = shard.segments.iter().filter(|s| !s.indexed);
+    fresh.map(live).sum::<u64>() >= u64::from(shard.config.graph_rows_min.max(1))
+}
+
+/// Segments that the fresh lane leaves alone.
+fn settled(shard: &ShardSummary) -> impl Iterator<Item = &SegmentSummary> {
+    let waiting = is_waiting(shard);
+    shard.segments.iter().filter(move |segment| segment.indexed || !waiting)
+}
+
 fn fits(segments: &[&SegmentSummary], config: &PolicyConfig) -> bool {
     segments.iter().map(|s| live(s)).sum::<u64>() <= u64::from(config.merged_rows_max)
 }
 
 fn full_tier(shard: &ShardSummary) -> Option<Choice> {
-    let settled = || shard.segments.iter().filter(|s| s.indexed);
-    let top = settled().map(|s| tier(s, &shard.config)).max()?;
+    let top = settled(shard).map(|s| tier(s, &shard.config)).max()?;
     (0..=top).find_map(|number| {
-        let mut members: Vec<_> = settled().filter(|s| tier(s, &shard.config) == number).collect();
+        let in_tier = |s: &&SegmentSummary| tier(s, &shard.config) == number;
+        let mut members: Vec<_> = settled(shard).filter(in_tier).collect();
         members.sort_by_key(|s| (live(s), s.id));
         members.truncate(FAN_IN);
         let full = members.len() == FAN_IN && fits(&members, &shard.config);
@@ -120,7 +133,9 @@ fn full_tier(shard: &ShardSummary) -> Option<Choice> {
 fn stale_segment(shard: &ShardSummary) -> Option<Choice> {
     let stale = |s: &SegmentSummary| (u64::from(s.dead) + u64::from(s.patched)) * 4;
     let mostly_stale = |s: &&SegmentSummary| stale(s) > u64::from(s.rows);
-    let is_small = |s: &SegmentSummary| s.indexed && tier(s, &shard.config) == 0;
+    let at_rest: Vec<SegmentId> = settled(shard).map(|s| s.id).collect();
+    let is_small =
+        |s: &SegmentSummary| at_rest.contains(&s.id) && tier(s, &shard.config) == 0;
     let found = shard.segments.iter().find(mostly_stale)?;
     let together = |s: &&SegmentSummary| s.id == found.id || (is_small(found) && is_small(s));
     let mut merged: Vec<&SegmentSummary> = shard.segments.iter().filter(together).collect();
@@ -134,7 +149,7 @@ fn stale_segment(shard: &ShardSummary) -> Option<Choice> {
 /// When idle, segments join the largest unless they are much smaller: every segment costs a search
 /// about as much as the largest does, so one is best.
 fn tail(shard: &ShardSummary) -> Option<Choice> {
-    let mut by_size: Vec<_> = shard.segments.iter().filter(|s| s.indexed).collect();
+    let mut by_size: Vec<_> = settled(shard).collect();
     by_size.sort_by_key(|s| (live(s), s.id));
     while by_size.len() > 1 && !fits(&by_size, &shard.config) {
         by_size.pop();
@@ -153,11 +168,14 @@ fn tail(shard: &ShardSummary) -> Option<Choice> {
 /// All segments without a graph, with the small ones, become one, together with the largest that is
 /// not much larger: its graph grows by the others' rows, and no other row is linked again.
 fn backlog(shard: &ShardSummary) -> Option<Choice> {
+    if !is_waiting(shard) {
+        return None;
+    }
     let most = u64::from(shard.config.merged_rows_max);
-    let settled = |s: &&SegmentSummary| s.indexed && s.rows >= shard.config.graph_rows_min;
+    let has_size = |s: &&SegmentSummary| s.rows >= shard.config.graph_rows_min;
     let (growing, mut fresh): (Vec<&SegmentSummary>, Vec<_>) =
-        shard.segments.iter().partition(settled);
-    let waiting = fresh.iter().filter(|s| !s.indexed).max_by_key(|s| (live(s), s.id))?.id;
+        shard.segments.iter().partition(|s| s.indexed && has_size(s));
+    let largest = fresh.iter().filter(|s| !s.indexed).max_by_key(|s| (live(s), s.id)).copied()?;
     fresh.sort_by_key(|s| (live(s), s.id));
     let mut size = 0;
     let mut merged = Vec::new();
@@ -173,7 +191,10 @@ fn backlog(shard: &ShardSummary) -> Option<Choice> {
     let near = |s: &&SegmentSummary| live(s) <= reach * GROWTH && size + live(s) <= most;
     let basis = growing.into_iter().filter(near).max_by_key(|s| (live(s), s.id));
     merged.extend(basis.map(|s| s.id));
-    Some(if merged.len() > 1 { Choice::Merge(merged) } else { Choice::Index(waiting) })
+    if merged.len() > 1 {
+        return Some(Choice::Merge(merged));
+    }
+    has_size(&largest).then_some(Choice::Index(largest.id))
 }
 
 #[cfg(test)]
@@ -226,6 +247,20 @@ mod tests {
         };
         assert_eq!(with(7), Choice::Merge(vec![SegmentId(1), SegmentId(3)]));
         assert_eq!(with(8), Choice::Merge(vec![SegmentId(1), SegmentId(2)]));
+    }
+
+    #[test]
+    fn segments_too_small_for_a_graph_get_one_together() {
+        let some = shard(&[(400, 0, false), (500, 0, false)], true);
+        assert_eq!(choose_any(&some), Choice::Merge(vec![SegmentId(1), SegmentId(2)]));
+        assert_eq!(choose(&some, Lane::Fresh), Choice::Rest, "a scan is as fast");
+        let enough = shard(&[(400, 0, false), (600, 0, false), (15_000, 0, true)], false);
+        let all = vec![SegmentId(1), SegmentId(2), SegmentId(3)];
+        assert_eq!(choose(&enough, Lane::Fresh), Choice::Merge(all));
+        assert_eq!(choose(&shard(&[(999, 0, false)], true), Lane::Fresh), Choice::Rest);
+        let mut cramped = shard(&[(600, 0, false), (700, 0, false)], false);
+        cramped.config.merged_rows_max = 650;
+        assert_eq!(choose_any(&cramped), Choice::Rest, "there is no room for both");
     }
 
     #[test]

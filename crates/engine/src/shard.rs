@@ -24,6 +24,7 @@ use crate::memtable::Memtable;
 use crate::node::Node;
 use crate::policy::Lane;
 use crate::state::{LiveSegment, ShardState};
+use crate::throttle::ShardBacklog;
 use crate::view::ReadView;
 
 /// One shard of a collection.
@@ -45,6 +46,7 @@ pub(crate) struct Shard {
     structure: Mutex<()>,
     lanes: [Mutex<()>; Lane::ALL.len()],
     pub(crate) busy: Busy,
+    pub(crate) backlog: ShardBacklog,
     next_file: AtomicU64,
     next_segment: AtomicU64,
     failed: Mutex<Option<String>>,
@@ -81,7 +83,8 @@ impl Shard {
             manifest: Arc::new(manifest),
             settings,
         };
-        Self {
+        let backlog = ShardBacklog::new(&parts.node.backlog);
+        let shard = Self {
             id: parts.id,
             name: parts.name,
             tenant: parts.tenant,
@@ -95,12 +98,19 @@ impl Shard {
             structure: Mutex::new(()),
             lanes: Default::default(),
             busy: Busy::default(),
+            backlog,
             next_file,
             next_segment,
             failed: Mutex::new(None),
             put_off: Mutex::default(),
             dropped: AtomicBool::new(false),
-        }
+        };
+        shard.count_backlog(&shard.state());
+        shard
+    }
+
+    fn count_backlog(&self, state: &ShardState) {
+        self.backlog.set(crate::info::unindexed_bytes(self, state));
     }
 
     /// Takes bytes of the budget for this shard.
@@ -160,6 +170,7 @@ impl Shard {
 
     /// Shows readers another state. The caller holds the applier's lock.
     pub(crate) fn publish(&self, state: ShardState) {
+        self.count_backlog(&state);
         let mut now = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *now, Arc::new(state));
         drop(now);

@@ -122,6 +122,10 @@ impl Budget {
         // A memtable is there twice while it is flushed, and a flush needs about as much again.
         options.memtable_bytes = options.memtable_bytes.min(free / 16);
         options.pool.capacity = free / 2;
+        if self.residency == Residency::Governed {
+            // What searches scan of it are codes, a quarter: much of the frames is left.
+            options.backlog_bytes_max = options.backlog_bytes_max.min(options.pool.capacity);
+        }
         options
     }
 

@@ -1,0 +1,178 @@
+//! What was asked and how it went.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::http::{Answer, Connection};
+
+/// How long a refused writer waits before it tries again.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// The outcomes of one kind of request.
+#[derive(Debug, Default)]
+struct Kind {
+    micros: Vec<u32>,
+    /// Those that the last checkpoint told.
+    told: usize,
+    refused: BTreeMap<String, u64>,
+    /// The longest time from a first refusal to the admission of the same request.
+    longest_refused: Duration,
+}
+
+/// The outcomes of all requests.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    kinds: Mutex<BTreeMap<&'static str, Kind>>,
+    broken: Mutex<Vec<String>>,
+}
+
+/// One kind of request in figures.
+#[derive(Debug, Serialize)]
+pub(crate) struct Figures {
+    pub(crate) answered: usize,
+    pub(crate) per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) max_ms: f64,
+    pub(crate) refused: BTreeMap<String, u64>,
+    pub(crate) longest_refused_ms: f64,
+}
+
+/// What a request came to.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It was answered.
+    Answered(Answer),
+    /// It was refused, with a reason that a client can act on.
+    Refused,
+    /// Neither; the tally holds the reason.
+    Broken,
+}
+
+impl Tally {
+    /// Asks once and notes how it went.
+    pub(crate) fn ask(
+        &self,
+        kind: &'static str,
+        connection: &mut Connection,
+        (method, path, body): (&str, &str, &[u8]),
+    ) -> Outcome {
+        let asked = Instant::now();
+        let answer = match connection.ask(method, path, body) {
+            Ok(answer) => answer,
+            Err(error) => return self.broke(format!("{kind}: {error:#}")),
+        };
+        let took = asked.elapsed();
+        if answer.status == 200 {
+            let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+            let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+            kinds.entry(kind).or_default().micros.push(micros);
+            return Outcome::Answered(answer);
+        }
+        match refusal(&answer) {
+            Ok(refusal) => {
+                let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+                *kinds.entry(kind).or_default().refused.entry(refusal).or_default() += 1;
+                Outcome::Refused
+            }
+            Err(error) => self.broke(format!("{kind} {path}: {error:#}")),
+        }
+    }
+
+    /// Asks until it is answered or `stop` says so. A request that broke may have been done: it is
+    /// asked again, so it must be one that can be repeated.
+    pub(crate) fn persist(
+        &self,
+        kind: &'static str,
+        connection: &mut Connection,
+        request: (&str, &str, &[u8]),
+        stop: impl Fn() -> bool,
+    ) -> Option<Answer> {
+        let mut refused: Option<Instant> = None;
+        loop {
+            match self.ask(kind, connection, request) {
+                Outcome::Answered(answer) => {
+                    if let Some(since) = refused {
+                        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+                        let kind = kinds.entry(kind).or_default();
+                        kind.longest_refused = kind.longest_refused.max(since.elapsed());
+                    }
+                    return Some(answer);
+                }
+                Outcome::Refused => {
+                    refused.get_or_insert_with(Instant::now);
+                    if stop() {
+                        return None;
+                    }
+                    std::thread::sleep(RETRY);
+                }
+                Outcome::Broken => return None,
+            }
+        }
+    }
+
+    fn broke(&self, what: String) -> Outcome {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+        Outcome::Broken
+    }
+
+    /// What was neither answered nor refused with a reason.
+    pub(crate) fn broken(&self) -> Vec<String> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many of each kind were answered since the last checkpoint, with p50 and p99.
+    pub(crate) fn checkpoint(&self) -> BTreeMap<&'static str, (usize, f64, f64)> {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = |(name, kind): (&&'static str, &mut Kind)| {
+            let mut since = kind.micros[kind.told..].to_vec();
+            kind.told = kind.micros.len();
+            since.sort_unstable();
+            (*name, (since.len(), milliseconds(&since, 0.5), milliseconds(&since, 0.99)))
+        };
+        kinds.iter_mut().map(told).collect()
+    }
+
+    pub(crate) fn figures(&self, seconds: f64) -> BTreeMap<&'static str, Figures> {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.iter_mut().map(|(name, kind)| (*name, kind.figures(seconds))).collect()
+    }
+}
+
+impl Kind {
+    fn figures(&mut self, seconds: f64) -> Figures {
+        self.micros.sort_unstable();
+        let at = |share| milliseconds(&self.micros, share);
+        Figures {
+            answered: self.micros.len(),
+            per_second: self.micros.len() as f64 / seconds,
+            p50_ms: at(0.5),
+            p99_ms: at(0.99),
+            max_ms: at(1.0),
+            refused: self.refused.clone(),
+            longest_refused_ms: self.longest_refused.as_secs_f64() * 1000.0,
+        }
+    }
+}
+
+/// The sample, in milliseconds, below which that share of the sorted ones is.
+fn milliseconds(sorted: &[u32], share: f64) -> f64 {
+    let last = sorted.len().saturating_sub(1);
+    let rank = (last as f64 * share).round() as usize;
+    sorted.get(rank).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
+}
+
+/// A refusal that a client can act on: a status that says whether to try again, and a message.
+fn refusal(answer: &Answer) -> Result<String> {
+    let body = answer.json()?;
+    let message = body["status"]["error"].as_str();
+    let message = message.with_context(|| format!("{} without a message: {body}", answer.status))?;
+    anyhow::ensure!(matches!(answer.status, 413 | 429 | 503), "{}: {message}", answer.status);
+    // Figures differ from one refusal to the next.
+    let words: String = message.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
+    Ok(format!("{}: {words}", answer.status))
+}

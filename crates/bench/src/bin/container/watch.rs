@@ -1,0 +1,52 @@
+//! What a process holds, looked at again and again.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::http::Connection;
+use crate::server::{Server, resident};
+
+const TICK: Duration = Duration::from_millis(20);
+/// Looks at the process for one look at its metrics.
+const METRICS_EVERY: u32 = 25;
+
+/// The most that was seen.
+#[derive(Debug, Default, Clone, Serialize)]
+pub(crate) struct Seen {
+    pub(crate) anonymous_bytes: u64,
+    pub(crate) resident_bytes: u64,
+    /// By its own books: reserved, with base and drift.
+    pub(crate) booked_bytes: u64,
+    pub(crate) drift_bytes: u64,
+}
+
+/// Looks until told to stop.
+pub(crate) fn watch(server: &Server, stop: &AtomicBool) -> Seen {
+    let mut seen = Seen::default();
+    let mut connection = Connection::new(server.address);
+    let mut look = 0;
+    while !stop.load(Ordering::Relaxed) {
+        if let Some((anonymous, all)) = resident(server.pid()) {
+            seen.anonymous_bytes = seen.anonymous_bytes.max(anonymous);
+            seen.resident_bytes = seen.resident_bytes.max(all);
+        }
+        if look % METRICS_EVERY == 0
+            && let Ok(answer) = connection.ask("GET", "/metrics", b"")
+        {
+            let text = String::from_utf8_lossy(&answer.body);
+            let metric = |name: &str| -> u64 {
+                let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+                line.and_then(|value| value.parse().ok()).unwrap_or(0)
+            };
+            let drift = metric("vectorizer_memory_drift_bytes");
+            let booked = metric("vectorizer_memory_total_bytes");
+            seen.booked_bytes = seen.booked_bytes.max(booked);
+            seen.drift_bytes = seen.drift_bytes.max(drift);
+        }
+        look += 1;
+        std::thread::sleep(TICK);
+    }
+    seen
+}
