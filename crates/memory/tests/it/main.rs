@@ -1,5 +1,8 @@
 //! Behaviour of the governor as its users see it.
 
 mod behaviour;
+mod caches;
+mod emergency;
 mod properties;
+mod reclaiming;
 mod stress;
