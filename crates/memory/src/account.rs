@@ -1,6 +1,6 @@
 //! One node's counter: charged by compare-and-swap against its limit.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::sync::{AtomicU64, SeqCst};
 
 /// Bytes held, the most there ever were, and the bound.
 ///
@@ -41,7 +41,7 @@ pub(crate) struct Refusal {
 }
 
 impl Account {
-    pub(crate) const fn new(limit: u64) -> Self {
+    pub(crate) fn new(limit: u64) -> Self {
         Self { used: AtomicU64::new(0), peak: AtomicU64::new(0), limit: AtomicU64::new(limit) }
     }
 

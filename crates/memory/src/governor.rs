@@ -1,10 +1,12 @@
 //! The way in: reservations, limits, drift, and the report.
 
-use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Weak};
 
-use crate::books::{Ask, Books};
+use crate::ask::Ask;
+use crate::books::Books;
 use crate::error::Result;
+use crate::sync::SeqCst;
+use crate::waiting::Waiting;
 use crate::{Class, Limits, Reclaim, Reservation, Tenant, TenantUsage, Usage};
 
 /// Decides who may hold how many bytes; one per process.
@@ -60,6 +62,22 @@ impl Governor {
         self.take(Ask { class, tenant, bytes }, Books::admit_emergency)
     }
 
+    /// [`Governor::reserve`] that waits for its turn if the bytes do not fit now. Those who wait
+    /// are served in order as others give back; until the first of them fits, newcomers see the
+    /// room less what it asked for. Only those of the same tenant may pass who waits because its
+    /// tenant is full.
+    ///
+    /// # Errors
+    /// [`MemoryError::AllocationTooLarge`](crate::MemoryError::AllocationTooLarge): it could never
+    /// fit.
+    pub fn wait_for(&self, class: Class, tenant: &Tenant, bytes: u64) -> Result<Waiting> {
+        let ask = Ask { class, tenant, bytes };
+        Ok(match self.books.admit_or_join(ask)? {
+            None => Waiting::granted(&self.books, ask),
+            Some(seat) => Waiting::in_line(&self.books, seat),
+        })
+    }
+
     fn take(
         &self,
         ask: Ask<'_>,
@@ -79,6 +97,7 @@ impl Governor {
     /// now on; what is reserved stays.
     pub fn set_drift(&self, bytes: u64) {
         self.books.drift.store(bytes, SeqCst);
+        self.books.serve();
     }
 
     /// Bytes reserved in all.
@@ -144,6 +163,7 @@ impl Governor {
             base: limits.base,
             drift: books.drift.load(SeqCst),
             emergency: limits.emergency,
+            waiting: books.queue.waiting(),
             caches: books.caches.used(),
             caches_limit: limits.caches,
             available: self.available(),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use vectorizer_model::{Budget, BudgetExceeded};
 
-use crate::books::{Ask, Books};
+use crate::ask::Ask;
+use crate::books::Books;
 use crate::error::{MemoryError, Result};
 use crate::{Class, Tenant};
 

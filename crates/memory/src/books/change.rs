@@ -1,11 +1,11 @@
 //! Changing bounds: all of them, or none.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 
-use super::{Books, lock};
+use super::Books;
 use crate::error::{MemoryError, Result, Scope};
 use crate::reclaim::Short;
+use crate::sync::{SeqCst, lock};
 use crate::{Class, Limits, Tenant};
 
 /// The bounds in force, and whether others are being tried.
@@ -28,6 +28,8 @@ struct Changing<'a>(&'a Books);
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
         lock(&self.0.limits).changing = false;
+        // There may be more room than before, or what was tried kept someone waiting.
+        self.0.serve();
     }
 }
 

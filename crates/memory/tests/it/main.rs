@@ -6,3 +6,4 @@ mod emergency;
 mod properties;
 mod reclaiming;
 mod stress;
+mod waiting;
