@@ -117,7 +117,9 @@ impl From<MemoryError> for ApiError {
             MemoryError::InsufficientMemory { scope, holders, .. } => {
                 let kind = match scope {
                     Scope::Root => ErrorKind::Unavailable,
-                    Scope::Class(_) | Scope::Tenant(_) => ErrorKind::ResourceExhausted,
+                    Scope::Caches | Scope::Class(_) | Scope::Tenant(_) => {
+                        ErrorKind::ResourceExhausted
+                    }
                 };
                 Self { holders, ..Self::new(kind, message).with_retry() }
             }

@@ -1,6 +1,6 @@
 //! One node's counter: charged by compare-and-swap against its limit.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::sync::{AtomicU64, SeqCst};
 
 /// Bytes held, the most there ever were, and the bound.
 ///
@@ -13,13 +13,31 @@ pub(crate) struct Account {
     limit: AtomicU64,
 }
 
+/// What of an account a charge may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct View {
+    /// The most that it could ever hold for such charges.
+    pub(crate) most: u64,
+    /// The most that it may hold now.
+    pub(crate) now: u64,
+}
+
+impl View {
+    /// All of the limit.
+    pub(crate) fn whole(limit: u64) -> Self {
+        Self { most: limit, now: limit }
+    }
+}
+
 /// Why a charge did not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// The bound in force.
+    /// The most that could ever be held.
     pub(crate) limit: u64,
     /// Bytes that would have fitted.
     pub(crate) available: u64,
+    /// Bytes that must be given back before it fits.
+    pub(crate) short: u64,
 }
 
 impl Account {
@@ -45,28 +63,32 @@ impl Account {
         self.limit.store(limit, SeqCst);
     }
 
-    /// Adds `bytes` if they fit beside `unreserved` bytes that nobody reserved.
+    /// Adds `bytes` if they fit into what `view` makes of the limit. Returns what is held then.
     ///
     /// The limit is read again after the swap. So either the charge sees a limit lowered
     /// meanwhile and takes itself back, or whoever lowered it sees the charge.
     pub(crate) fn try_charge(
         &self,
         bytes: u64,
-        unreserved: impl Fn() -> u64,
-    ) -> Result<(), Refusal> {
+        view: impl Fn(u64) -> View,
+    ) -> Result<u64, Refusal> {
         let mut current = self.used.load(SeqCst);
         loop {
             let limit = self.limit();
-            let room = limit.saturating_sub(unreserved());
-            let next = current.checked_add(bytes).filter(|next| *next <= room);
+            let View { most, now } = view(limit);
+            let next = current.checked_add(bytes).filter(|next| *next <= now);
             let Some(next) = next else {
-                let available = room.saturating_sub(current);
-                return Err(Refusal { limit, available });
+                let available = now.saturating_sub(current);
+                let short = current.saturating_add(bytes).saturating_sub(now);
+                return Err(Refusal { limit: most, available, short });
             };
             match self.used.compare_exchange(current, next, SeqCst, SeqCst) {
                 Ok(_) if self.limit() >= limit => {
-                    self.peak.fetch_max(next, SeqCst);
-                    return Ok(());
+                    // Most charges raise nothing, and a read is cheaper than a write.
+                    if self.peak.load(SeqCst) < next {
+                        self.peak.fetch_max(next, SeqCst);
+                    }
+                    return Ok(next);
                 }
                 Ok(_) => {
                     self.release(bytes);
@@ -75,11 +97,6 @@ impl Account {
                 Err(seen) => current = seen,
             }
         }
-    }
-
-    /// [`Account::try_charge`] without anything beside it.
-    pub(crate) fn try_charge_plain(&self, bytes: u64) -> Result<(), Refusal> {
-        self.try_charge(bytes, || 0)
     }
 
     /// Takes `bytes` off. Releasing more than is held is a bug of ours.
@@ -120,23 +137,35 @@ pub(crate) fn subtract(counter: &AtomicU64, bytes: u64) {
 mod tests {
     use super::*;
 
+    fn beside(unreserved: u64) -> impl Fn(u64) -> View {
+        move |limit| View { most: limit, now: limit - unreserved }
+    }
+
     #[test]
     fn a_charge_counts_what_nobody_reserved() {
         let account = Account::new(90);
-        assert_eq!(account.try_charge(40, || 20), Ok(()));
-        let refusal = Refusal { limit: 90, available: 30 };
-        assert_eq!(account.try_charge(31, || 20), Err(refusal));
-        assert_eq!(account.try_charge(30, || 20), Ok(()));
+        assert_eq!(account.try_charge(40, beside(20)), Ok(40));
+        let refusal = Refusal { limit: 90, available: 30, short: 1 };
+        assert_eq!(account.try_charge(31, beside(20)), Err(refusal));
+        assert_eq!(account.try_charge(30, beside(20)), Ok(70));
         assert_eq!((account.used(), account.peak()), (70, 70));
         account.release(70);
         assert_eq!((account.used(), account.peak()), (0, 70));
     }
 
     #[test]
+    fn what_is_short_counts_what_is_held_too_much_already() {
+        let account = Account::new(90);
+        assert_eq!(account.try_charge(80, View::whole), Ok(80));
+        let refusal = Refusal { limit: 90, available: 0, short: 15 };
+        assert_eq!(account.try_charge(5, beside(20)), Err(refusal));
+    }
+
+    #[test]
     fn sums_do_not_wrap() {
         let account = Account::new(u64::MAX);
-        assert!(account.try_charge_plain(u64::MAX).is_ok());
-        assert!(account.try_charge_plain(1).is_err());
+        assert!(account.try_charge(u64::MAX, View::whole).is_ok());
+        assert!(account.try_charge(1, View::whole).is_err());
     }
 
     #[test]
@@ -144,7 +173,7 @@ mod tests {
     #[should_panic(expected = "2 bytes released, 1 held")]
     fn underflow_is_loud() {
         let account = Account::new(10);
-        account.try_charge_plain(1).unwrap();
+        account.try_charge(1, View::whole).unwrap();
         account.release(2);
     }
 }

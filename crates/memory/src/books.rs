@@ -1,11 +1,17 @@
-//! Charging root, class and tenant together, all or nothing.
+//! Charging root, caches, class and tenant together, all or nothing.
+
+mod admit;
+mod change;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use crate::account::{Account, Refusal, add, subtract};
-use crate::error::{Holder, MemoryError, Result, Scope};
+use crate::account::{Account, Refusal, View, add, subtract};
+use crate::ask::{Ask, Bound, Refused, Standing};
+use crate::error::{Holder, MemoryError, Scope};
+use crate::queue::Queue;
+use crate::reclaim::Hook;
+use crate::sync::{AtomicU64, Mutex, SeqCst, lock};
 use crate::tenant::{SYSTEM, TenantAccount};
 use crate::{Class, Limits, Tenant};
 
@@ -17,25 +23,39 @@ const HOLDERS_MAX: usize = 5;
 pub(crate) struct Books {
     /// Bounded by the root's limit less the base.
     pub(crate) root: Account,
+    /// What all caches hold.
+    pub(crate) caches: Account,
     pub(crate) drift: AtomicU64,
+    /// Bytes of the root that ordinary charges do not see.
+    emergency: AtomicU64,
+    /// Bytes of the caches that none borrows.
+    caches_reserve: AtomicU64,
     pub(crate) classes: [Account; Class::COUNT],
     system: Arc<TenantAccount>,
     /// Tenants that were asked for, without the system's.
     tenants: Mutex<BTreeMap<Arc<str>, Arc<TenantAccount>>>,
-    /// The bounds in force; held while they or a tenant's change.
-    limits: Mutex<Limits>,
+    limits: Mutex<change::InForce>,
+    pub(crate) hook: Hook,
+    pub(crate) queue: Queue,
 }
 
 impl Books {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            root: Account::new(limits.root.saturating_sub(limits.base)),
+        let books = Self {
+            root: Account::new(0),
+            caches: Account::new(0),
             drift: AtomicU64::new(0),
-            classes: limits.classes.map(Account::new),
+            emergency: AtomicU64::new(0),
+            caches_reserve: AtomicU64::new(0),
+            classes: std::array::from_fn(|_| Account::new(0)),
             system: Arc::new(TenantAccount::new(SYSTEM)),
             tenants: Mutex::new(BTreeMap::new()),
-            limits: Mutex::new(*limits),
-        }
+            limits: Mutex::new(change::InForce::new(*limits)),
+            hook: Hook::default(),
+            queue: Queue::new(),
+        };
+        books.publish(limits);
+        books
     }
 
     /// The tenant of that name. Forgets tenants that hold nothing, have no limit of their own
@@ -60,91 +80,190 @@ impl Books {
         tenant.0.as_deref().unwrap_or(&self.system)
     }
 
-    /// Charges tenant, class and root, in this order: the root's counter and peak never hold
-    /// bytes that were refused.
-    pub(crate) fn charge(&self, class: Class, tenant: &Tenant, bytes: u64) -> Result<()> {
-        self.charge_sides(class, tenant, bytes)?;
-        let charged = self.root.try_charge(bytes, || self.drift.load(SeqCst));
-        charged.map_err(|refusal| {
-            self.release_sides(class, tenant, bytes);
-            self.refused(Scope::Root, (class, tenant, bytes), refusal)
+    /// Charges tenant, class, caches and root, in this order: the root's counter and peak never
+    /// hold bytes that were refused. Does not serve those in line for what it held on the way.
+    pub(crate) fn charge(&self, ask: Ask<'_>, standing: Standing) -> Result<(), Refused> {
+        self.charge_tenant(ask, standing)?;
+        let account = self.account(ask.tenant);
+        if let Err(refused) = self.charge_class(ask, standing, None) {
+            account.total.release(ask.bytes);
+            return Err(refused);
+        }
+        add(&account.by_class[ask.class.index()], ask.bytes);
+        let charged = self.root.try_charge(ask.bytes, |limit| self.root_view(limit, standing));
+        charged.map(drop).map_err(|refusal| {
+            self.release_sides(ask);
+            Refused::at(Bound::Root)(refusal)
         })
     }
 
-    pub(crate) fn release(&self, class: Class, tenant: &Tenant, bytes: u64) {
-        self.root.release(bytes);
-        self.release_sides(class, tenant, bytes);
+    pub(crate) fn release(&self, ask: Ask<'_>) {
+        self.root.release(ask.bytes);
+        self.release_sides(ask);
+        self.serve();
     }
 
-    /// Moves bytes to another class or tenant; the root's charge stands throughout.
-    pub(crate) fn transfer(
-        &self,
-        from: (Class, &Tenant),
-        to: (Class, &Tenant),
-        bytes: u64,
-    ) -> Result<()> {
-        if from.1 == to.1 {
-            if from.0 == to.0 {
-                return Ok(());
+    /// Charges whoever is in line and fits. Called whenever there may be more room than before.
+    pub(crate) fn serve(&self) {
+        if self.queue.waiting() > 0 {
+            self.queue.serve(|ask| self.charge(ask, Standing::InLine));
+        }
+    }
+
+    /// Moves the bytes to another class or tenant; the root's charge stands throughout.
+    pub(crate) fn transfer(&self, from: Ask<'_>, to: Ask<'_>) -> Result<(), Refused> {
+        let (class_moves, tenant_moves) = (from.class != to.class, from.tenant != to.tenant);
+        if from.bytes == 0 || !class_moves && !tenant_moves {
+            return Ok(());
+        }
+        if tenant_moves {
+            self.charge_tenant(to, Standing::Ordinary)?;
+        }
+        if class_moves && let Err(refused) = self.charge_class(to, Standing::Ordinary, Some(from)) {
+            if tenant_moves {
+                self.account(to.tenant).total.release(to.bytes);
             }
-            self.charge_class(to.0, to.1, bytes)?;
-            add(&self.account(to.1).by_class[to.0.index()], bytes);
-        } else if from.0 == to.0 {
-            self.charge_tenant(to.0, to.1, bytes)?;
-            add(&self.account(to.1).by_class[to.0.index()], bytes);
-        } else {
-            self.charge_sides(to.0, to.1, bytes)?;
+            return Err(refused);
         }
-        let left = self.account(from.1);
-        subtract(&left.by_class[from.0.index()], bytes);
-        if from.0 != to.0 {
-            self.classes[from.0.index()].release(bytes);
+        add(&self.account(to.tenant).by_class[to.class.index()], to.bytes);
+        let left = self.account(from.tenant);
+        subtract(&left.by_class[from.class.index()], from.bytes);
+        if class_moves {
+            self.classes[from.class.index()].release(from.bytes);
+            if from.class.is_cache() && !to.class.is_cache() {
+                self.caches.release(from.bytes);
+            }
         }
-        if from.1 != to.1 {
-            left.total.release(bytes);
+        if tenant_moves {
+            left.total.release(from.bytes);
         }
+        self.serve();
         Ok(())
     }
 
-    fn charge_sides(&self, class: Class, tenant: &Tenant, bytes: u64) -> Result<()> {
-        self.charge_tenant(class, tenant, bytes)?;
-        let account = self.account(tenant);
-        if let Err(error) = self.charge_class(class, tenant, bytes) {
-            account.total.release(bytes);
-            return Err(error);
-        }
-        add(&account.by_class[class.index()], bytes);
-        Ok(())
+    /// Bytes that the root could still grant to an ordinary request.
+    pub(crate) fn available(&self) -> u64 {
+        let View { now, .. } = self.root_view(self.root.limit(), Standing::Ordinary);
+        now.saturating_sub(self.root.used())
     }
 
-    fn release_sides(&self, class: Class, tenant: &Tenant, bytes: u64) {
+    fn root_view(&self, limit: u64, standing: Standing) -> View {
+        let emergency = self.emergency.load(SeqCst);
+        let (set_aside, claim) = match standing {
+            Standing::Ordinary => (emergency, self.queue.root_claim()),
+            Standing::InLine => (emergency, 0),
+            Standing::Emergency => (0, 0),
+        };
+        let most = limit.saturating_sub(set_aside);
+        View { most, now: most.saturating_sub(self.drift.load(SeqCst)).saturating_sub(claim) }
+    }
+
+    fn class_view(&self, limit: u64, class: Class, standing: Standing) -> View {
+        match standing {
+            Standing::Ordinary => {
+                View { most: limit, now: limit.saturating_sub(self.queue.class_claim(class)) }
+            }
+            Standing::InLine => View::whole(limit),
+            Standing::Emergency => View::whole(self.with_emergency(limit)),
+        }
+    }
+
+    fn with_emergency(&self, limit: u64) -> u64 {
+        limit.saturating_add(self.emergency.load(SeqCst))
+    }
+
+    fn release_sides(&self, Ask { class, tenant, bytes }: Ask<'_>) {
         let account = self.account(tenant);
         subtract(&account.by_class[class.index()], bytes);
         account.total.release(bytes);
         self.classes[class.index()].release(bytes);
+        if class.is_cache() {
+            self.caches.release(bytes);
+        }
     }
 
-    fn charge_class(&self, class: Class, tenant: &Tenant, bytes: u64) -> Result<()> {
-        let charged = self.classes[class.index()].try_charge_plain(bytes);
-        charged
-            .map_err(|refusal| self.refused(Scope::Class(class), (class, tenant, bytes), refusal))
-    }
-
-    fn charge_tenant(&self, class: Class, tenant: &Tenant, bytes: u64) -> Result<()> {
-        let account = self.account(tenant);
-        account.total.try_charge_plain(bytes).map_err(|refusal| {
-            let scope = Scope::Tenant(Arc::clone(&account.name));
-            self.refused(scope, (class, tenant, bytes), refusal)
+    /// Charges the class and, if it is a cache's, all caches; bytes that came `from` a cache are
+    /// charged to all caches already.
+    fn charge_class(
+        &self,
+        ask: Ask<'_>,
+        standing: Standing,
+        from: Option<Ask<'_>>,
+    ) -> Result<(), Refused> {
+        let account = &self.classes[ask.class.index()];
+        let shared = ask.class.is_cache() && self.caches.limit() != u64::MAX;
+        let held = account
+            .try_charge(ask.bytes, |limit| {
+                // Where the caches have a bound, that of one of them is a share.
+                if shared {
+                    View::whole(u64::MAX)
+                } else {
+                    self.class_view(limit, ask.class, standing)
+                }
+            })
+            .map_err(Refused::at(Bound::Class))?;
+        if !ask.class.is_cache() {
+            return Ok(());
+        }
+        // Bytes of a cache need no room anew, only leave to be lent.
+        let more = if from.is_some_and(|from| from.class.is_cache()) { 0 } else { ask.bytes };
+        let share = if shared { account.limit() } else { u64::MAX };
+        let charged = self.caches.try_charge(more, |limit| self.caches_view(limit, share, held));
+        charged.map(drop).map_err(|refusal| {
+            account.release(ask.bytes);
+            Refused::at(Bound::Caches)(refusal)
         })
     }
 
-    fn refused(
-        &self,
-        scope: Scope,
-        (class, tenant, requested): (Class, &Tenant, u64),
-        Refusal { limit, available }: Refusal,
-    ) -> MemoryError {
-        let tenant = Arc::clone(&self.account(tenant).name);
+    /// What all caches may hold for one of them that then holds `held` bytes itself.
+    fn caches_view(&self, limit: u64, share: u64, held: u64) -> View {
+        let lent = limit.saturating_sub(self.caches_reserve.load(SeqCst));
+        let now = if held <= share { limit } else { lent };
+        View { most: lent.max(share.min(limit)), now }
+    }
+
+    fn charge_tenant(&self, ask: Ask<'_>, standing: Standing) -> Result<(), Refused> {
+        let account = self.account(ask.tenant);
+        let charged = account.total.try_charge(ask.bytes, |limit| match standing {
+            Standing::Ordinary | Standing::InLine => View::whole(limit),
+            Standing::Emergency => View::whole(self.with_emergency(limit)),
+        });
+        charged.map(drop).map_err(Refused::at(Bound::Tenant))
+    }
+
+    fn scope(&self, bound: Bound, ask: Ask<'_>) -> Scope {
+        match bound {
+            Bound::Root => Scope::Root,
+            Bound::Caches => Scope::Caches,
+            Bound::Class => Scope::Class(ask.class),
+            Bound::Tenant => Scope::Tenant(Arc::clone(&self.account(ask.tenant).name)),
+        }
+    }
+
+    /// The bound that would refuse it even if nothing else were held.
+    pub(crate) fn never(&self, ask: Ask<'_>) -> Option<Refused> {
+        let class = self.classes[ask.class.index()].limit();
+        let caches = self.caches.limit();
+        let shared = ask.class.is_cache() && caches != u64::MAX;
+        let bounds = [
+            (Bound::Tenant, self.account(ask.tenant).total.limit()),
+            (Bound::Class, if shared { u64::MAX } else { class }),
+            (
+                Bound::Caches,
+                if shared { self.caches_view(caches, class, 0).most } else { u64::MAX },
+            ),
+            (Bound::Root, self.root_view(self.root.limit(), Standing::InLine).most),
+        ];
+        let (bound, limit) = bounds.into_iter().find(|(_, most)| ask.bytes > *most)?;
+        Some(Refused { bound, refusal: Refusal { limit, available: 0, short: 0 } })
+    }
+
+    /// What the caller is told.
+    pub(crate) fn error(&self, ask: Ask<'_>, Refused { bound, refusal }: Refused) -> MemoryError {
+        let Ask { class, bytes: requested, .. } = ask;
+        let Refusal { limit, available, .. } = refusal;
+        let scope = self.scope(bound, ask);
+        let tenant = Arc::clone(&self.account(ask.tenant).name);
         if requested > limit {
             return MemoryError::AllocationTooLarge { requested, limit, scope, class, tenant };
         }
@@ -166,6 +285,7 @@ impl Books {
                 let bytes = account.by_class[class.index()].load(SeqCst);
                 let within = match scope {
                     Scope::Root => true,
+                    Scope::Caches => class.is_cache(),
                     Scope::Class(only) => *only == class,
                     Scope::Tenant(name) => *name == account.name,
                 };
@@ -189,60 +309,4 @@ impl Books {
         accounts.extend(lock(&self.tenants).values().map(Arc::clone));
         accounts
     }
-
-    /// Replaces the bounds of root and classes, or none of them.
-    pub(crate) fn set_limits(&self, limits: &Limits) -> Result<()> {
-        let mut in_force = lock(&self.limits);
-        self.publish(limits);
-        if let Some((scope, limit, held)) = self.exceeded(limits) {
-            self.publish(&in_force);
-            let holders = self.holders(&scope);
-            return Err(MemoryError::LimitBelowHeld { limit, held, scope, holders });
-        }
-        *in_force = *limits;
-        Ok(())
-    }
-
-    /// Replaces a tenant's bound; `u64::MAX` removes it.
-    pub(crate) fn set_tenant_limit(&self, tenant: &Tenant, limit: u64) -> Result<()> {
-        let _one_at_a_time = lock(&self.limits);
-        let account = self.account(tenant);
-        let before = account.total.limit();
-        account.total.set_limit(limit);
-        let held = account.total.used();
-        if held > limit {
-            account.total.set_limit(before);
-            let scope = Scope::Tenant(Arc::clone(&account.name));
-            let holders = self.holders(&scope);
-            return Err(MemoryError::LimitBelowHeld { limit, held, scope, holders });
-        }
-        Ok(())
-    }
-
-    pub(crate) fn limits_now(&self) -> Limits {
-        *lock(&self.limits)
-    }
-
-    fn publish(&self, limits: &Limits) {
-        self.root.set_limit(limits.root.saturating_sub(limits.base));
-        for (account, limit) in self.classes.iter().zip(limits.classes) {
-            account.set_limit(limit);
-        }
-    }
-
-    fn exceeded(&self, limits: &Limits) -> Option<(Scope, u64, u64)> {
-        let held = self.root.used().saturating_add(limits.base);
-        if held > limits.root {
-            return Some((Scope::Root, limits.root, held));
-        }
-        Class::ALL.into_iter().find_map(|class| {
-            let (held, limit) = (self.classes[class.index()].used(), limits.classes[class.index()]);
-            (held > limit).then_some((Scope::Class(class), limit, held))
-        })
-    }
-}
-
-/// Locks; a holder that panicked left nothing half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

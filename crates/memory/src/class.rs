@@ -11,7 +11,7 @@ pub enum Class {
     EmbeddingCache,
     /// Frames of index files.
     IndexPages,
-    /// Catalogues, manifests, id tables.
+    /// Descriptions of collections and segments kept for the next who asks.
     Metadata,
     /// Membership and peers.
     Discovery,
@@ -27,11 +27,17 @@ pub enum Class {
     Text,
     /// Embedding models.
     Models,
+    /// What open collections keep resident: id tables, manifests, deaths, marks.
+    Collections,
+    /// Index bytes of collections whose storage type is `memory`.
+    Pinned,
+    /// Frames of index files in bytes that nobody else reserved; revoked first.
+    BorrowedPages,
 }
 
 impl Class {
     /// Every class, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::QueryCache,
         Self::EmbeddingCache,
         Self::IndexPages,
@@ -43,6 +49,9 @@ impl Class {
         Self::Replication,
         Self::Text,
         Self::Models,
+        Self::Collections,
+        Self::Pinned,
+        Self::BorrowedPages,
     ];
 
     /// How many classes there are.
@@ -62,7 +71,29 @@ impl Class {
             Self::Replication => "replication",
             Self::Text => "text",
             Self::Models => "models",
+            Self::Collections => "collections",
+            Self::Pinned => "pinned",
+            Self::BorrowedPages => "borrowed_pages",
         }
+    }
+
+    /// Whether its bytes are a cache's: they share one bound of their own below the root's, and
+    /// operations outrank them.
+    pub const fn is_cache(self) -> bool {
+        matches!(
+            self,
+            Self::QueryCache
+                | Self::EmbeddingCache
+                | Self::IndexPages
+                | Self::Metadata
+                | Self::Discovery
+        )
+    }
+
+    /// Whether its bytes can be had back without losing anything: caches and borrowed pages. A
+    /// request for such bytes takes none from others.
+    pub const fn is_reclaimable(self) -> bool {
+        self.is_cache() || matches!(self, Self::BorrowedPages)
     }
 
     /// The position within [`Class::ALL`].

@@ -15,6 +15,8 @@ pub type Result<T> = std::result::Result<T, MemoryError>;
 pub enum Scope {
     /// The whole process.
     Root,
+    /// All caches together.
+    Caches,
     /// One class.
     Class(Class),
     /// One tenant, by name.
@@ -25,6 +27,7 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => f.write_str("the process"),
+            Self::Caches => f.write_str("the caches"),
             Self::Class(class) => write!(f, "class {class}"),
             Self::Tenant(name) => write!(f, "tenant {name}"),
         }
@@ -36,6 +39,7 @@ impl Scope {
     fn mend(&self) -> &'static str {
         match self {
             Self::Root => "raise memory.limit",
+            Self::Caches => "raise the cache limit",
             Self::Class(_) => "raise the limit of the class",
             Self::Tenant(_) => "raise the limit of the tenant",
         }
@@ -116,6 +120,9 @@ pub enum MemoryError {
         /// Who holds most within the scope, at most five, largest first.
         holders: Vec<Holder>,
     },
+    /// Another change of limits is under way: a retry helps once it ended.
+    #[error("another change of limits is under way; retry after it")]
+    LimitsChanging,
     /// Two reservations of different governors were to be one: a bug of the caller.
     #[error("reservations of different governors cannot be merged")]
     ForeignReservation,
@@ -128,6 +135,7 @@ impl MemoryError {
             Self::AllocationTooLarge { .. } => "allocation_too_large",
             Self::InsufficientMemory { .. } => "insufficient_memory",
             Self::LimitBelowHeld { .. } => "limit_below_held",
+            Self::LimitsChanging => "limits_changing",
             Self::ForeignReservation => "foreign_reservation",
         }
     }

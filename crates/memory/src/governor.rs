@@ -1,11 +1,13 @@
 //! The way in: reservations, limits, drift, and the report.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Weak};
 
+use crate::ask::Ask;
 use crate::books::Books;
 use crate::error::Result;
-use crate::{Class, Limits, Reservation, Tenant, TenantUsage, Usage};
+use crate::sync::SeqCst;
+use crate::waiting::Waiting;
+use crate::{Class, Limits, Reclaim, Reservation, Tenant, TenantUsage, Usage};
 
 /// Decides who may hold how many bytes; one per process.
 #[derive(Debug)]
@@ -26,20 +28,76 @@ impl Governor {
     }
 
     /// Takes `bytes` for a class and a tenant of this governor, all or nothing. Zero bytes are
-    /// always granted, to grow from.
+    /// always granted, to grow from. Unless the class is reclaimable itself, caches give back
+    /// first if the process or the tenant is full; the caller holds no lock that a cache takes.
     ///
     /// # Errors
     /// [`MemoryError::AllocationTooLarge`](crate::MemoryError::AllocationTooLarge) if it could
     /// never fit, [`MemoryError::InsufficientMemory`](crate::MemoryError::InsufficientMemory) if
     /// it does not fit now; nothing is charged.
     pub fn reserve(&self, class: Class, tenant: &Tenant, bytes: u64) -> Result<Reservation> {
-        Reservation::take(Arc::clone(&self.books), class, tenant.clone(), bytes)
+        self.take(Ask { class, tenant, bytes }, Books::reclaim_and_admit)
+    }
+
+    /// The same without having anything given back: what caches use.
+    ///
+    /// # Errors
+    /// Those of [`Governor::reserve`].
+    pub fn try_reserve(&self, class: Class, tenant: &Tenant, bytes: u64) -> Result<Reservation> {
+        self.take(Ask { class, tenant, bytes }, Books::try_admit)
+    }
+
+    /// [`Governor::reserve`] for what frees memory, deletes and drops and the like, and for
+    /// administrators: may use the emergency bytes, and exceed the bounds of class and tenant by
+    /// as many.
+    ///
+    /// # Errors
+    /// Those of [`Governor::reserve`].
+    pub fn reserve_emergency(
+        &self,
+        class: Class,
+        tenant: &Tenant,
+        bytes: u64,
+    ) -> Result<Reservation> {
+        self.take(Ask { class, tenant, bytes }, Books::admit_emergency)
+    }
+
+    /// [`Governor::reserve`] that waits for its turn if the bytes do not fit now. Those who wait
+    /// are served in order as others give back; until the first of them fits, newcomers see the
+    /// room less what it asked for. Only those of the same tenant may pass who waits because its
+    /// tenant is full.
+    ///
+    /// # Errors
+    /// [`MemoryError::AllocationTooLarge`](crate::MemoryError::AllocationTooLarge): it could never
+    /// fit.
+    pub fn wait_for(&self, class: Class, tenant: &Tenant, bytes: u64) -> Result<Waiting> {
+        let ask = Ask { class, tenant, bytes };
+        Ok(match self.books.admit_or_join(ask)? {
+            None => Waiting::granted(&self.books, ask),
+            Some(seat) => Waiting::in_line(&self.books, seat),
+        })
+    }
+
+    fn take(
+        &self,
+        ask: Ask<'_>,
+        admit: impl FnOnce(&Books, Ask<'_>) -> Result<()>,
+    ) -> Result<Reservation> {
+        admit(&self.books, ask)?;
+        Ok(Reservation::of_charged(&self.books, ask))
+    }
+
+    /// Says who gives bytes back when others are short. The governor holds it weakly, because
+    /// caches hold the governor: whoever sets it keeps it alive. A later one takes its place.
+    pub fn set_reclaimer(&self, reclaimer: Weak<dyn Reclaim>) {
+        self.books.hook.set(reclaimer);
     }
 
     /// Says how many bytes were measured beyond base and reservations. They count as held from
     /// now on; what is reserved stays.
     pub fn set_drift(&self, bytes: u64) {
         self.books.drift.store(bytes, SeqCst);
+        self.books.serve();
     }
 
     /// Bytes reserved in all.
@@ -47,12 +105,9 @@ impl Governor {
         self.books.root.used()
     }
 
-    /// Bytes that the root could still grant.
+    /// Bytes that the root could still grant to an ordinary request.
     pub fn available(&self) -> u64 {
-        let books = &self.books;
-        let room = books.root.limit();
-        let room = room.saturating_sub(books.drift.load(SeqCst));
-        room.saturating_sub(books.root.used())
+        self.books.available()
     }
 
     /// The most that were ever reserved.
@@ -65,19 +120,23 @@ impl Governor {
         self.books.limits_now()
     }
 
-    /// Replaces the bounds of root and classes, all or none. While a change that ends in a
-    /// refusal is under way, requests may meet the tighter bounds.
+    /// Replaces the bounds of root, caches and classes, all or none. Caches give back what is
+    /// held beyond them. While a change that ends in a refusal is under way, requests may meet
+    /// the tighter bounds.
     ///
     /// # Errors
-    /// [`MemoryError::LimitBelowHeld`](crate::MemoryError::LimitBelowHeld); the old bounds stand.
+    /// [`MemoryError::LimitBelowHeld`](crate::MemoryError::LimitBelowHeld) or
+    /// [`MemoryError::LimitsChanging`](crate::MemoryError::LimitsChanging); the old bounds stand.
     pub fn set_limits(&self, limits: Limits) -> Result<()> {
         self.books.set_limits(&limits)
     }
 
-    /// Bounds what a tenant may hold; `None` leaves only the bounds of root and classes.
+    /// Bounds what a tenant may hold; `None` leaves only the bounds of root and classes. Its
+    /// caches give back what it holds beyond.
     ///
     /// # Errors
-    /// [`MemoryError::LimitBelowHeld`](crate::MemoryError::LimitBelowHeld); the old bound stands.
+    /// [`MemoryError::LimitBelowHeld`](crate::MemoryError::LimitBelowHeld) or
+    /// [`MemoryError::LimitsChanging`](crate::MemoryError::LimitsChanging); the old bound stands.
     pub fn set_tenant_limit(&self, tenant: &Tenant, limit: Option<u64>) -> Result<()> {
         self.books.set_tenant_limit(tenant, limit.unwrap_or(u64::MAX))
     }
@@ -103,6 +162,10 @@ impl Governor {
             limit: limits.root,
             base: limits.base,
             drift: books.drift.load(SeqCst),
+            emergency: limits.emergency,
+            waiting: books.queue.waiting(),
+            caches: books.caches.used(),
+            caches_limit: limits.caches,
             available: self.available(),
             peak: self.peak(),
             classes: Class::ALL.map(|class| (class, books.classes[class.index()].used())).to_vec(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use vectorizer_model::{Budget, BudgetExceeded};
 
+use crate::ask::Ask;
 use crate::books::Books;
 use crate::error::{MemoryError, Result};
 use crate::{Class, Tenant};
@@ -19,14 +20,14 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    pub(crate) fn take(
-        books: Arc<Books>,
-        class: Class,
-        tenant: Tenant,
-        bytes: u64,
-    ) -> Result<Self> {
-        books.charge(class, &tenant, bytes)?;
-        Ok(Self { books, class, tenant, bytes })
+    /// Holds what was charged to the books already.
+    pub(crate) fn of_charged(books: &Arc<Books>, ask: Ask<'_>) -> Self {
+        let Ask { class, tenant, bytes } = ask;
+        Self { books: Arc::clone(books), class, tenant: tenant.clone(), bytes }
+    }
+
+    fn ask(&self, bytes: u64) -> Ask<'_> {
+        Ask { class: self.class, tenant: &self.tenant, bytes }
     }
 
     /// Bytes held.
@@ -44,13 +45,14 @@ impl Reservation {
         &self.tenant
     }
 
-    /// Takes `bytes` more, all or nothing.
+    /// Takes `bytes` more, all or nothing. Unless the class is reclaimable itself, caches give
+    /// back first; the caller holds no lock that a cache takes.
     ///
     /// # Errors
     /// [`MemoryError::AllocationTooLarge`] or [`MemoryError::InsufficientMemory`]; the bytes held
     /// so far stay held.
     pub fn try_grow(&mut self, bytes: u64) -> Result<()> {
-        self.books.charge(self.class, &self.tenant, bytes)?;
+        self.books.reclaim_and_admit(self.ask(bytes))?;
         // Cannot overflow: the root's counter holds at least the sum.
         self.bytes += bytes;
         Ok(())
@@ -61,7 +63,7 @@ impl Reservation {
     pub fn shrink(&mut self, bytes: u64) {
         let bytes = self.at_most_held(bytes);
         self.bytes -= bytes;
-        self.books.release(self.class, &self.tenant, bytes);
+        self.books.release(self.ask(bytes));
     }
 
     /// Takes `bytes` out into a reservation of their own; nothing is charged or released. More
@@ -69,12 +71,7 @@ impl Reservation {
     pub fn split(&mut self, bytes: u64) -> Self {
         let bytes = self.at_most_held(bytes);
         self.bytes -= bytes;
-        Self {
-            books: Arc::clone(&self.books),
-            class: self.class,
-            tenant: self.tenant.clone(),
-            bytes,
-        }
+        Self::of_charged(&self.books, self.ask(bytes))
     }
 
     /// Takes over all bytes of `other`, transferring them if class or tenant differ; `other` is
@@ -98,8 +95,8 @@ impl Reservation {
     /// [`MemoryError::AllocationTooLarge`] or [`MemoryError::InsufficientMemory`] of the class or
     /// the tenant; nothing changed.
     pub fn transfer(&mut self, class: Class, tenant: &Tenant) -> Result<()> {
-        let from = (self.class, &self.tenant);
-        self.books.transfer(from, (class, tenant), self.bytes)?;
+        let to = Ask { class, tenant, bytes: self.bytes };
+        self.books.try_transfer(self.ask(self.bytes), to)?;
         self.class = class;
         self.tenant = tenant.clone();
         Ok(())
@@ -117,7 +114,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.books.release(self.class, &self.tenant, self.bytes);
+        self.books.release(self.ask(self.bytes));
     }
 }
 
@@ -128,7 +125,9 @@ impl Budget for Reservation {
             available: match refusal {
                 MemoryError::InsufficientMemory { available, .. } => available,
                 MemoryError::AllocationTooLarge { limit, .. } => limit,
-                MemoryError::LimitBelowHeld { .. } | MemoryError::ForeignReservation => 0,
+                MemoryError::LimitBelowHeld { .. }
+                | MemoryError::LimitsChanging
+                | MemoryError::ForeignReservation => 0,
             },
         })
     }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use crate::Class;
 use crate::account::Account;
+use crate::sync::AtomicU64;
 
 /// A handle of a tenant of one governor; a clone costs a count.
 #[derive(Clone)]

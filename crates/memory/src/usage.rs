@@ -15,7 +15,15 @@ pub struct Usage {
     pub base: u64,
     /// Bytes measured beyond those reserved.
     pub drift: u64,
-    /// Bytes that a request could still get.
+    /// Bytes of the limit that only requests which free memory may use.
+    pub emergency: u64,
+    /// How many requests wait for room.
+    pub waiting: u64,
+    /// Bytes reserved by all caches together.
+    pub caches: u64,
+    /// Most bytes of all caches together; `u64::MAX` if they have no bound of their own.
+    pub caches_limit: u64,
+    /// Bytes that an ordinary request could still get.
     pub available: u64,
     /// The most that were ever reserved.
     pub peak: u64,

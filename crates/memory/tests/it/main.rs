@@ -1,5 +1,9 @@
 //! Behaviour of the governor as its users see it.
 
 mod behaviour;
+mod caches;
+mod emergency;
 mod properties;
+mod reclaiming;
 mod stress;
+mod waiting;

@@ -50,7 +50,8 @@ impl Model {
     }
 
     fn admits(&self, held: &[Reservation], class: Class, tenant: &Tenant, bytes: u64) -> bool {
-        self.root_admits(held, bytes) && Self::sides_admit(held, class, Some(tenant), bytes)
+        let fits = || Self::sides_admit(held, class, Some(tenant), bytes);
+        bytes == 0 || self.root_admits(held, bytes) && fits()
     }
 
     fn root_admits(&self, held: &[Reservation], bytes: u64) -> bool {
