@@ -128,7 +128,7 @@ mod tests {
 
     fn charge() -> Reservation {
         let governor = Governor::new(Limits::of_root(1 << 20));
-        governor.reserve(Class::Metadata, &Tenant::system(), 64).expect("room")
+        governor.reserve(Class::Collections, &Tenant::system(), 64).expect("room")
     }
 
     #[test]

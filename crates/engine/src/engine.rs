@@ -445,8 +445,7 @@ impl Inner {
         let most = self.node.config.memtable_bytes.saturating_mul(MEMTABLE_GROWTH);
         let held = state.active.charged_bytes();
         // Its own flush will take about as much again beyond the reserve for flushes.
-        let cramped =
-            held >= self.node.config.memtable_bytes && self.node.governor.available() < held;
+        let cramped = held >= self.node.config.memtable_bytes && self.node.obtainable() < held;
         let full = held >= most || cramped;
         if full && state.frozen.is_some() && self.node.config.background {
             self.flush.raise();

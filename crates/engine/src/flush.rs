@@ -123,7 +123,7 @@ impl Shard {
 
     /// Brings a new segment in before it is searched; a failure is met again by the search.
     pub(crate) fn warm(&self, segment: &Segment) {
-        if let Err(error) = segment.warm(self.node.governor.available()) {
+        if let Err(error) = segment.warm(self.node.obtainable()) {
             report("a new segment could not be brought in", &error);
         }
     }
@@ -168,7 +168,7 @@ impl Shard {
                 Arc::new(live.segment.with_components(&store, &added)?)
             };
             let bits = Deaths::bytes_needed(live.segment.rows());
-            let charge = self.reserve(Class::Metadata, bits)?;
+            let charge = self.reserve(Class::Collections, bits)?;
             let deaths = Arc::new(live.deaths.covered_by(frozen.last, charge));
             segments.push(LiveSegment { segment, deaths });
         }

@@ -68,6 +68,6 @@ pub use parts::Part;
 pub use ticket::Ticket;
 pub use vectorizer_hnsw::Scratch;
 pub use vectorizer_log::Durability;
-pub use vectorizer_pages::Residency;
+pub use vectorizer_pages::{Growth, Residency};
 pub use verify::{Report, verify};
 pub use view::ReadView;

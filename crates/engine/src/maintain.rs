@@ -18,9 +18,9 @@ use crate::policy::{Choice, Lane, PolicyConfig, SegmentSummary, ShardSummary, ch
 use crate::shard::Shard;
 use crate::state::ShardState;
 
-/// Of the bytes that are free, a build may plan with this part: what else comes meanwhile needs
-/// room too.
-const BUILD_SHARE: (u64, u64) = (3, 4);
+/// Of the bytes that can be had, a build may plan with this part: searches keep frames, and what
+/// else comes meanwhile needs room too.
+const BUILD_SHARE: (u64, u64) = (3, 8);
 
 /// A backlog of this many flushes has a claim to the processor beside the searches, which it slows.
 const BACKLOG_FLUSHES: u64 = 8;
@@ -32,8 +32,18 @@ const MANY_SEGMENTS: u64 = 16;
 /// So many have an equal claim.
 const TOO_MANY_SEGMENTS: u64 = 48;
 
-/// How far a lane's next work lets searches go first.
-fn niceness(shard: &ShardSummary, lane: Lane) -> Niceness {
+/// How far a lane's next work lets searches go first, where the node's backlog is that part of its
+/// bound. Where writes will soon wait for graphs it does not: the work may take long, and can't
+/// change its claim on the way.
+fn niceness(shard: &ShardSummary, lane: Lane, backlog: f64) -> Niceness {
+    let node = match lane {
+        Lane::Fresh if backlog >= 0.5 => Niceness::None,
+        Lane::Fresh if backlog >= 0.25 => Niceness::Low,
+        Lane::Fresh | Lane::Settled => Niceness::Idle,
+    };
+    if node != Niceness::Idle {
+        return node;
+    }
     let (waiting, claim, equal) = match lane {
         Lane::Fresh => {
             let fresh = shard.segments.iter().filter(|s| !s.indexed);
@@ -167,7 +177,7 @@ impl Inner {
         shard
             .busy
             .take(|busy| {
-                let mut summary = self.summarise(shard, &shard.state(), idle);
+                let mut summary = self.summarise(&shard.state(), idle);
                 summary.segments.retain(|segment| !busy.contains(&segment.id));
                 let choice = choose(&summary, lane);
                 let segments = match &choice {
@@ -175,7 +185,8 @@ impl Inner {
                     Choice::Index(id) => vec![*id],
                     Choice::Merge(ids) => ids.clone(),
                 };
-                let pace = Pace { niceness: niceness(&summary, lane), lane };
+                let pace =
+                    Pace { niceness: niceness(&summary, lane, self.node.backlog.fullness()), lane };
                 Some((segments, (choice, pace)))
             })
             .map(|(held, (choice, pace))| Task { choice, pace, held })
@@ -192,7 +203,7 @@ impl Inner {
         Ok(())
     }
 
-    fn summarise(&self, shard: &Shard, state: &ShardState, idle: bool) -> ShardSummary {
+    fn summarise(&self, state: &ShardState, idle: bool) -> ShardSummary {
         let config = &self.node.config;
         let row_bytes = Memtable::row_bytes(&state.settings).max(1);
         let flush_rows = u32::try_from(config.memtable_bytes / row_bytes).unwrap_or(u32::MAX);
@@ -218,9 +229,8 @@ impl Inner {
 
     /// Rows whose graph the budget has room to build now.
     fn buildable_rows(&self, state: &ShardState) -> u32 {
-        let governor = &self.node.governor;
-        let class = governor.limits().classes[Class::Builds.index()];
-        let free = governor.available().min(class) / BUILD_SHARE.1 * BUILD_SHARE.0;
+        let class = self.node.governor.limits().classes[Class::Builds.index()];
+        let free = self.node.obtainable().min(class) / BUILD_SHARE.1 * BUILD_SHARE.0;
         let rows = free / build_bytes_per_row(&state.settings);
         u32::try_from(rows).unwrap_or(u32::MAX)
     }

@@ -37,6 +37,7 @@ pub(crate) struct Pending {
 pub(crate) struct Node {
     pub(crate) governor: Arc<Governor>,
     frames: Arc<Frames>,
+    pool: Arc<Pool>,
     pub(crate) config: EngineOptions,
     log: OnceLock<Log<Pending>>,
     closing: AtomicBool,
@@ -78,11 +79,12 @@ impl Node {
     ) -> Result<Self> {
         let system = Tenant::system();
         let buffers = governor.reserve(Class::Memtables, &system, vectorizer_log::BUFFER_BYTES)?;
-        let emergency = governor.reserve(Class::Metadata, &system, EMERGENCY_BYTES)?;
+        let emergency = governor.reserve(Class::Collections, &system, EMERGENCY_BYTES)?;
         let flush_reserve = FlushReserve::take(&governor, config.memtable_bytes)?;
         Ok(Self {
             governor,
-            frames: Arc::new(Frames::new(pool)),
+            frames: Arc::new(Frames::new(Arc::clone(&pool))),
+            pool,
             backlog: Arc::new(Backlog::new(config.backlog_bytes_max)),
             config,
             merge_room: Claims::default(),
@@ -126,6 +128,11 @@ impl Node {
         let missing = EMERGENCY_BYTES.saturating_sub(emergency.bytes());
         // If there is no room the next tick tries again.
         emergency.try_grow(missing).ok();
+    }
+
+    /// Bytes that a request could get now, from what is free and from what would be given back.
+    pub(crate) fn obtainable(&self) -> u64 {
+        self.governor.available() + self.pool.reclaimable()
     }
 
     /// Has other background work give way.

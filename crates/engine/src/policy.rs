@@ -134,8 +134,7 @@ fn stale_segment(shard: &ShardSummary) -> Option<Choice> {
     let stale = |s: &SegmentSummary| (u64::from(s.dead) + u64::from(s.patched)) * 4;
     let mostly_stale = |s: &&SegmentSummary| stale(s) > u64::from(s.rows);
     let at_rest: Vec<SegmentId> = settled(shard).map(|s| s.id).collect();
-    let is_small =
-        |s: &SegmentSummary| at_rest.contains(&s.id) && tier(s, &shard.config) == 0;
+    let is_small = |s: &SegmentSummary| at_rest.contains(&s.id) && tier(s, &shard.config) == 0;
     let found = shard.segments.iter().find(mostly_stale)?;
     let together = |s: &&SegmentSummary| s.id == found.id || (is_small(found) && is_small(s));
     let mut merged: Vec<&SegmentSummary> = shard.segments.iter().filter(together).collect();

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use vectorizer_log::{Log, LogConfig, Recovery, Replayed};
 use vectorizer_memory::{Class, Governor};
 use vectorizer_model::bytes::MIB;
 use vectorizer_model::encode::decode_operation;
 use vectorizer_model::{CollectionName, CollectionSettings, Operation, SequenceNumber, ShardId};
-use vectorizer_pages::{Config as PoolConfig, Pool, Residency};
+use vectorizer_pages::{Config as PoolConfig, Growth, Pool, Residency};
 use vectorizer_segment::{ComponentKind, Segment, SegmentRecord, file_number, read_tombstones};
 use vectorizer_vfs::{Directory, Entry, EntryKind};
 
@@ -62,10 +62,12 @@ impl Inner {
             Residency::Governed => options.pool,
             // The kernel holds mapped bytes; frames are for what asks for them alone.
             Residency::Mapped | Residency::Pinned => {
-                PoolConfig { capacity: FRAMES_BYTES_MIN, ..options.pool }
+                PoolConfig { capacity: FRAMES_BYTES_MIN, growth: Growth::None, ..options.pool }
             }
         };
         let pool = Pool::new(&governor, pool)?;
+        let reclaimer: Weak<Pool> = Arc::downgrade(&pool);
+        governor.set_reclaimer(reclaimer);
         let mut log_config = LogConfig::new(catalogue.node);
         log_config.durability = options.durability;
         log_config.file_bytes = options.log_file_bytes;
@@ -350,7 +352,7 @@ fn open_live(
 ) -> Result<LiveSegment> {
     let segment = Arc::new(Segment::open(store, record, settings)?);
     let bits = Deaths::bytes_needed(record.rows);
-    let charge = store.governor.reserve(Class::Metadata, &store.tenant, bits)?;
+    let charge = store.governor.reserve(Class::Collections, &store.tenant, bits)?;
     let deaths = Deaths::new(record.rows, charge);
     if let Some(tombstones) = record.component(ComponentKind::Tombstones, "") {
         for row in read_tombstones(store, tombstones)? {

@@ -126,7 +126,7 @@ impl Shard {
     /// # Errors
     /// The budget refuses.
     pub(crate) fn new_deaths(&self, rows: u32) -> Result<Deaths> {
-        let charge = self.reserve(Class::Metadata, Deaths::bytes_needed(rows))?;
+        let charge = self.reserve(Class::Collections, Deaths::bytes_needed(rows))?;
         Ok(Deaths::new(rows, charge))
     }
 

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use vectorizer_model::bytes::{KIB, MIB};
 
-/// Of the bytes that get into graphs, writes may bring this part anew: the backlog shrinks.
-const SHARE: u64 = 2;
-/// Beyond this many times the bound, half as much.
+/// Beyond this many times the bound, writes bring half of the bytes that get into graphs: the
+/// backlog shrinks. Up to there they bring as many.
 const FAR_BEYOND: u64 = 2;
+const SHARE_FAR_BEYOND: u64 = 2;
 /// Bytes that are admitted each second though no row gets into a graph, so that nobody waits for
 /// ever.
 const FLOOR_PER_SECOND: u64 = 512 * KIB;
@@ -85,10 +85,15 @@ impl Backlog {
         act(&mut self.throttle.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What waits, as a part of the bound.
+    pub(crate) fn fullness(&self) -> f64 {
+        self.bytes.load(Ordering::Acquire) as f64 / self.bytes_max.max(1) as f64
+    }
+
     /// Says that rows of so many bytes were linked into a graph.
     pub(crate) fn linked(&self, bytes: u64) {
         let far = self.bytes.load(Ordering::Relaxed) / FAR_BEYOND > self.bytes_max;
-        let share = if far { 2 * SHARE } else { SHARE };
+        let share = if far { SHARE_FAR_BEYOND } else { 1 };
         self.throttle(|throttle| throttle.earn(bytes / share));
     }
 }
@@ -158,14 +163,14 @@ mod tests {
         assert!(shard.admits(now), "within the bound nothing counts");
         shard.set(11 * MIB);
         assert!(!shard.admits(now));
-        node.linked(2 * KIB);
+        node.linked(KIB);
         assert!(shard.admits(now));
         shard.note_write(KIB);
-        assert!(!shard.admits(now), "half of what was linked");
+        assert!(!shard.admits(now), "as much as was linked");
         shard.set(21 * MIB);
-        node.linked(4 * KIB);
+        node.linked(2 * KIB);
         shard.note_write(KIB);
-        assert!(!shard.admits(now), "far beyond the bound a quarter");
+        assert!(!shard.admits(now), "far beyond the bound half");
         shard.set(0);
         assert!(shard.admits(now));
     }

@@ -9,8 +9,10 @@ use vectorizer_model::layout::PAGE_BYTES;
 /// Settings of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// Bytes that the pool may hold, its own tables included.
+    /// Bytes that the pool may hold, its own tables included; reserved as long as it is open.
     pub capacity: u64,
+    /// Whether it may hold more.
+    pub growth: Growth,
     /// Bytes that are read and taken away as one; a power of two of at least
     /// [`PAGE_BYTES`]. Smaller keeps more of what is used, larger reads fewer times.
     pub extent_bytes: usize,
@@ -24,11 +26,30 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             capacity: 256 * MIB,
+            growth: Growth::None,
             extent_bytes: PAGE_BYTES,
             readers_max: 1024,
             misses: Misses::default(),
         }
     }
+}
+
+/// What a pool takes beyond its capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Growth {
+    /// Nothing.
+    #[default]
+    None,
+    /// What caches may hold, and gives it back when asked.
+    Cache {
+        /// Bytes of the process that stay free for others.
+        headroom: u64,
+    },
+    /// The same, and beyond it bytes that nobody else has reserved.
+    Borrow {
+        /// Bytes of the process that stay free for others.
+        headroom: u64,
+    },
 }
 
 /// How the absent extents of one step that do not lie side by side are read.

@@ -1,9 +1,8 @@
 //! What is charged to the pool, and how much it may be.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use vectorizer_memory::Reservation;
+use crate::holdings::Holdings;
 
 /// Bytes charged, of which tables, and the capacity.
 #[derive(Debug)]
@@ -11,18 +10,18 @@ pub(crate) struct Ledger {
     capacity: AtomicU64,
     used: AtomicU64,
     tables: AtomicU64,
-    /// The capacity's own charge: it lasts as long as anything that is charged here.
-    pub(crate) reservation: Mutex<Reservation>,
+    /// What the capacity is reserved by: it lasts as long as anything that is charged here.
+    pub(crate) holdings: Holdings,
 }
 
 impl Ledger {
     /// A ledger of all reserved bytes in which `tables` bytes are charged for good.
-    pub(crate) fn new(reservation: Reservation, tables: u64) -> Self {
+    pub(crate) fn new(holdings: Holdings, tables: u64) -> Self {
         Self {
-            capacity: AtomicU64::new(reservation.bytes()),
+            capacity: AtomicU64::new(holdings.bytes()),
             used: AtomicU64::new(tables),
             tables: AtomicU64::new(tables),
-            reservation: Mutex::new(reservation),
+            holdings,
         }
     }
 
@@ -74,8 +73,35 @@ impl Ledger {
         self.release(bytes);
     }
 
-    pub(crate) fn set_capacity(&self, capacity: u64) {
-        self.capacity.store(capacity, SeqCst);
+    /// The least capacity that its tables leave of use.
+    pub(crate) fn capacity_min(&self) -> u64 {
+        let tables = self.tables.load(SeqCst);
+        self.holdings.floor().max(tables.saturating_add(self.holdings.floor() / 2))
+    }
+
+    /// Takes `bytes` of capacity more, if the governor has them to spare.
+    pub(crate) fn grow(&self, bytes: u64) -> bool {
+        let Some(grown) = self.holdings.grow(bytes) else { return false };
+        self.capacity.fetch_add(grown, SeqCst);
+        true
+    }
+
+    /// Lowers the capacity by `bytes` at most; by how many.
+    pub(crate) fn lower(&self, bytes: u64) -> u64 {
+        let mut capacity = self.capacity();
+        loop {
+            let lowered = bytes.min(capacity.saturating_sub(self.capacity_min()));
+            let next = capacity - lowered;
+            match self.capacity.compare_exchange(capacity, next, SeqCst, SeqCst) {
+                Ok(_) => return lowered,
+                Err(seen) => capacity = seen,
+            }
+        }
+    }
+
+    /// Takes back what [`Ledger::lower`] did.
+    pub(crate) fn raise(&self, bytes: u64) {
+        self.capacity.fetch_add(bytes, SeqCst);
     }
 }
 

@@ -32,6 +32,7 @@ mod config;
 mod epoch;
 mod error;
 mod frames;
+mod holdings;
 mod ledger;
 mod pool;
 mod reader;
@@ -43,7 +44,7 @@ mod stats;
 mod store;
 mod threads;
 
-pub use config::{Config, Misses, Open, PageKind, Residency};
+pub use config::{Config, Growth, Misses, Open, PageKind, Residency};
 pub use error::{PagesError, Result};
 pub use pool::Pool;
 pub use reader::{Guard, Reader};

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use vectorizer_memory::{Class, Governor, Tenant};
+use vectorizer_memory::{Class, Governor, Reclaim, Scope, Tenant};
 use vectorizer_model::layout::PAGE_BYTES;
 use vectorizer_vfs::File;
 
@@ -12,16 +12,18 @@ use crate::config::{Config, Open, Residency};
 use crate::epoch::Epochs;
 use crate::error::{PagesError, Result};
 use crate::frames::{Frames, Source};
+use crate::holdings::Holdings;
 use crate::ledger::Ledger;
 use crate::reader::Reader;
 use crate::reads::Reads;
 use crate::region::{Backing, Region};
-use crate::registry::lock;
 use crate::stats::Stats;
 use crate::store::Store;
 
 /// Bytes of a pinned region that are read at once.
 const PINNED_READ_BYTES: usize = 1 << 20;
+/// Bytes that are given back at once, so that who needs few does not ask for each.
+const GIVE_BACK_BYTES: u64 = 1 << 20;
 
 /// Frames of a fixed number of bytes, shared by all regions opened in it.
 #[derive(Debug)]
@@ -31,8 +33,9 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool that reserves its capacity at once, under [`Class::IndexPages`] of the system. The
-    /// bytes are released when the pool, its regions and its readers are gone.
+    /// A pool that reserves its capacity at once, under [`Class::Collections`] of the system, and
+    /// what it grows by under [`Class::IndexPages`] and [`Class::BorrowedPages`]. The bytes are
+    /// released when the pool, its regions and its readers are gone.
     ///
     /// # Errors
     /// [`PagesError::Memory`] if the governor refuses it, [`PagesError::WorkingSetTooLarge`] if
@@ -48,10 +51,10 @@ impl Pool {
         if needed > capacity {
             return Err(PagesError::WorkingSetTooLarge { needed, capacity });
         }
-        let reservation = governor.reserve(Class::IndexPages, &Tenant::system(), capacity)?;
+        let holdings = Holdings::new(governor, capacity, config.growth)?;
         let reads = Reads::new(config.misses, capacity - needed);
         let needed = needed + reads.bytes();
-        let ledger = Arc::new(Ledger::new(reservation, needed));
+        let ledger = Arc::new(Ledger::new(holdings, needed));
         let store = Store::new(ledger, config.readers_max, extent.trailing_zeros(), reads);
         Ok(Arc::new(Self { governor: Arc::clone(governor), store: Arc::new(store) }))
     }
@@ -84,31 +87,22 @@ impl Pool {
         Reader::new(Arc::clone(&self.store))
     }
 
-    /// Changes the capacity. A smaller one takes extents away first, while searches go on.
-    ///
-    /// # Errors
-    /// [`PagesError::Memory`], [`PagesError::WorkingSetTooLarge`] if the pool's tables alone need
-    /// more, [`PagesError::Busy`], [`PagesError::NestedGuard`]; the capacity is as before.
-    pub fn resize(&self, capacity: u64) -> Result<()> {
-        let mut reservation = lock(&self.store.ledger.reservation);
+    /// Gives at least `bytes` back, as far as the capacity that it was opened with stays; how many.
+    /// Extents are taken away while searches go on. In a step nothing is given back.
+    pub fn give_back(&self, bytes: u64) -> u64 {
+        self.store.give_back(bytes)
+    }
+
+    /// Bytes that [`Pool::give_back`] could give.
+    pub fn reclaimable(&self) -> u64 {
+        self.store.ledger.holdings.reclaimable()
+    }
+
+    /// Whether so many bytes could be brought in with nothing taken away.
+    pub fn has_room(&self, bytes: u64) -> bool {
         let ledger = &self.store.ledger;
-        let before = reservation.bytes();
-        if capacity >= before {
-            reservation.try_grow(capacity - before)?;
-            ledger.set_capacity(capacity);
-            return Ok(());
-        }
-        let needed = before - ledger.room();
-        if needed > capacity {
-            return Err(PagesError::WorkingSetTooLarge { needed, capacity });
-        }
-        ledger.set_capacity(capacity);
-        if let Err(error) = self.store.shrink_to_capacity() {
-            ledger.set_capacity(before);
-            return Err(error);
-        }
-        reservation.shrink(before - capacity);
-        Ok(())
+        let free = ledger.capacity().saturating_sub(ledger.used());
+        bytes <= free || ledger.holdings.can_grow(bytes - free)
     }
 
     /// What was counted. Open readers add their hits and misses when they are dropped.
@@ -140,11 +134,17 @@ impl Pool {
     fn load(&self, file: &dyn File, tenant: &Tenant, range: &Range<u64>) -> Result<Backing> {
         let len = paged(range)?;
         let bytes = len as u64 + Frames::page_table_bytes(len);
-        let reservation = self.governor.reserve(Class::IndexPages, tenant, bytes)?;
+        let reservation = self.governor.reserve(Class::Pinned, tenant, bytes)?;
         let refused = |source| PagesError::Addresses { len: len as u64, source };
         let arena = Arena::reserve(len).map_err(refused)?;
         let arena = arena.loaded(file, range.start, PINNED_READ_BYTES)?;
         Ok(Backing::Pinned { arena, reservation })
+    }
+}
+
+impl Reclaim for Pool {
+    fn reclaim(&self, bytes: u64, _for_scope: &Scope) -> u64 {
+        self.give_back(bytes.max(GIVE_BACK_BYTES))
     }
 }
 

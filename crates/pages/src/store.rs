@@ -116,11 +116,30 @@ impl Store {
     /// Charges `bytes`, taking extents away as needed. The caller is in no step and holds
     /// nothing that others wait for.
     pub(crate) fn charge(&self, bytes: u64) -> Result<()> {
-        if self.ledger.try_charge(bytes) {
+        if self.charge_or_grow(bytes) {
             return Ok(());
         }
         refuse_within_step()?;
         self.make_room(&mut lock(&self.clock), bytes, &[])
+    }
+
+    /// Charges `bytes` without taking anything away.
+    fn charge_or_grow(&self, bytes: u64) -> bool {
+        self.ledger.try_charge(bytes) || (self.ledger.grow(bytes) && self.ledger.try_charge(bytes))
+    }
+
+    /// Gives at least `bytes` back to the governor, as far as the floor allows; how many.
+    pub(crate) fn give_back(&self, bytes: u64) -> u64 {
+        let lowered = self.ledger.lower(bytes);
+        if lowered == 0 {
+            return 0;
+        }
+        if self.shrink_to_capacity().is_err() {
+            self.ledger.raise(lowered);
+            return 0;
+        }
+        self.ledger.holdings.shrink(lowered);
+        lowered
     }
 
     /// Takes extents away until no more than the capacity is charged.
@@ -141,8 +160,10 @@ impl Store {
     /// Makes all wanted extents resident at some moment, not necessarily the same one. `clock` is
     /// given by who holds it already.
     pub(crate) fn bring_in(&self, wanted: &Wanted, clock: Option<&mut Clock>) -> Result<()> {
-        let (needed, capacity) = (wanted.bytes(), self.ledger.room());
-        if needed > capacity {
+        let needed = wanted.bytes();
+        let short = needed.saturating_sub(self.ledger.room());
+        if short > 0 && !self.ledger.grow(short) {
+            let capacity = self.ledger.room();
             return Err(PagesError::WorkingSetTooLarge { needed, capacity });
         }
         let absent = |(frames, at): &&(Arc<Frames>, usize)| {
@@ -152,7 +173,7 @@ impl Store {
         if !missing.is_empty() {
             let bytes = |(frames, at): &&(Arc<Frames>, usize)| frames.run_bytes(&(*at..at + 1));
             let bytes = missing.iter().map(bytes).sum();
-            if !self.ledger.try_charge(bytes) {
+            if !self.charge_or_grow(bytes) {
                 match clock {
                     Some(clock) => self.make_room(clock, bytes, &wanted.spared)?,
                     None => self.make_room(&mut lock(&self.clock), bytes, &wanted.spared)?,

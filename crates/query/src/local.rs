@@ -38,7 +38,7 @@ impl Workspace {
         let needed = view.scratch_bytes(leaf);
         let mut held = match self.held.take() {
             Some(held) => held,
-            None => governor.reserve(Class::Metadata, &Tenant::system(), 0)?,
+            None => governor.reserve(Class::Operations, &Tenant::system(), 0)?,
         };
         let grown = held.try_grow(needed.saturating_sub(held.bytes()));
         let large = held.bytes() > SCRATCH_KEPT_BYTES;

@@ -32,7 +32,7 @@ pub struct Store {
 impl Store {
     /// Charges bytes of parsed tables that stay in memory as long as a component is open.
     pub(crate) fn charge(&self, bytes: u64) -> Result<Reservation> {
-        Ok(self.governor.reserve(Class::Metadata, &self.tenant, bytes)?)
+        Ok(self.governor.reserve(Class::Collections, &self.tenant, bytes)?)
     }
 }
 
@@ -168,8 +168,7 @@ impl PagedSection {
         }
         for start in (0..self.len()).step_by(WARM_BYTES) {
             let range = start..(start + WARM_BYTES).min(self.len());
-            let stats = self.frames.pool.stats();
-            if stats.used + range.len() as u64 > stats.capacity {
+            if !self.frames.pool.has_room(range.len() as u64) {
                 break;
             }
             self.with_pinned(std::iter::once(range), |_| ())?;

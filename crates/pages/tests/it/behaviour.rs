@@ -1,11 +1,11 @@
 //! One case per promise.
 
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Weak};
 
-use vectorizer_memory::{Class, Governor, Limits};
-use vectorizer_pages::{Config, Open, PageKind, PagesError, Pool, Region, Residency};
+use vectorizer_memory::{Class, Governor, Limits, Reclaim, Tenant};
+use vectorizer_pages::{Config, Growth, Open, PageKind, PagesError, Pool, Region, Residency};
 use vectorizer_vfs::{Access, OsDirectory};
 
 use crate::fixture::{MIB, PAGE, PatternFile, check, governed, governor, pattern, pool};
@@ -66,7 +66,7 @@ fn a_region_that_does_not_cover_pages_is_refused() {
 fn everything_comes_back() {
     let governor = governor();
     let pool = pool(&governor, MIB, PAGE);
-    assert_eq!(governor.usage().classes[Class::IndexPages.index()].1, MIB as u64);
+    assert_eq!(governor.usage().classes[Class::Collections.index()].1, MIB as u64);
     let before = pool.stats().used;
     let region = governed(&pool, &PatternFile::new(4 * MIB));
     for start in (0..4 * MIB).step_by(16 * PAGE) {
@@ -138,20 +138,68 @@ fn mapped_and_governed_regions_of_a_real_file_read_alike() {
     assert!(matches!(unmappable, Err(PagesError::NotMappable)));
 }
 
+/// Reads all of a region, in steps that fit a small pool.
+fn read_all(pool: &Arc<Pool>, region: &Region) {
+    (0..region.len())
+        .step_by(MIB / 16)
+        .for_each(|start| read(pool, region, start, start + MIB / 16));
+}
+
+/// A pool that grows beyond a quarter of a MiB.
+fn growing(governor: &Arc<Governor>, growth: Growth) -> Arc<Pool> {
+    let config = Config { capacity: MIB as u64 / 4, growth, readers_max: 16, ..Config::default() };
+    Pool::new(governor, config).unwrap()
+}
+
 #[test]
-fn a_pool_changes_its_size_under_readers() {
-    let governor = governor();
-    let pool = pool(&governor, 2 * MIB, PAGE);
-    let region = governed(&pool, &PatternFile::new(4 * MIB));
-    read(&pool, &region, 0, MIB);
-    pool.resize(MIB as u64 / 4).unwrap();
-    assert_eq!(governor.reserved(), MIB as u64 / 4);
-    assert!(pool.stats().used <= MIB as u64 / 4);
-    read(&pool, &region, 0, MIB / 8);
-    assert!(matches!(pool.resize(5), Err(PagesError::WorkingSetTooLarge { .. })));
-    pool.resize(2 * MIB as u64).unwrap();
-    read(&pool, &region, 0, MIB);
-    assert!(matches!(pool.resize(2 << 30), Err(PagesError::Memory(_))));
+fn a_pool_grows_into_what_is_free_and_gives_it_back() {
+    let mib = MIB as u64;
+    let limits = Limits::of_root(8 * mib).with_cache_limit(2 * mib);
+    let governor = Governor::new(limits);
+    let pool = growing(&governor, Growth::Borrow { headroom: 2 * mib });
+    let region = governed(&pool, &PatternFile::new(16 * MIB));
+    read_all(&pool, &region);
+    let usage = governor.usage();
+    let of = |class| usage.classes.iter().find(|(of, _)| *of == class).unwrap().1;
+    assert_eq!(of(Class::Collections), mib / 4, "the floor");
+    assert!(of(Class::IndexPages) > 0 && of(Class::IndexPages) <= 2 * mib, "{usage:?}");
+    assert!(of(Class::BorrowedPages) >= 2 * mib, "{usage:?}");
+    assert!((2 * mib..3 * mib).contains(&usage.available), "{usage:?}");
+
+    // Whoever is short has frames taken away, borrowed ones first.
+    governor.set_reclaimer(Arc::<Pool>::downgrade(&pool) as Weak<dyn Reclaim>);
+    let tenant = Tenant::system();
+    let held = governor.reserve(Class::Operations, &tenant, 4 * mib).unwrap();
+    let usage = governor.usage();
+    let of = |class| usage.classes.iter().find(|(of, _)| *of == class).unwrap().1;
+    assert!(of(Class::IndexPages) > 0 && of(Class::BorrowedPages) <= 3 * mib, "{usage:?}");
+    assert_eq!(pool.stats().capacity, mib / 4 + pool.reclaimable());
+    assert!(pool.stats().used <= pool.stats().capacity);
+    let _more = governor.reserve(Class::Operations, &tenant, 7 * mib / 2).unwrap();
+    assert!(pool.reclaimable() <= mib / 4, "{:?}", governor.usage());
+    assert!(governor.reserve(Class::Operations, &tenant, mib).is_err(), "the floor stays");
+    read(&pool, &region, 0, MIB / 16);
+
+    drop(held);
+    read_all(&pool, &region);
+    assert!(pool.reclaimable() > mib, "it grows again");
+    drop((region, pool));
+    assert_eq!(governor.reserved(), 7 * mib / 2);
+}
+
+#[test]
+fn a_pool_that_may_not_borrow_stays_within_what_caches_may_hold() {
+    let mib = MIB as u64;
+    let governor = Governor::new(Limits::of_root(64 * mib).with_cache_limit(4 * mib));
+    let pool = growing(&governor, Growth::Cache { headroom: mib });
+    let region = governed(&pool, &PatternFile::new(16 * MIB));
+    read_all(&pool, &region);
+    assert!((mib..=4 * mib).contains(&pool.reclaimable()), "{:?}", governor.usage());
+    let none = Governor::new(Limits::of_root(64 * mib).with_cache_limit(0));
+    let pool = growing(&none, Growth::Cache { headroom: mib });
+    let region = governed(&pool, &PatternFile::new(16 * MIB));
+    read_all(&pool, &region);
+    assert_eq!(pool.reclaimable(), 0, "without caches there is the floor");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use vectorizer_memory::{Governor, Limits};
-use vectorizer_pages::{Config, Misses, Open, Pool, Region, Residency};
+use vectorizer_pages::{Config, Growth, Misses, Open, Pool, Region, Residency};
 use vectorizer_vfs::{File, Result, VfsError};
 
 pub(crate) const PAGE: usize = 4096;
@@ -88,6 +88,7 @@ pub(crate) fn governor() -> Arc<Governor> {
 pub(crate) fn pool(governor: &Arc<Governor>, capacity: usize, extent_bytes: usize) -> Arc<Pool> {
     let config = Config {
         capacity: capacity as u64,
+        growth: Growth::None,
         extent_bytes,
         readers_max: 16,
         misses: Misses::Threads,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use vectorizer_engine::{EngineOptions, Residency};
+use vectorizer_engine::{EngineOptions, Growth, Residency};
 use vectorizer_memory::{Governor, Limits};
 use vectorizer_model::bytes::{ByteCount, MIB};
 use vectorizer_vfs::{cgroup_memory, machine_memory, process_memory};
@@ -15,6 +15,11 @@ use super::violation::Violation;
 
 /// The least that a process can run in: code, stacks, one small collection and one search.
 pub const MEMORY_FLOOR: u64 = 64 * MIB;
+
+/// This part of the budget is page frames, whatever else there is.
+const FRAMES_FLOOR_PART: u64 = 16;
+/// This part is left free by frames that are borrowed, so that requests find room at once.
+const HEADROOM_PART: u64 = 16;
 
 /// How much the process may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,10 +126,11 @@ impl Budget {
         };
         // A memtable is there twice while it is flushed, and a flush needs about as much again.
         options.memtable_bytes = options.memtable_bytes.min(free / 16);
-        options.pool.capacity = free / 2;
+        options.pool.capacity = free / FRAMES_FLOOR_PART;
+        options.pool.growth = Growth::Borrow { headroom: free / HEADROOM_PART };
         if self.residency == Residency::Governed {
-            // What searches scan of it are codes, a quarter: much of the frames is left.
-            options.backlog_bytes_max = options.backlog_bytes_max.min(options.pool.capacity);
+            // What searches scan of it are codes, a quarter of that: most frames are left.
+            options.backlog_bytes_max = options.backlog_bytes_max.min(free);
         }
         options
     }

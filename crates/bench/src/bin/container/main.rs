@@ -135,14 +135,12 @@ fn run(args: &Args, folder: &std::path::Path) -> Result<Report> {
     let points = data_bytes / row / args.tenants / 100 * 100;
     let full = args.scenario == Scenario::Mixed;
     let vectors = Arc::new(Vectors::new(args.dim));
-    let tenants: Vec<Tenant> =
-        (0..args.tenants).map(|number| Tenant::new(number, if full { points } else { 0 })).collect();
+    let tenants: Vec<Tenant> = (0..args.tenants)
+        .map(|number| Tenant::new(number, if full { points } else { 0 }))
+        .collect();
     let data = folder.join("data");
-    let preloaded = if full {
-        Some(preload::preload(&data, &tenants, &vectors, args.dim)?)
-    } else {
-        None
-    };
+    let preloaded =
+        if full { Some(preload::preload(&data, &tenants, &vectors, args.dim)?) } else { None };
     let container = (args.container_percent > 0).then(|| budget / 100 * args.container_percent);
     let group = container.map(Cgroup::create).transpose()?;
     let server = Server::start(&args.server, folder, budget, group.as_ref())?;

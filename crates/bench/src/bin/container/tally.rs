@@ -170,7 +170,8 @@ fn milliseconds(sorted: &[u32], share: f64) -> f64 {
 fn refusal(answer: &Answer) -> Result<String> {
     let body = answer.json()?;
     let message = body["status"]["error"].as_str();
-    let message = message.with_context(|| format!("{} without a message: {body}", answer.status))?;
+    let message =
+        message.with_context(|| format!("{} without a message: {body}", answer.status))?;
     anyhow::ensure!(matches!(answer.status, 413 | 429 | 503), "{}: {message}", answer.status);
     // Figures differ from one refusal to the next.
     let words: String = message.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();

@@ -52,7 +52,13 @@ impl Vectors {
             }
             let value = value.unsigned_abs();
             let digit = |of: u16| b'0' + u8::try_from(of % 10).unwrap_or(0);
-            to.extend([digit(value / 1000), b'.', digit(value / 100), digit(value / 10), digit(value)]);
+            to.extend([
+                digit(value / 1000),
+                b'.',
+                digit(value / 100),
+                digit(value / 10),
+                digit(value),
+            ]);
         }
         to.push(b']');
     }
