@@ -53,6 +53,13 @@ impl Account {
         self.peak.load(SeqCst)
     }
 
+    /// From now on the peak is the most that is held from now on.
+    pub(crate) fn reset_peak(&self) {
+        self.peak.store(0, SeqCst);
+        // After the store: a charge that raised the peak before is held, or given back.
+        self.peak.fetch_max(self.used(), SeqCst);
+    }
+
     pub(crate) fn limit(&self) -> u64 {
         self.limit.load(SeqCst)
     }
