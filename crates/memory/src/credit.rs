@@ -121,22 +121,3 @@ impl Slot<'_> {
         false
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slot_holds_its_bytes_and_counts_what_was_cut() {
-        let credit = Credit::default();
-        assert!(credit.slot(Class::Text).is_none());
-        let slot = credit.slot_or_new(Class::Text);
-        assert!(!slot.take(1) && !slot.give(1));
-        assert!(slot.open(CREDIT_BYTES - 10) && !slot.open(1));
-        assert!(slot.give(10) && !slot.give(1));
-        assert!(slot.take(CREDIT_BYTES) && !slot.take(1));
-        assert!(slot.give(7));
-        assert_eq!(slot.close(), Closed { bytes: 7, open: true, cuts: 1 });
-        assert_eq!(slot.close(), Closed { bytes: 0, open: false, cuts: 0 });
-    }
-}
