@@ -53,6 +53,13 @@ impl Account {
         self.peak.load(SeqCst)
     }
 
+    /// From now on the peak is the most that is held from now on.
+    pub(crate) fn reset_peak(&self) {
+        self.peak.store(0, SeqCst);
+        // After the store: a charge that raised the peak before is held, or given back.
+        self.peak.fetch_max(self.used(), SeqCst);
+    }
+
     pub(crate) fn limit(&self) -> u64 {
         self.limit.load(SeqCst)
     }
@@ -130,50 +137,5 @@ pub(crate) fn subtract(counter: &AtomicU64, bytes: u64) {
             Ok(_) => return,
             Err(seen) => current = seen,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn beside(unreserved: u64) -> impl Fn(u64) -> View {
-        move |limit| View { most: limit, now: limit - unreserved }
-    }
-
-    #[test]
-    fn a_charge_counts_what_nobody_reserved() {
-        let account = Account::new(90);
-        assert_eq!(account.try_charge(40, beside(20)), Ok(40));
-        let refusal = Refusal { limit: 90, available: 30, short: 1 };
-        assert_eq!(account.try_charge(31, beside(20)), Err(refusal));
-        assert_eq!(account.try_charge(30, beside(20)), Ok(70));
-        assert_eq!((account.used(), account.peak()), (70, 70));
-        account.release(70);
-        assert_eq!((account.used(), account.peak()), (0, 70));
-    }
-
-    #[test]
-    fn what_is_short_counts_what_is_held_too_much_already() {
-        let account = Account::new(90);
-        assert_eq!(account.try_charge(80, View::whole), Ok(80));
-        let refusal = Refusal { limit: 90, available: 0, short: 15 };
-        assert_eq!(account.try_charge(5, beside(20)), Err(refusal));
-    }
-
-    #[test]
-    fn sums_do_not_wrap() {
-        let account = Account::new(u64::MAX);
-        assert!(account.try_charge(u64::MAX, View::whole).is_ok());
-        assert!(account.try_charge(1, View::whole).is_err());
-    }
-
-    #[test]
-    #[cfg(debug_assertions)]
-    #[should_panic(expected = "2 bytes released, 1 held")]
-    fn underflow_is_loud() {
-        let account = Account::new(10);
-        account.try_charge(1, View::whole).unwrap();
-        account.release(2);
     }
 }

@@ -2,12 +2,14 @@
 
 mod admit;
 mod change;
+mod lending;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::account::{Account, Refusal, View, add, subtract};
 use crate::ask::{Ask, Bound, Refused, Standing};
+use crate::counters::{Counters, Counts};
 use crate::error::{Holder, MemoryError, Scope};
 use crate::queue::Queue;
 use crate::reclaim::Hook;
@@ -37,6 +39,9 @@ pub(crate) struct Books {
     limits: Mutex<change::InForce>,
     pub(crate) hook: Hook,
     pub(crate) queue: Queue,
+    /// [`CREDIT_BYTES`](crate::credit::CREDIT_BYTES) for each open slot.
+    pub(crate) open_credit: Account,
+    pub(crate) counters: Counters,
 }
 
 impl Books {
@@ -53,6 +58,8 @@ impl Books {
             limits: Mutex::new(change::InForce::new(*limits)),
             hook: Hook::default(),
             queue: Queue::new(),
+            open_credit: Account::new(u64::MAX),
+            counters: Counters::new(),
         };
         books.publish(limits);
         books
@@ -68,11 +75,17 @@ impl Books {
         if let Some(account) = tenants.get(name) {
             return Tenant(Some(Arc::clone(account)));
         }
-        tenants.retain(|_, account| {
-            Arc::strong_count(account) > 1 || account.total.limit() != u64::MAX
+        let idle = tenants.extract_if(.., |_, account| {
+            Arc::strong_count(account) == 1 && account.total.limit() == u64::MAX
         });
+        let idle: Vec<_> = idle.map(|(_, account)| account).collect();
         let account = Arc::new(TenantAccount::new(name));
         tenants.insert(Arc::clone(&account.name), Arc::clone(&account));
+        drop(tenants);
+        // All they hold is credit.
+        for forgotten in &idle {
+            self.recall_of(forgotten);
+        }
         Tenant(Some(account))
     }
 
@@ -106,7 +119,11 @@ impl Books {
     /// Charges whoever is in line and fits. Called whenever there may be more room than before.
     pub(crate) fn serve(&self) {
         if self.queue.waiting() > 0 {
-            self.queue.serve(|ask| self.charge(ask, Standing::InLine));
+            self.queue.serve(|ask| {
+                self.charge(ask, Standing::InLine)?;
+                self.counters.admitted(ask.class);
+                Ok(())
+            });
         }
     }
 
@@ -258,8 +275,14 @@ impl Books {
         Some(Refused { bound, refusal: Refusal { limit, available: 0, short: 0 } })
     }
 
-    /// What the caller is told.
-    pub(crate) fn error(&self, ask: Ask<'_>, Refused { bound, refusal }: Refused) -> MemoryError {
+    /// Counts a refusal, and makes of it what the caller is told.
+    pub(crate) fn error(&self, ask: Ask<'_>, refused: Refused) -> MemoryError {
+        let error = self.tell(ask, refused);
+        self.counters.refused(ask.class, &error);
+        error
+    }
+
+    fn tell(&self, ask: Ask<'_>, Refused { bound, refusal }: Refused) -> MemoryError {
         let Ask { class, bytes: requested, .. } = ask;
         let Refusal { limit, available, .. } = refusal;
         let scope = self.scope(bound, ask);
@@ -301,6 +324,25 @@ impl Books {
         });
         holders.truncate(HOLDERS_MAX);
         holders
+    }
+
+    /// What became of the requests of each class.
+    pub(crate) fn counts(&self) -> Vec<Counts> {
+        let mut counts = Class::ALL.map(|class| self.counters.counts(class));
+        for account in self.accounts() {
+            for (class, slot) in account.credit.slots() {
+                counts[class.index()].admitted += slot.cuts();
+            }
+        }
+        counts.into()
+    }
+
+    /// From now on peaks are of what is held from now on.
+    pub(crate) fn reset_peaks(&self) {
+        self.root.reset_peak();
+        self.caches.reset_peak();
+        self.classes.iter().for_each(Account::reset_peak);
+        self.accounts().iter().for_each(|account| account.total.reset_peak());
     }
 
     /// Every tenant's account, the system's first.

@@ -4,7 +4,8 @@ use std::sync::{Arc, Weak};
 
 use crate::ask::Ask;
 use crate::books::Books;
-use crate::error::Result;
+use crate::counters::Counts;
+use crate::error::{MemoryError, Result};
 use crate::sync::SeqCst;
 use crate::waiting::Waiting;
 use crate::{Class, Limits, Reclaim, Reservation, Tenant, TenantUsage, Usage};
@@ -32,8 +33,8 @@ impl Governor {
     /// first if the process or the tenant is full; the caller holds no lock that a cache takes.
     ///
     /// # Errors
-    /// [`MemoryError::AllocationTooLarge`](crate::MemoryError::AllocationTooLarge) if it could
-    /// never fit, [`MemoryError::InsufficientMemory`](crate::MemoryError::InsufficientMemory) if
+    /// [`MemoryError::AllocationTooLarge`] if it could
+    /// never fit, [`MemoryError::InsufficientMemory`] if
     /// it does not fit now; nothing is charged.
     pub fn reserve(&self, class: Class, tenant: &Tenant, bytes: u64) -> Result<Reservation> {
         self.take(Ask { class, tenant, bytes }, Books::reclaim_and_admit)
@@ -68,7 +69,7 @@ impl Governor {
     /// tenant is full.
     ///
     /// # Errors
-    /// [`MemoryError::AllocationTooLarge`](crate::MemoryError::AllocationTooLarge): it could never
+    /// [`MemoryError::AllocationTooLarge`]: it could never
     /// fit.
     pub fn wait_for(&self, class: Class, tenant: &Tenant, bytes: u64) -> Result<Waiting> {
         let ask = Ask { class, tenant, bytes };
@@ -100,8 +101,10 @@ impl Governor {
         self.books.serve();
     }
 
-    /// Bytes reserved in all.
+    /// Bytes reserved in all. Takes credit back first: bytes charged ahead for small reservations
+    /// of each thread, at most a hundredth of the root, count as reserved.
     pub fn reserved(&self) -> u64 {
+        self.books.recall();
         self.books.root.used()
     }
 
@@ -115,6 +118,22 @@ impl Governor {
         self.books.root.peak()
     }
 
+    /// From now on all peaks are of what is held from now on.
+    pub fn reset_peaks(&self) {
+        self.books.recall();
+        self.books.reset_peaks();
+    }
+
+    /// What became of the requests of each class, in the order of [`Class::ALL`].
+    pub fn counts(&self) -> Vec<Counts> {
+        self.books.counts()
+    }
+
+    /// The last refusals, at most sixteen, oldest first.
+    pub fn last_refusals(&self) -> Vec<MemoryError> {
+        self.books.counters.last_refusals()
+    }
+
     /// The bounds in force.
     pub fn limits(&self) -> Limits {
         self.books.limits_now()
@@ -125,8 +144,8 @@ impl Governor {
     /// the tighter bounds.
     ///
     /// # Errors
-    /// [`MemoryError::LimitBelowHeld`](crate::MemoryError::LimitBelowHeld) or
-    /// [`MemoryError::LimitsChanging`](crate::MemoryError::LimitsChanging); the old bounds stand.
+    /// [`MemoryError::LimitBelowHeld`] or
+    /// [`MemoryError::LimitsChanging`]; the old bounds stand.
     pub fn set_limits(&self, limits: Limits) -> Result<()> {
         self.books.set_limits(&limits)
     }
@@ -135,15 +154,16 @@ impl Governor {
     /// caches give back what it holds beyond.
     ///
     /// # Errors
-    /// [`MemoryError::LimitBelowHeld`](crate::MemoryError::LimitBelowHeld) or
-    /// [`MemoryError::LimitsChanging`](crate::MemoryError::LimitsChanging); the old bound stands.
+    /// [`MemoryError::LimitBelowHeld`] or
+    /// [`MemoryError::LimitsChanging`]; the old bound stands.
     pub fn set_tenant_limit(&self, tenant: &Tenant, limit: Option<u64>) -> Result<()> {
         self.books.set_tenant_limit(tenant, limit.unwrap_or(u64::MAX))
     }
 
-    /// Who holds what.
+    /// Who holds what. Takes credit back first, as [`Governor::reserved`] does.
     pub fn usage(&self) -> Usage {
         let books = &self.books;
+        books.recall();
         let limits = self.limits();
         let mut tenants: Vec<TenantUsage> = books
             .accounts()
@@ -158,7 +178,7 @@ impl Governor {
             .collect();
         tenants.sort_by(|a, b| (b.bytes, &a.name).cmp(&(a.bytes, &b.name)));
         Usage {
-            root: self.reserved(),
+            root: books.root.used(),
             limit: limits.root,
             base: limits.base,
             drift: books.drift.load(SeqCst),

@@ -20,6 +20,7 @@
 //! # Layout
 //! - [`Class`], [`Limits`]: the tree; `account`: one node's counter; `tenant`: names
 //! - `ask`: what is asked and refused; `books`: charging all nodes together, changing bounds
+//! - `credit`: bytes charged ahead for small reservations; `counters`: what became of requests
 //! - `reclaim`, `queue`: what comes before a refusal; [`Reservation`], [`Waiting`]: who holds
 //!   the bytes or waits for them
 //! - [`Governor`], [`Usage`]: the way in, and the report; [`MemoryError`]: refusals
@@ -31,6 +32,8 @@ mod account;
 mod ask;
 mod books;
 mod class;
+mod counters;
+mod credit;
 mod error;
 mod governor;
 mod limits;
@@ -43,6 +46,7 @@ mod usage;
 mod waiting;
 
 pub use class::Class;
+pub use counters::{Counts, Reason};
 pub use error::{Holder, MemoryError, Result, Scope};
 pub use governor::Governor;
 pub use limits::Limits;

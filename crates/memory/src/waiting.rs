@@ -109,7 +109,7 @@ impl Drop for Waiting {
         if let Stage::InLine(seat) = &self.stage
             && self.books.leave(seat)
         {
-            self.books.release(seat.ask());
+            self.books.give_back(seat.ask());
         }
     }
 }

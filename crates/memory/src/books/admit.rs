@@ -14,8 +14,9 @@ impl Books {
     }
 
     /// Charges, after having caches give back if it must.
+    #[inline]
     pub(crate) fn reclaim_and_admit(&self, ask: Ask<'_>) -> error::Result<()> {
-        self.admit(ask, Self::charge_reclaiming)
+        if self.cut(ask) { Ok(()) } else { self.admit(ask, Self::charge_reclaiming) }
     }
 
     /// The same, and from the emergency bytes if nothing else is left.
@@ -23,8 +24,12 @@ impl Books {
         if self.charge_reclaiming(ask).is_ok() {
             return Ok(());
         }
-        let charged = self.charge_or_serve(ask, Standing::Emergency);
-        charged.map_err(|refused| self.error(ask, refused))
+        self.charge(ask, Standing::Emergency).map_err(|refused| {
+            self.serve();
+            self.error(ask, refused)
+        })?;
+        self.counters.admitted(ask.class);
+        Ok(())
     }
 
     /// Charges, after having caches give back if it must, or gets in line.
@@ -34,8 +39,10 @@ impl Books {
             return Err(self.error(ask, refused));
         }
         let seat = Seat::new(ask);
+        self.counters.waited(ask.class);
         self.queue.join(&seat);
-        // What was given back before it joined was not kept for it.
+        // What was given back before it joined was not kept for it, nor is what is on credit.
+        self.recall();
         self.serve();
         Ok(Some(seat))
     }
@@ -50,8 +57,14 @@ impl Books {
 
     /// [`Books::transfer`], told as the caller is told.
     pub(crate) fn try_transfer(&self, from: Ask<'_>, to: Ask<'_>) -> error::Result<()> {
-        let moved = self.transfer(from, to).inspect_err(|_| self.serve());
-        moved.map_err(|refused| self.error(to, refused))
+        let mut moved = self.transfer(from, to);
+        if moved.is_err() && self.recall() > 0 {
+            moved = self.transfer(from, to);
+        }
+        moved.map_err(|refused| {
+            self.serve();
+            self.error(to, refused)
+        })
     }
 
     fn admit(
@@ -67,12 +80,20 @@ impl Books {
     }
 
     fn charge_ordinary(&self, ask: Ask<'_>) -> Result<(), Refused> {
-        if ask.bytes == 0 { Ok(()) } else { self.charge_or_serve(ask, Standing::Ordinary) }
-    }
-
-    /// Charges. What a refused charge held on the way may have kept one in line waiting.
-    fn charge_or_serve(&self, ask: Ask<'_>, standing: Standing) -> Result<(), Refused> {
-        self.charge(ask, standing).inspect_err(|_| self.serve())
+        if ask.bytes == 0 || self.cut(ask) || self.draw(ask) {
+            return Ok(());
+        }
+        let mut charged = self.charge(ask, Standing::Ordinary);
+        // Caches do without what is on credit.
+        if charged.is_err() && !ask.class.is_reclaimable() && self.recall() > 0 {
+            charged = self.charge(ask, Standing::Ordinary);
+        }
+        match charged {
+            Ok(()) => self.counters.admitted(ask.class),
+            // What the charge held on the way may have kept one in line waiting.
+            Err(_) => self.serve(),
+        }
+        charged
     }
 
     /// What caches could mend: they make room in the root and in their tenant, for others than

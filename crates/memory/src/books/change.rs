@@ -81,12 +81,14 @@ impl Books {
 
     /// Has caches give back until nothing is exceeded.
     fn settle(&self, exceeded: impl Fn() -> Option<Exceeded>) -> Result<()> {
-        let settled = self.hook.retry(
-            || exceeded().map_or(Ok(()), Err),
-            |Exceeded { scope, limit, held }| {
-                Some(Short { bytes: held.saturating_sub(*limit), scope: scope.clone() })
-            },
-        );
+        let attempt = || match exceeded() {
+            Some(_) if self.recall() > 0 => exceeded().map_or(Ok(()), Err),
+            Some(still) => Err(still),
+            None => Ok(()),
+        };
+        let settled = self.hook.retry(attempt, |Exceeded { scope, limit, held }| {
+            Some(Short { bytes: held.saturating_sub(*limit), scope: scope.clone() })
+        });
         settled.map_err(|Exceeded { scope, limit, held }| {
             let holders = self.holders(&scope);
             MemoryError::LimitBelowHeld { limit, held, scope, holders }

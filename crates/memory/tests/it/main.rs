@@ -2,6 +2,8 @@
 
 mod behaviour;
 mod caches;
+mod counters;
+mod credit;
 mod emergency;
 mod properties;
 mod reclaiming;
