@@ -17,6 +17,7 @@ const SHARE_FAR_BEYOND: u64 = 2;
 /// Bytes that are admitted each second though no row gets into a graph, so that nobody waits for
 /// ever.
 const FLOOR_PER_SECOND: u64 = 512 * KIB;
+const MICROS_PER_SECOND: u64 = 1_000_000;
 /// What is not used now can be used later up to so many bytes.
 const CREDIT_MAX: i64 = MIB.cast_signed();
 /// What was admitted too much is waited for up to so many bytes: about eight seconds at the floor.
@@ -62,11 +63,12 @@ impl Throttle {
     fn admits(&mut self, now: Instant) -> bool {
         let since = self.refilled.replace(now).unwrap_or(now);
         let passed = now.saturating_duration_since(since).min(Duration::from_mins(1));
-        let floor = FLOOR_PER_SECOND as f64 * passed.as_secs_f64();
-        if floor < 1.0 {
+        let micros = u64::try_from(passed.as_micros()).unwrap_or(u64::MAX);
+        let floor = FLOOR_PER_SECOND * micros / MICROS_PER_SECOND;
+        if floor == 0 {
             self.refilled = Some(since);
         }
-        self.earn(floor as u64);
+        self.earn(floor);
         self.allowance > 0
     }
 }

@@ -16,7 +16,7 @@ use crate::traits::File;
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Bytes that may wait in the page cache for the device.
-const SYNC_INTERVAL: u64 = 2 << 20;
+const SYNC_INTERVAL: u64 = 1 << 20;
 
 /// Appends to a file that nobody else writes.
 #[derive(Debug)]

@@ -48,14 +48,13 @@ impl Connection {
     }
 
     fn exchange(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer> {
-        let stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => {
-                let stream = TcpStream::connect(self.address)?;
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                BufReader::new(stream)
-            }
+        let stream = if let Some(stream) = self.stream.take() {
+            stream
+        } else {
+            let stream = TcpStream::connect(self.address)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            BufReader::new(stream)
         };
         let stream = self.stream.insert(stream);
         let length = body.len();

@@ -19,7 +19,7 @@ mod vectors;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,6 +41,9 @@ use crate::tenants::Tenant;
 use crate::vectors::Vectors;
 use crate::watch::Seen;
 
+/// Within this time a request that is sent again and again is admitted.
+const LONGEST_REFUSED_MS: f64 = 10_000.0;
+
 /// Runs the server in a container barely larger than its memory limit, under load.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -57,9 +60,9 @@ struct Args {
     /// The container's limit in percent of the budget; 0 runs without a container.
     #[arg(long, default_value_t = 110)]
     container_percent: u64,
-    /// Bytes of vectors, as a multiple of the budget.
-    #[arg(long, default_value_t = 2.0)]
-    ratio: f64,
+    /// Bytes of vectors, in percent of the budget.
+    #[arg(long, default_value_t = 200)]
+    data_percent: u64,
     /// Components of a vector.
     #[arg(long, default_value_t = 384)]
     dim: usize,
@@ -121,17 +124,23 @@ fn main() -> Result<()> {
     let folder = args.folder.clone().unwrap_or_else(|| scratch.path().to_path_buf());
     std::fs::create_dir_all(&folder)?;
     let report = run(&args, &folder.canonicalize()?)?;
-    if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+    let text = if args.json {
+        serde_json::to_string(&report)?
     } else {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    }
+        serde_json::to_string_pretty(&report)?
+    };
+    writeln!(std::io::stdout(), "{text}")?;
     if args.check { report.check() } else { Ok(()) }
+}
+
+/// Says how it goes; nobody need listen.
+fn tell(line: &str) {
+    writeln!(std::io::stderr(), "{line}").ok();
 }
 
 fn run(args: &Args, folder: &std::path::Path) -> Result<Report> {
     let (budget, row) = (args.budget.0, args.dim as u64 * 4);
-    let data_bytes = (budget as f64 * args.ratio) as u64;
+    let data_bytes = budget / 100 * args.data_percent;
     let points = data_bytes / row / args.tenants / 100 * 100;
     let full = args.scenario == Scenario::Mixed;
     let vectors = Arc::new(Vectors::new(args.dim));
@@ -144,7 +153,7 @@ fn run(args: &Args, folder: &std::path::Path) -> Result<Report> {
     let container = (args.container_percent > 0).then(|| budget / 100 * args.container_percent);
     let group = container.map(Cgroup::create).transpose()?;
     let server = Server::start(&args.server, folder, budget, group.as_ref())?;
-    eprintln!("ready: {}; log lines in {}", server.ready, server.log.display());
+    tell(&format!("ready: {}; log lines in {}", server.ready, server.log.display()));
     let load = Load {
         vectors: Arc::clone(&vectors),
         dim: args.dim,
@@ -173,7 +182,7 @@ fn run(args: &Args, folder: &std::path::Path) -> Result<Report> {
         data_bytes: points * args.tenants * row,
         seconds,
         preloaded,
-        ingest_seconds: (!full).then(|| ingest.as_secs_f64()),
+        ingest_seconds: (!full).then_some(ingest.as_secs_f64()),
         requests: load.tally.figures(seconds),
         broken,
         seen,
@@ -243,9 +252,10 @@ fn checkpoints(args: &Args, load: &Load, server: &Server, started: Instant) {
         );
         for (kind, (answered, p50, p99)) in load.tally.checkpoint() {
             let rate = answered as f64 / pause.as_secs_f64();
-            write!(line, "  {kind} {rate:.1}/s {p50:.1} {p99:.1} ms").unwrap_or_default();
+            let told = format!("  {kind} {rate:.1}/s {p50:.1} {p99:.1} ms");
+            line.push_str(&told);
         }
-        eprintln!("{line}");
+        tell(&line);
     }
 }
 
@@ -255,16 +265,22 @@ impl Report {
         let mut broken = self.broken.clone();
         broken.extend(self.lost.clone());
         let most = self.budget_bytes + self.budget_bytes / 20;
-        if self.seen.anonymous_bytes > most {
-            broken.push(format!("{} anonymous bytes", self.seen.anonymous_bytes));
+        if self.seen.anonymous > most {
+            broken.push(format!("{} anonymous bytes", self.seen.anonymous));
         }
-        if self.seen.booked_bytes > self.budget_bytes {
-            broken.push(format!("{} bytes reserved", self.seen.booked_bytes));
+        if self.seen.booked > self.budget_bytes {
+            broken.push(format!("{} bytes reserved", self.seen.booked));
         }
         if let Some(Counted { limit_hits, oom_kills, .. }) = self.counted
             && limit_hits + oom_kills > 0
         {
             broken.push(format!("the container's limit was met {limit_hits} times"));
+        }
+        for (kind, figures) in &self.requests {
+            if figures.longest_refused_ms > LONGEST_REFUSED_MS {
+                let waited = figures.longest_refused_ms;
+                broken.push(format!("a {kind} was refused again and again for {waited:.0} ms"));
+            }
         }
         let searches = self.requests.get("search").context("no search was answered")?;
         ensure!(searches.answered > 0, "no search was answered");

@@ -132,7 +132,7 @@ impl Tally {
             let mut since = kind.micros[kind.told..].to_vec();
             kind.told = kind.micros.len();
             since.sort_unstable();
-            (*name, (since.len(), milliseconds(&since, 0.5), milliseconds(&since, 0.99)))
+            (*name, (since.len(), milliseconds(&since, 50), milliseconds(&since, 99)))
         };
         kinds.iter_mut().map(told).collect()
     }
@@ -146,23 +146,22 @@ impl Tally {
 impl Kind {
     fn figures(&mut self, seconds: f64) -> Figures {
         self.micros.sort_unstable();
-        let at = |share| milliseconds(&self.micros, share);
+        let at = |percent| milliseconds(&self.micros, percent);
         Figures {
             answered: self.micros.len(),
             per_second: self.micros.len() as f64 / seconds,
-            p50_ms: at(0.5),
-            p99_ms: at(0.99),
-            max_ms: at(1.0),
+            p50_ms: at(50),
+            p99_ms: at(99),
+            max_ms: at(100),
             refused: self.refused.clone(),
             longest_refused_ms: self.longest_refused.as_secs_f64() * 1000.0,
         }
     }
 }
 
-/// The sample, in milliseconds, below which that share of the sorted ones is.
-fn milliseconds(sorted: &[u32], share: f64) -> f64 {
-    let last = sorted.len().saturating_sub(1);
-    let rank = (last as f64 * share).round() as usize;
+/// The sample, in milliseconds, below which that percentage of the sorted ones is.
+fn milliseconds(sorted: &[u32], percent: usize) -> f64 {
+    let rank = sorted.len().saturating_sub(1) * percent / 100;
     sorted.get(rank).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
 }
 

@@ -12,14 +12,14 @@ const TICK: Duration = Duration::from_millis(20);
 /// Looks at the process for one look at its metrics.
 const METRICS_EVERY: u32 = 25;
 
-/// The most that was seen.
+/// The most bytes that were seen.
 #[derive(Debug, Default, Clone, Serialize)]
 pub(crate) struct Seen {
-    pub(crate) anonymous_bytes: u64,
-    pub(crate) resident_bytes: u64,
+    pub(crate) anonymous: u64,
+    pub(crate) resident: u64,
     /// By its own books: reserved, with base and drift.
-    pub(crate) booked_bytes: u64,
-    pub(crate) drift_bytes: u64,
+    pub(crate) booked: u64,
+    pub(crate) drift: u64,
 }
 
 /// Looks until told to stop.
@@ -29,8 +29,8 @@ pub(crate) fn watch(server: &Server, stop: &AtomicBool) -> Seen {
     let mut look = 0;
     while !stop.load(Ordering::Relaxed) {
         if let Some((anonymous, all)) = resident(server.pid()) {
-            seen.anonymous_bytes = seen.anonymous_bytes.max(anonymous);
-            seen.resident_bytes = seen.resident_bytes.max(all);
+            seen.anonymous = seen.anonymous.max(anonymous);
+            seen.resident = seen.resident.max(all);
         }
         if look % METRICS_EVERY == 0
             && let Ok(answer) = connection.ask("GET", "/metrics", b"")
@@ -42,8 +42,8 @@ pub(crate) fn watch(server: &Server, stop: &AtomicBool) -> Seen {
             };
             let drift = metric("vectorizer_memory_drift_bytes");
             let booked = metric("vectorizer_memory_total_bytes");
-            seen.booked_bytes = seen.booked_bytes.max(booked);
-            seen.drift_bytes = seen.drift_bytes.max(drift);
+            seen.booked = seen.booked.max(booked);
+            seen.drift = seen.drift.max(drift);
         }
         look += 1;
         std::thread::sleep(TICK);
