@@ -162,6 +162,7 @@ impl From<EngineError> for ApiError {
             | EngineError::Pages(_)
             | EngineError::Damaged { .. }
             | EngineError::LogBehind { .. }
+            | EngineError::Unopened { .. }
             | EngineError::Undecodable { .. } => of(ErrorKind::DataLoss),
             EngineError::InvalidOperation(_)
             | EngineError::VectorNotFound { .. }

@@ -1,12 +1,13 @@
 //! What an operation will hold in memory, reserved before it is accepted.
 
 use vectorizer_model::operation::PointSelector;
-use vectorizer_model::{Operation, PointId};
+use vectorizer_model::{Condition, Operation, PointId};
 
 use crate::deaths::DEATH_BYTES;
 use crate::error::{EngineError, Result};
 use crate::memtable::{Memtable, PATCH_OVERHEAD_BYTES, payload_bytes};
 use crate::shard::Shard;
+use crate::state::ShardState;
 use crate::view::{Place, ReadView};
 
 /// Bytes of an object that a path leads through.
@@ -46,9 +47,37 @@ pub(crate) fn memtable_bytes(shard: &Shard, view: &ReadView, operation: &Operati
             return Err(invalid(&"collections are created and dropped through the catalogue"));
         }
     };
-    // The first row allocates a whole chunk.
-    let empty = bytes > 0 && shard.state().active.charged_bytes() == 0;
-    Ok(bytes + if empty { Memtable::chunk_bytes(&state.settings) } else { 0 })
+    Ok(bytes + added_slack(&shard.state(), operation_rows(operation)))
+}
+
+/// Bytes that so many more rows of a memtable take beyond themselves: rows are allocated before
+/// there are so many.
+pub(crate) fn added_slack(state: &ShardState, rows: u64) -> u64 {
+    let held = u64::from(state.active.rows());
+    let slack = |rows| Memtable::slack_bytes(&state.settings, rows);
+    slack(held + rows).saturating_sub(slack(held))
+}
+
+/// Rows that an operation appends to a memtable, at most.
+fn operation_rows(operation: &Operation) -> u64 {
+    match operation {
+        Operation::Upsert(batch) => batch.len() as u64,
+        Operation::SetPayload { points, .. }
+        | Operation::OverwritePayload { points, .. }
+        | Operation::DeletePayload { points, .. }
+        | Operation::ClearPayload { points } => match points {
+            PointSelector::Ids(ids) => ids.len() as u64,
+            PointSelector::Filter(filter) => filter
+                .must
+                .iter()
+                .find_map(|condition| match condition {
+                    Condition::HasId(ids) => Some(ids.len() as u64),
+                    _ => None,
+                })
+                .unwrap_or(0),
+        },
+        _ => 0,
+    }
 }
 
 /// What an operation takes for each point that it concerns.

@@ -169,6 +169,15 @@ pub enum EngineError {
         /// What is wrong with it.
         source: DecodeError,
     },
+    /// The collection could not be opened when the log was replayed, so nothing of it is shown;
+    /// nothing changed. Mending what the reason names and a restart help, or dropping it.
+    #[error("collection `{name}` cannot be opened: {reason}; mend that and restart, or drop it")]
+    Unopened {
+        /// Which collection.
+        name: CollectionName,
+        /// Why not.
+        reason: String,
+    },
     /// The engine is closing, or an earlier failure stopped this shard; reopen it.
     #[error("the engine accepts no more writes: {reason}")]
     Closed {
@@ -222,6 +231,42 @@ impl EngineError {
         Some(file)
     }
 
+    /// Whether stored bytes are not those that were written, or are missing.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::Segment(
+                    SegmentError::Damaged { .. }
+                        | SegmentError::Malformed { .. }
+                        | SegmentError::Missing { .. }
+                        | SegmentError::Payload { .. }
+                        | SegmentError::FieldIndex(_)
+                        | SegmentError::Codes(_)
+                        | SegmentError::Graph(_)
+                )
+        )
+    }
+
+    /// Whether memory, page frames, open files or mappings were short, so that closing a
+    /// collection may help.
+    pub(crate) fn is_shortage(&self) -> bool {
+        match self {
+            Self::Memory(error) | Self::Segment(SegmentError::Memory(error)) => is_short(error),
+            Self::Budget(_) | Self::Segment(SegmentError::Budget(_)) => true,
+            Self::Disk(error) | Self::Segment(SegmentError::Disk(error)) => error.is_exhausted(),
+            Self::Pages(error) | Self::Segment(SegmentError::Pages(error)) => match error {
+                PagesError::Memory(error) => is_short(error),
+                PagesError::WorkingSetTooLarge { .. } | PagesError::Busy { .. } => true,
+                PagesError::Addresses { source, .. } | PagesError::Read { source, .. } => {
+                    source.is_exhausted()
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// The message with those of its causes.
     pub(crate) fn with_causes(&self) -> String {
         let mut text = self.to_string();
@@ -250,6 +295,10 @@ impl EngineError {
         }
         self
     }
+}
+
+fn is_short(error: &MemoryError) -> bool {
+    matches!(error, MemoryError::InsufficientMemory { .. })
 }
 
 /// The result of a call to the engine.

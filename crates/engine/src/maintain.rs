@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use vectorizer_memory::Class;
-use vectorizer_model::SegmentId;
+use vectorizer_model::{CollectionSettings, SegmentId};
+use vectorizer_segment::ComponentKind;
 use vectorizer_vfs::Niceness;
 
 use crate::background::{TICK, Watches};
 use crate::build::{Pace, build_bytes_per_row};
 use crate::busy::Held;
-use crate::engine::Inner;
+use crate::engine::{Inner, lock};
 use crate::error::{EngineError, Result};
+use crate::manifest::Manifest;
 use crate::memtable::Memtable;
 use crate::node::report;
 use crate::policy::{Choice, Lane, PolicyConfig, SegmentSummary, ShardSummary, choose};
@@ -77,12 +79,13 @@ impl Inner {
             if !worked {
                 self.build[lane.index()].wait(TICK);
             }
-            let shards = self.shards();
-            watches.retain(&shards);
+            let open = self.collections.open();
+            watches.retain(&open);
             worked = false;
-            for shard in shards.iter().take_while(|_| !self.node.is_closing()) {
-                let idle = watches.is_idle(shard);
-                match self.maintain(shard, lane, idle) {
+            for collection in open.iter().take_while(|_| !self.node.is_closing()) {
+                let Some(shard) = collection.shard() else { continue };
+                let idle = watches.is_idle(&shard);
+                match self.maintain(&shard, lane, idle) {
                     Ok(done) => {
                         worked |= done;
                         if !done {
@@ -183,7 +186,10 @@ impl Inner {
 
     /// Works until every shard is at rest.
     pub(crate) fn settle(&self) -> Result<()> {
-        for shard in self.shards() {
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        waiting.iter().try_for_each(|collection| self.opened(collection).map(|_| ()))?;
+        for collection in self.collections.open() {
+            let Some(shard) = collection.shard() else { continue };
             let _fresh = shard.lock_lane(Lane::Fresh);
             let _settled = shard.lock_lane(Lane::Settled);
             while self.work(&shard, Lane::Fresh, true)? || self.work(&shard, Lane::Settled, true)? {
@@ -192,10 +198,53 @@ impl Inner {
         Ok(())
     }
 
-    fn summarise(&self, shard: &Shard, state: &ShardState, idle: bool) -> ShardSummary {
+    /// Whether a shard that nobody writes to has work waiting.
+    pub(crate) fn waits_for_work(&self, shard: &Shard, state: &ShardState) -> bool {
+        let indexes = |live: &crate::state::LiveSegment| {
+            let covered = live.segment.indexes().iter();
+            let wanted = &state.settings.field_indexes;
+            !Shard::missing_indexes(&live.segment, &state.settings).is_empty()
+                || covered.into_iter().any(|index| wanted.get(index.key()) != Some(&index.kind()))
+        };
+        let summary = self.summarise(shard, state, true);
+        state.segments.iter().any(indexes)
+            || Lane::ALL.into_iter().any(|lane| choose(&summary, lane) != Choice::Rest)
+    }
+
+    /// Whether a shard that is closed has work waiting, as far as its manifest tells: which rows are
+    /// dead or patched is seen when it is opened.
+    pub(crate) fn manifest_waits(&self, manifest: &Manifest, backlog_rows: u64) -> bool {
+        let settings = &manifest.settings;
+        let indexes = |record: &vectorizer_segment::SegmentRecord| {
+            let kept = record.components.iter().filter(|c| c.kind == ComponentKind::FieldIndex);
+            kept.count() != settings.field_indexes.len()
+        };
+        let summarise = |record: &vectorizer_segment::SegmentRecord| SegmentSummary {
+            id: record.id,
+            rows: record.rows,
+            dead: 0,
+            patched: 0,
+            indexed: true,
+        };
+        let segments = manifest.segments.iter().map(summarise).collect();
+        let summary = ShardSummary { segments, idle: true, config: self.policy(settings) };
+        backlog_rows > 0
+            || manifest.segments.iter().any(indexes)
+            || Lane::ALL.into_iter().any(|lane| choose(&summary, lane) != Choice::Rest)
+    }
+
+    /// The bounds of the choice of background work.
+    fn policy(&self, settings: &CollectionSettings) -> PolicyConfig {
         let config = &self.node.config;
-        let row_bytes = Memtable::row_bytes(&state.settings).max(1);
-        let flush_rows = u32::try_from(config.memtable_bytes / row_bytes).unwrap_or(u32::MAX);
+        let row_bytes = Memtable::row_bytes(settings).max(1);
+        PolicyConfig {
+            graph_rows_min: config.graph_rows_min,
+            flush_rows: u32::try_from(config.memtable_bytes / row_bytes).unwrap_or(u32::MAX),
+            merged_rows_max: config.merged_rows_max.min(self.buildable_rows(settings)),
+        }
+    }
+
+    fn summarise(&self, shard: &Shard, state: &ShardState, idle: bool) -> ShardSummary {
         let summarise = |live: &crate::state::LiveSegment| {
             let patched = live.segment.patched().map_or(0, roaring::RoaringBitmap::len);
             let patched = u32::try_from(patched).unwrap_or(u32::MAX);
@@ -207,21 +256,16 @@ impl Inner {
                 indexed: shard.missing_graphs(&live.segment, &state.settings).is_empty(),
             }
         };
-        let policy = PolicyConfig {
-            graph_rows_min: config.graph_rows_min,
-            flush_rows,
-            merged_rows_max: config.merged_rows_max.min(self.buildable_rows(state)),
-        };
         let segments = state.segments.iter().map(summarise).collect();
-        ShardSummary { segments, idle, config: policy }
+        ShardSummary { segments, idle, config: self.policy(&state.settings) }
     }
 
     /// Rows whose graph the budget has room to build now.
-    fn buildable_rows(&self, state: &ShardState) -> u32 {
+    fn buildable_rows(&self, settings: &CollectionSettings) -> u32 {
         let governor = &self.node.governor;
         let class = governor.limits().classes[Class::Builds.index()];
         let free = governor.available().min(class) / BUILD_SHARE.1 * BUILD_SHARE.0;
-        let rows = free / build_bytes_per_row(&state.settings);
+        let rows = free / build_bytes_per_row(settings);
         u32::try_from(rows).unwrap_or(u32::MAX)
     }
 }

@@ -109,7 +109,7 @@ impl Frames {
 
     /// Whether the file is read past the page cache.
     pub(crate) fn is_direct(&self) -> bool {
-        self.source.file.direct_file().is_some()
+        self.source.file.is_direct()
     }
 
     /// Reads a run of extents that the caller has claimed and charged. They are resident
