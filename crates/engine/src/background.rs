@@ -258,7 +258,11 @@ impl Inner {
     pub(crate) fn flush_shard(&self, shard: &Arc<Shard>) -> Result<()> {
         shard.check_stands()?;
         if !shard.is_dropped() && shard.freeze() {
-            self.with_room(|| shard.flush_frozen())?;
+            match self.with_room(|| shard.flush_frozen()) {
+                // Its folder went meanwhile.
+                Err(_) if shard.is_dropped() => return Ok(()),
+                flushed => flushed?,
+            }
             self.raise_builders();
         }
         Ok(())

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use vectorizer_model::{CollectionSettings, SequenceNumber};
 use vectorizer_segment::ComponentKind;
 
-use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::VectorName;
+use vectorizer_model::settings::VectorSettings;
 use vectorizer_segment::SegmentRecord;
 
 use crate::manifest::Manifest;
@@ -100,8 +100,7 @@ pub(crate) fn collection_info(shard: &Arc<Shard>) -> CollectionInfo {
     let state = view.state();
     let records = state.segments.iter().map(|live| live.segment.record());
     let graph_rows_min = shard.node.config.graph_rows_min;
-    let mut info =
-        CollectionInfo::of_records(&state.settings, view.seq(), records, graph_rows_min);
+    let mut info = CollectionInfo::of_records(&state.settings, view.seq(), records, graph_rows_min);
     info.open = true;
     info.points = view.points();
     info.failure = shard.check_writable().err().map(|error| error.to_string());

@@ -147,6 +147,10 @@ impl Inner {
     /// Closes some of the collections that are at rest. False if there are none.
     pub(crate) fn close_batch(&self) -> bool {
         let (_, open) = self.collections.counts();
+        // Earlier states keep files that have no names any more.
+        for shard in self.collections.open().iter().filter_map(|collection| collection.shard()) {
+            shard.drop_retired();
+        }
         self.close_idle(Duration::ZERO, batch(open), u64::MAX).collections > 0
     }
 
@@ -180,6 +184,7 @@ impl Inner {
     /// Closes a collection if nobody is at it and its manifest says all; the bytes that came back.
     fn close(&self, collection: &Arc<Collection>) -> Option<u64> {
         let _turn = collection.try_lock_turn()?;
+        let before = self.node.governor.reserved();
         let mut open = collection.hold_open();
         let shard = &open.as_ref()?.shard;
         // Others take the shard from the collection alone, which is locked.
@@ -191,7 +196,6 @@ impl Inner {
         let closed = open.take();
         drop(open);
         self.collections.set_open(collection, false);
-        let before = self.node.governor.reserved();
         drop(closed);
         Some(before.saturating_sub(self.node.governor.reserved()))
     }

@@ -443,11 +443,8 @@ fn load_manifest(
     directory: &dyn Directory,
     id: ShardId,
 ) -> Result<(Manifest, Option<EngineError>)> {
-    let damaged = |file: String, what: &str| EngineError::Damaged {
-        file,
-        offset: 0,
-        what: what.to_owned(),
-    };
+    let damaged =
+        |file: String, what: &str| EngineError::Damaged { file, offset: 0, what: what.to_owned() };
     let manifest = Manifest::load(directory)?;
     let manifest = manifest.ok_or_else(|| damaged(String::new(), "it has no manifest"))?;
     if manifest.shard != id {

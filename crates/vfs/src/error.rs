@@ -28,9 +28,10 @@ impl VfsError {
     /// closed.
     pub fn is_exhausted(&self) -> bool {
         use rustix::io::Errno;
-        let ours = self.source.get_ref().is_some_and(|cause| {
-            cause.is::<FilesExhausted>() || cause.is::<MappingsExhausted>()
-        });
+        let ours = self
+            .source
+            .get_ref()
+            .is_some_and(|cause| cause.is::<FilesExhausted>() || cause.is::<MappingsExhausted>());
         let short = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
         ours || short.iter().any(|errno| self.source.raw_os_error() == Some(errno.raw_os_error()))
     }

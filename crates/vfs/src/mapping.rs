@@ -44,7 +44,8 @@ struct Counted(&'static AtomicUsize);
 impl Counted {
     fn take(path: impl FnOnce() -> PathBuf) -> Result<Self> {
         static LIMIT: OnceLock<usize> = OnceLock::new();
-        let read = || std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok();
+        let read =
+            || std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok();
         let most = || read().unwrap_or(MAX_MAP_COUNT) / MAPPINGS_PART.1 * MAPPINGS_PART.0;
         Self::among(&LIVE, *LIMIT.get_or_init(most), path)
     }

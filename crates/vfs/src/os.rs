@@ -46,10 +46,7 @@ impl OsDirectory {
     ///
     /// # Errors
     /// As [`OsDirectory::open`].
-    pub fn open_with(
-        path: impl AsRef<Path>,
-        files: Arc<FilePool>,
-    ) -> Result<Arc<dyn Directory>> {
+    pub fn open_with(path: impl AsRef<Path>, files: Arc<FilePool>) -> Result<Arc<dyn Directory>> {
         let path = std::path::absolute(path.as_ref()).map_err(failed("open", path.as_ref()))?;
         create_durably(&path)?;
         Ok(Arc::new(Self { path, keeps_cached: false, files }))

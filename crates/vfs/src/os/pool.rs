@@ -101,7 +101,11 @@ impl FilePool {
     }
 
     /// Opens a file to be read past the page cache.
-    pub(super) fn open(self: &Arc<Self>, path: PathBuf, keeps_cached: bool) -> Result<Arc<dyn File>> {
+    pub(super) fn open(
+        self: &Arc<Self>,
+        path: PathBuf,
+        keeps_cached: bool,
+    ) -> Result<Arc<dyn File>> {
         let handle = self.open_handle(&path, keeps_cached)?;
         handle.refuse_folder()?;
         let len = handle.len()?;
