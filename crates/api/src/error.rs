@@ -132,6 +132,7 @@ impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         use vectorizer_engine::error::LogError;
         let message = error.to_string();
+        let short = error.is_shortage();
         let of = |kind| Self::new(kind, message.clone());
         match error {
             EngineError::CollectionNotFound { name } => {
@@ -149,6 +150,9 @@ impl From<EngineError> for ApiError {
             }
             EngineError::DiskFull { .. } | EngineError::NoRoom { .. } => {
                 of(ErrorKind::FailedPrecondition)
+            }
+            EngineError::Segment(_) | EngineError::Pages(_) | EngineError::Disk(_) if short => {
+                of(ErrorKind::Unavailable).with_retry()
             }
             EngineError::Log(LogError::EntryTooLarge { .. }) => of(ErrorKind::ResourceExhausted),
             EngineError::Budget(_) => of(ErrorKind::Unavailable).with_retry(),

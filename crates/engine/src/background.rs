@@ -294,6 +294,7 @@ impl Inner {
     /// Deletes log files that nothing needs, flushing what pins the oldest if there are too many.
     fn empty_log(&self) {
         let Some(log) = self.node.log() else { return };
+        self.release_some();
         let pin = log.oldest_pin().filter(|_| log.bytes_on_disk() > self.node.config.log_bytes_max);
         let pinned = pin.and_then(|(shard, _)| self.collections.by_id(shard)?.shard());
         if let Some(shard) = pinned

@@ -25,8 +25,6 @@ const CLOSED_BYTES: u64 = 2 << 10;
 const SETTINGS_FACTOR: u64 = 24;
 /// Bytes of an open shard besides what its segments and its memtable charge.
 pub(crate) const OPEN_BYTES: u64 = 3 << 10;
-/// Bytes of an open segment besides its tables.
-pub(crate) const SEGMENT_BYTES: u64 = 6 << 10;
 
 /// What is known of a closed collection.
 #[derive(Debug)]

@@ -51,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) collections: Collections,
     /// Collections in which work was waiting when the node started.
     pub(crate) waiting: Mutex<Vec<Arc<Collection>>>,
+    /// Collections of which the log may hold entries that their manifests cover.
+    pub(crate) unreleased: Mutex<Vec<Arc<Collection>>>,
     /// From when on uses are counted.
     pub(crate) started: Instant,
     executor: Executor,
@@ -295,6 +297,7 @@ impl Inner {
             catalogue: Mutex::new(catalogue),
             collections: Collections::default(),
             waiting: Mutex::default(),
+            unreleased: Mutex::default(),
             started: Instant::now(),
             executor,
             catalogue_failure: OnceLock::new(),

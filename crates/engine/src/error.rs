@@ -248,16 +248,18 @@ impl EngineError {
         )
     }
 
-    /// Whether memory, page frames, open files or mappings were short, so that closing a
-    /// collection may help.
-    pub(crate) fn is_shortage(&self) -> bool {
+    /// Whether memory, page frames, open files or mappings were short: nothing is damaged, and a
+    /// retry may help once others gave some back.
+    pub fn is_shortage(&self) -> bool {
         match self {
             Self::Memory(error) | Self::Segment(SegmentError::Memory(error)) => is_short(error),
             Self::Budget(_) | Self::Segment(SegmentError::Budget(_)) => true,
             Self::Disk(error) | Self::Segment(SegmentError::Disk(error)) => error.is_exhausted(),
             Self::Pages(error) | Self::Segment(SegmentError::Pages(error)) => match error {
                 PagesError::Memory(error) => is_short(error),
-                PagesError::WorkingSetTooLarge { .. } | PagesError::Busy { .. } => true,
+                PagesError::WorkingSetTooLarge { .. }
+                | PagesError::TooManyRegions { .. }
+                | PagesError::Busy { .. } => true,
                 PagesError::Addresses { source, .. } | PagesError::Read { source, .. } => {
                     source.is_exhausted()
                 }

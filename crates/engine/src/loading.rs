@@ -7,11 +7,12 @@ use vectorizer_memory::Class;
 use vectorizer_model::settings::StorageType;
 use vectorizer_model::{CollectionName, CollectionSettings};
 
-use crate::collection::{Collection, OPEN_BYTES, Opened, SEGMENT_BYTES, Summary};
+use crate::collection::{Collection, OPEN_BYTES, Opened, Summary};
 use crate::engine::{Engine, Inner, lock};
 use crate::error::{EngineError, Result};
 use crate::idle::{batch, longest_idle};
 use crate::info::{CollectionInfo, collection_info};
+use crate::node::report;
 use crate::shard::Shard;
 use crate::ticket::Ticket;
 
@@ -19,6 +20,8 @@ use crate::ticket::Ticket;
 const ATTEMPTS: usize = 16;
 /// Collections that are closed at one look around, so that the flusher is not kept from flushing.
 const CLOSED_AT_ONCE: usize = 256;
+/// Folders that are synced at one look around.
+const SYNCED_AT_ONCE: usize = 64;
 /// Collections with work waiting that are opened at one look around.
 const WAITING_AT_ONCE: usize = 4;
 
@@ -126,9 +129,7 @@ impl Inner {
     }
 
     fn open(&self, collection: &Collection) -> Result<Opened> {
-        let segments = collection.summary().info.segments as u64;
-        let bytes = OPEN_BYTES + segments * SEGMENT_BYTES;
-        let charge = self.node.governor.reserve(Class::Metadata, &self.tenant, bytes)?;
+        let charge = self.node.governor.reserve(Class::Metadata, &self.tenant, OPEN_BYTES)?;
         let shard = self.open_shard(collection.name.clone(), collection.id)?;
         Ok(Opened { shard: Arc::new(shard), _charge: charge })
     }
@@ -247,6 +248,28 @@ impl Inner {
                 }
                 // It was told of, or is gone.
                 Err(_) => {}
+            }
+        }
+    }
+
+    /// Says of some collections up to where the log is not needed for them. Only the page cache may
+    /// know the manifest that a start read, if the process died while it was being stored; so the
+    /// folder is synced first, which for thousands would be long to wait for at a start.
+    pub(crate) fn release_some(&self) {
+        for _ in 0..SYNCED_AT_ONCE {
+            let Some(collection) = lock(&self.unreleased).pop() else { return };
+            // Who drops it waits: its folder must not come back.
+            let _turn = collection.lock_turn();
+            if collection.is_dropped() {
+                continue;
+            }
+            let covered = collection.covered();
+            let parts = self.shard_parts(collection.name.clone(), collection.id);
+            match parts.and_then(|parts| Ok(parts.directory.sync()?)) {
+                Ok(()) => self.node.release_log(collection.id, covered),
+                Err(error) => {
+                    report("a collection keeps the log's files until the next start", &error)
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 //! written get a graph while large segments are rewritten.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use vectorizer_memory::Class;
 use vectorizer_model::{CollectionSettings, SegmentId};
@@ -23,6 +24,9 @@ use crate::state::ShardState;
 /// Of the bytes that are free, a build may plan with this part: what else comes meanwhile needs
 /// room too.
 const BUILD_SHARE: (u64, u64) = (3, 4);
+
+/// Of its time a builder that finds nothing to do spends this part looking.
+const LOOKING_PART: u32 = 10;
 
 /// A backlog of this many flushes has a claim to the processor beside the searches, which it slows.
 const BACKLOG_FLUSHES: u64 = 8;
@@ -75,10 +79,14 @@ impl Inner {
     pub(crate) fn run_builder(&self, lane: Lane) {
         let mut watches = Watches::default();
         let mut worked = false;
+        let mut looked = Duration::ZERO;
         while !self.node.is_closing() {
             if !worked {
                 self.build[lane.index()].wait(TICK);
+                // Looking at thousands takes time, and flushes of each of them ask for it.
+                std::thread::sleep(TICK.min(looked * LOOKING_PART));
             }
+            let began = Instant::now();
             let open = self.collections.open();
             watches.retain(&open);
             worked = false;
@@ -99,6 +107,7 @@ impl Inner {
                     }
                 }
             }
+            looked = began.elapsed();
             if worked {
                 // What this lane made may be work for the other.
                 self.raise_builders();

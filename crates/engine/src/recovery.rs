@@ -103,9 +103,6 @@ impl Inner {
     fn list_collection(&self, name: CollectionName, id: ShardId) -> Result<()> {
         let parts = self.shard_parts(name.clone(), id)?;
         let directory = &*parts.directory;
-        // Only the page cache may know this version, if the process died while it was being
-        // stored; the log is released up to it.
-        directory.sync()?;
         let (manifest, missing) = load_manifest(directory, id)?;
         // What cannot be counted is met again when the collection is opened.
         let dead = manifest.segments.iter().try_fold(0, |dead, record| {
@@ -128,7 +125,7 @@ impl Inner {
         Ok(())
     }
 
-    fn shard_parts(&self, name: CollectionName, id: ShardId) -> Result<ShardParts> {
+    pub(crate) fn shard_parts(&self, name: CollectionName, id: ShardId) -> Result<ShardParts> {
         let folder = self.root.subdirectory(SHARDS_FOLDER)?;
         let directory = folder.subdirectory(&shard_folder(id))?;
         // Mapped files are read where the kernel has them: what was just written, and what a merge
@@ -187,7 +184,7 @@ impl Inner {
         log.release(ShardId::CATALOGUE, lock(&self.catalogue).applied);
         for (id, _) in &recovery.shards {
             match self.collections.by_id(*id) {
-                Some(collection) => log.release(*id, collection.covered()),
+                Some(collection) => lock(&self.unreleased).push(collection),
                 None if *id == ShardId::CATALOGUE => {}
                 None => log.forget(*id),
             }
@@ -437,29 +434,36 @@ pub(crate) fn shard_place(id: ShardId) -> String {
     format!("{SHARDS_FOLDER}/{}", shard_folder(id))
 }
 
-/// Reads a shard's manifest, which is durable, and removes what it does not name: the remains of
-/// interrupted work. With the manifest comes what is wrong if a file is missing.
+/// Reads a shard's manifest and removes what it does not name, the remains of interrupted work, once
+/// the manifest is durable. With it comes what is wrong if a file is missing.
 fn load_manifest(
     directory: &dyn Directory,
     id: ShardId,
 ) -> Result<(Manifest, Option<EngineError>)> {
     let damaged =
         |file: String, what: &str| EngineError::Damaged { file, offset: 0, what: what.to_owned() };
-    let manifest = Manifest::load(directory)?;
+    let members = directory.list()?;
+    let manifest = Manifest::load_among(directory, &members)?;
     let manifest = manifest.ok_or_else(|| damaged(String::new(), "it has no manifest"))?;
     if manifest.shard != id {
         return Err(damaged(String::new(), "its manifest is another shard's"));
     }
-    let mut live: BTreeSet<u64> = manifest.files().collect();
-    let named = live.clone();
-    for entry in directory.list()? {
-        let number = file_number(&entry.name);
-        if number.is_some_and(|number| !named.contains(&number)) || is_unfinished(&entry.name) {
-            directory.remove(&entry.name)?;
-        }
+    let named: BTreeSet<u64> = manifest.files().collect();
+    let mut live = named.clone();
+    let mut remains = Vec::new();
+    for Entry { name, .. } in members {
+        let number = file_number(&name);
         if let Some(number) = number {
             live.remove(&number);
         }
+        if number.is_some_and(|number| !named.contains(&number)) || is_unfinished(&name) {
+            remains.push(name);
+        }
+    }
+    if !remains.is_empty() {
+        // An older version, which only the page cache may know to be one, could name them.
+        directory.sync()?;
+        remains.iter().try_for_each(|name| directory.remove(name))?;
     }
     let missing = live.first().map(|file| damaged(file_name(*file), "the file is missing"));
     Ok((manifest, missing))

@@ -133,13 +133,14 @@ impl FilePool {
             let known = lock(&self.known);
             let from = known.files.range(path.to_path_buf()..);
             let below = from.take_while(|(name, _)| name.starts_with(path));
-            below.flat_map(|(_, files)| files).filter_map(Weak::upgrade).collect()
+            let files = below.flat_map(|(_, files)| files).filter_map(Weak::upgrade);
+            files.filter(|file| !file.kept.load(Ordering::Acquire)).collect()
         };
-        for file in files {
-            let held = file.hold()?;
-            file.kept.store(true, Ordering::Release);
-            // The clock may have passed between the two.
-            *lock(&file.handle) = Some(held);
+        for (at, file) in files.iter().enumerate() {
+            if let Err(error) = file.keep() {
+                files[..at].iter().for_each(|file| file.kept.store(false, Ordering::Release));
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -214,6 +215,15 @@ impl FilePool {
 impl PooledFile {
     fn may_close(&self) -> bool {
         !self.kept.load(Ordering::Acquire) && !self.used.swap(false, Ordering::AcqRel)
+    }
+
+    /// Opens the handle for good.
+    fn keep(&self) -> Result<()> {
+        let held = self.hold()?;
+        self.kept.store(true, Ordering::Release);
+        // The clock's hand may have passed between the two.
+        *lock(&self.handle) = Some(held);
+        Ok(())
     }
 
     /// The handle, opened if it is closed.
