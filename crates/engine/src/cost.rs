@@ -58,26 +58,21 @@ pub(crate) fn added_slack(state: &ShardState, rows: u64) -> u64 {
     slack(held + rows).saturating_sub(slack(held))
 }
 
-/// Rows that an operation appends to a memtable, at most.
+/// Rows that an operation appends to a memtable, at most. One that names points by filter lists them.
 fn operation_rows(operation: &Operation) -> u64 {
-    match operation {
-        Operation::Upsert(batch) => batch.len() as u64,
-        Operation::SetPayload { points, .. }
-        | Operation::OverwritePayload { points, .. }
-        | Operation::DeletePayload { points, .. }
-        | Operation::ClearPayload { points } => match points {
-            PointSelector::Ids(ids) => ids.len() as u64,
-            PointSelector::Filter(filter) => filter
-                .must
-                .iter()
-                .find_map(|condition| match condition {
-                    Condition::HasId(ids) => Some(ids.len() as u64),
-                    _ => None,
-                })
-                .unwrap_or(0),
-        },
-        _ => 0,
+    if let Operation::Upsert(batch) = operation {
+        return batch.len() as u64;
     }
+    let listed = |condition: &Condition| {
+        if let Condition::HasId(ids) = condition { Some(ids.len()) } else { None }
+    };
+    let rows = match operation.selector() {
+        None => 0,
+        Some(_) if matches!(operation, Operation::Delete(_)) => 0,
+        Some(PointSelector::Ids(ids)) => ids.len(),
+        Some(PointSelector::Filter(filter)) => filter.must.iter().find_map(listed).unwrap_or(0),
+    };
+    rows as u64
 }
 
 /// What an operation takes for each point that it concerns.

@@ -251,21 +251,14 @@ impl EngineError {
     /// Whether memory, page frames, open files or mappings were short: nothing is damaged, and a
     /// retry may help once others gave some back.
     pub fn is_shortage(&self) -> bool {
-        match self {
-            Self::Memory(error) | Self::Segment(SegmentError::Memory(error)) => is_short(error),
-            Self::Budget(_) | Self::Segment(SegmentError::Budget(_)) => true,
-            Self::Disk(error) | Self::Segment(SegmentError::Disk(error)) => error.is_exhausted(),
-            Self::Pages(error) | Self::Segment(SegmentError::Pages(error)) => match error {
-                PagesError::Memory(error) => is_short(error),
-                PagesError::WorkingSetTooLarge { .. }
-                | PagesError::TooManyRegions { .. }
-                | PagesError::Busy { .. } => true,
-                PagesError::Addresses { source, .. } | PagesError::Read { source, .. } => {
-                    source.is_exhausted()
-                }
-                _ => false,
-            },
-            _ => false,
+        if let Self::Memory(error) | Self::Segment(SegmentError::Memory(error)) = self {
+            is_short(error)
+        } else if let Self::Disk(error) | Self::Segment(SegmentError::Disk(error)) = self {
+            error.is_exhausted()
+        } else if let Self::Pages(error) | Self::Segment(SegmentError::Pages(error)) = self {
+            are_pages_short(error)
+        } else {
+            matches!(self, Self::Budget(_) | Self::Segment(SegmentError::Budget(_)))
         }
     }
 
@@ -296,6 +289,21 @@ impl EngineError {
             *file = format!("{folder}{separator}{file}");
         }
         self
+    }
+}
+
+fn are_pages_short(error: &PagesError) -> bool {
+    if let PagesError::Memory(error) = error {
+        is_short(error)
+    } else if let PagesError::Addresses { source, .. } | PagesError::Read { source, .. } = error {
+        source.is_exhausted()
+    } else {
+        matches!(
+            error,
+            PagesError::WorkingSetTooLarge { .. }
+                | PagesError::TooManyRegions { .. }
+                | PagesError::Busy { .. }
+        )
     }
 }
 

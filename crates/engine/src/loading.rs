@@ -268,7 +268,7 @@ impl Inner {
             match parts.and_then(|parts| Ok(parts.directory.sync()?)) {
                 Ok(()) => self.node.release_log(collection.id, covered),
                 Err(error) => {
-                    report("a collection keeps the log's files until the next start", &error)
+                    report("a collection keeps the log's files until the next start", &error);
                 }
             }
         }

@@ -61,7 +61,7 @@ impl Default for EngineOptions {
             log_file_bytes: 64 * MIB,
             log_bytes_max: GIB,
             disk_percent_max: 95,
-            idle_unload: Duration::from_secs(300),
+            idle_unload: Duration::from_mins(5),
             background: true,
         }
     }

@@ -310,11 +310,10 @@ impl Inner {
 
     /// Takes what an entry of the catalogue will hold.
     fn charge_catalogue_entry(&self, operation: &Operation) -> Result<Reservation> {
-        let bytes = match operation {
-            Operation::CreateCollection { settings, .. } => {
-                Collection::bytes_needed(settings) + OPEN_BYTES
-            }
-            _ => 0,
+        let bytes = if let Operation::CreateCollection { settings, .. } = operation {
+            Collection::bytes_needed(settings) + OPEN_BYTES
+        } else {
+            0
         };
         self.with_room(|| Ok(self.node.governor.reserve(Class::Metadata, &self.tenant, bytes)?))
     }

@@ -99,7 +99,7 @@ impl Directory for OsDirectory {
         let file = match access {
             Access::Read => OsFile::new(open_plain(&path, false)?, path),
             Access::Write => OsFile::new(open_plain(&path, true)?, path),
-            Access::ReadDirect => return Ok(self.files.open(path, self.keeps_cached)?),
+            Access::ReadDirect => return self.files.open(path, self.keeps_cached),
         };
         file.refuse_folder()?;
         Ok(Arc::new(file.keeping_cached(self.keeps_cached)))

@@ -57,9 +57,8 @@ impl OsFile {
     }
 
     /// A handle that takes a place in a pool as long as it is open.
-    pub(super) fn in_place(mut self, place: Place) -> Self {
-        self._place = Some(place);
-        self
+    pub(super) fn in_place(self, place: Place) -> Self {
+        Self { _place: Some(place), ..self }
     }
 
     /// The system opens folders for reading; this is not a file then.
