@@ -6,21 +6,21 @@ use vectorizer_vfs::{Access, Directory, File, FilePool, OsDirectory};
 
 const PAGE: usize = 4096;
 
-/// So many files, each a page of its number, behind a pool of so many handles.
-fn files(
-    folder: &tempfile::TempDir,
-    count: u8,
-    limit: usize,
-) -> (Arc<FilePool>, Arc<dyn Directory>, Vec<Arc<dyn File>>) {
+/// A folder `files` within another, behind a pool of so many handles.
+fn pooled(folder: &tempfile::TempDir, limit: usize) -> (Arc<FilePool>, Arc<dyn Directory>) {
     let pool = FilePool::new(limit);
     let directory = OsDirectory::open_with(folder.path().join("files"), Arc::clone(&pool)).unwrap();
+    (pool, directory)
+}
+
+/// So many new files, each a page of its number, opened.
+fn files(directory: &dyn Directory, count: u8) -> Vec<Arc<dyn File>> {
     let open = |number: u8| {
         let name = format!("{number}");
         directory.create(&name).unwrap().write_all_at(&[number; PAGE], 0).unwrap();
         directory.open(&name, Access::ReadDirect).unwrap()
     };
-    let files = (0..count).map(open).collect();
-    (pool, directory, files)
+    (0..count).map(open).collect()
 }
 
 /// Whether the file reads as the number says.
@@ -35,7 +35,8 @@ fn reads_as(file: &dyn File, number: u8) -> bool {
 #[test]
 fn more_files_than_handles_are_read_and_closed_ones_are_opened_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (pool, _directory, files) = files(&folder, 40, 7);
+    let (pool, directory) = pooled(&folder, 7);
+    let files = files(&*directory, 40);
     for _ in 0..3 {
         for (file, number) in files.iter().zip(0..) {
             assert!(reads_as(&**file, number));
@@ -50,7 +51,8 @@ fn more_files_than_handles_are_read_and_closed_ones_are_opened_again() {
 #[test]
 fn a_file_in_use_stays_open_and_the_refusal_names_the_limit() {
     let folder = tempfile::tempdir().unwrap();
-    let (pool, _directory, files) = files(&folder, 4, 3);
+    let (pool, directory) = pooled(&folder, 3);
+    let files = files(&*directory, 4);
     let held: Vec<_> = files[..3].iter().map(|file| file.held().unwrap().unwrap()).collect();
     let refusal = files[3].held().unwrap_err();
     assert!(refusal.is_exhausted());
@@ -65,7 +67,8 @@ fn a_file_in_use_stays_open_and_the_refusal_names_the_limit() {
 #[test]
 fn what_lost_its_name_is_read_on() {
     let folder = tempfile::tempdir().unwrap();
-    let (pool, directory, files) = files(&folder, 12, 4);
+    let (pool, directory) = pooled(&folder, 4);
+    let files = files(&*directory, 12);
     directory.remove("0").unwrap();
     let parent = OsDirectory::open_with(folder.path(), Arc::clone(&pool)).unwrap();
     for round in 0..3 {
@@ -89,7 +92,8 @@ fn what_lost_its_name_is_read_on() {
 #[test]
 fn many_threads_read_many_files() {
     let folder = tempfile::tempdir().unwrap();
-    let (pool, _directory, files) = files(&folder, 50, 8);
+    let (pool, directory) = pooled(&folder, 8);
+    let files = files(&*directory, 50);
     std::thread::scope(|scope| {
         for thread in 0..4_usize {
             let (files, pool) = (&files, &pool);
