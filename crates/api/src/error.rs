@@ -228,6 +228,10 @@ mod tests {
         assert!(paced.retry_after.is_some());
         let full = EngineError::DiskFull { percent_full: 96, percent_limit: 95 };
         assert_eq!(ApiError::from(full).kind, ErrorKind::FailedPrecondition);
+        let regions = vectorizer_pages::PagesError::TooManyRegions { tables: 9, capacity: 10 };
+        let short = ApiError::from(EngineError::from(regions));
+        assert_eq!(short.kind, ErrorKind::Unavailable);
+        assert!(short.retry_after.is_some());
         let dim = EngineError::DimensionMismatch { expected: 4, found: 2 };
         assert_eq!(ApiError::from(dim).kind, ErrorKind::InvalidArgument);
     }

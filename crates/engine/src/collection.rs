@@ -80,7 +80,7 @@ impl Collection {
             open: RwLock::default(),
             turn: Mutex::default(),
             summary: Mutex::new(summary),
-            used: AtomicBool::default(),
+            used: AtomicBool::new(true),
             used_at: AtomicU64::default(),
             dropped: AtomicBool::default(),
             stopped: OnceLock::new(),

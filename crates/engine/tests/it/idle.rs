@@ -104,6 +104,21 @@ fn a_start_opens_nothing_and_knows_what_is_there() {
 }
 
 #[test]
+fn a_collection_is_prepared_on_the_search_threads_if_it_is_closed() {
+    let disk = TraceDirectory::new();
+    let engine = open(&disk.directory());
+    filled(&engine);
+    assert!(engine.prepare(&name()).expect("there").is_none(), "it is open");
+    engine.unload_idle(u64::MAX);
+    let opening = engine.prepare(&name()).expect("there").expect("it is closed");
+    opening.wait().expect("done").expect("opened");
+    assert_eq!(opened(&engine), 1);
+    let refusal = engine.prepare(&numbered(1)).expect_err("it is not there");
+    assert!(matches!(refusal, EngineError::CollectionNotFound { .. }), "{refusal}");
+    assert!(engine.contains(&name()) && !engine.contains(&numbered(1)));
+}
+
+#[test]
 fn whoever_holds_a_view_or_has_unflushed_writes_keeps_it_open() {
     let disk = TraceDirectory::new();
     let engine = open(&disk.directory());
