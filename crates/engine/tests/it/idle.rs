@@ -94,12 +94,15 @@ fn a_start_opens_nothing_and_knows_what_is_there() {
     let key = "v".parse().expect("a path");
     engine.write(&name(), Operation::DropFieldIndex { key }).expect("dropped");
     engine.settle().expect("settled");
+    let gone = PointSelector::Ids(vec![PointId::Num(40), PointId::Num(41)]);
+    engine.write(&name(), Operation::Delete(gone)).expect("deleted");
+    engine.flush().expect("flushed");
     let (before, info) = (answers(&engine), engine.info(&name()).expect("there"));
     drop(engine);
     let engine = open(&disk.directory());
     let closed = engine.info(&name()).expect("there");
     assert_eq!(closed, vectorizer_engine::CollectionInfo { open: false, ..info });
-    assert_eq!((opened(&engine), engine.totals().points), (0, 157));
+    assert_eq!((opened(&engine), engine.totals().points), (0, 155));
     assert_eq!(answers(&engine), before);
 }
 
