@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vectorizer_engine::Engine;
+use vectorizer_engine::{Engine, EngineError};
 use vectorizer_model::CollectionName;
 use vectorizer_query::{BoxFuture, CollectionView};
 
@@ -40,8 +40,18 @@ impl Context {
         &self.defaults
     }
 
+    /// Waits until a collection is open, which may read the disk: never on a thread of the caller's
+    /// runtime.
+    pub(crate) async fn prepare(&self, collection: &CollectionName) -> Result<()> {
+        if let Some(opening) = self.engine.prepare(collection)? {
+            opening.await.map_err(EngineError::from)??;
+        }
+        Ok(())
+    }
+
     /// Everything acknowledged so far in a collection.
-    pub(crate) fn view(&self, collection: &CollectionName) -> Result<CollectionView> {
+    pub(crate) async fn view(&self, collection: &CollectionName) -> Result<CollectionView> {
+        self.prepare(collection).await?;
         Ok(CollectionView::local(&self.engine, collection)?)
     }
 

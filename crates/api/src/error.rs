@@ -134,6 +134,7 @@ impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         use vectorizer_engine::error::LogError;
         let message = error.to_string();
+        let short = error.is_shortage();
         let of = |kind| Self::new(kind, message.clone());
         match error {
             EngineError::CollectionNotFound { name } => {
@@ -152,6 +153,9 @@ impl From<EngineError> for ApiError {
             EngineError::DiskFull { .. } | EngineError::NoRoom { .. } => {
                 of(ErrorKind::FailedPrecondition)
             }
+            EngineError::Segment(_) | EngineError::Pages(_) | EngineError::Disk(_) if short => {
+                of(ErrorKind::Unavailable).with_retry()
+            }
             EngineError::Log(LogError::EntryTooLarge { .. }) => of(ErrorKind::ResourceExhausted),
             EngineError::Budget(_) => of(ErrorKind::Unavailable).with_retry(),
             EngineError::Log(_)
@@ -164,6 +168,7 @@ impl From<EngineError> for ApiError {
             | EngineError::Pages(_)
             | EngineError::Damaged { .. }
             | EngineError::LogBehind { .. }
+            | EngineError::Unopened { .. }
             | EngineError::Undecodable { .. } => of(ErrorKind::DataLoss),
             EngineError::InvalidOperation(_)
             | EngineError::VectorNotFound { .. }
@@ -225,6 +230,10 @@ mod tests {
         assert!(paced.retry_after.is_some());
         let full = EngineError::DiskFull { percent_full: 96, percent_limit: 95 };
         assert_eq!(ApiError::from(full).kind, ErrorKind::FailedPrecondition);
+        let regions = vectorizer_pages::PagesError::TooManyRegions { tables: 9, capacity: 10 };
+        let short = ApiError::from(EngineError::from(regions));
+        assert_eq!(short.kind, ErrorKind::Unavailable);
+        assert!(short.retry_after.is_some());
         let dim = EngineError::DimensionMismatch { expected: 4, found: 2 };
         assert_eq!(ApiError::from(dim).kind, ErrorKind::InvalidArgument);
     }

@@ -37,6 +37,7 @@ impl Context {
         if operation.selector().is_some() {
             return self.write_parts(collection, operation).await;
         }
+        self.prepare(collection).await?;
         self.wait_for_pace(collection).await?;
         let ticket = self.engine().submit(collection, operation, RequestId::default())?;
         let applied = ticket.await.map_err(EngineError::from)??;
@@ -50,6 +51,7 @@ impl Context {
         collection: &CollectionName,
         operation: Operation,
     ) -> Result<Written> {
+        self.prepare(collection).await?;
         let queue = self.engine().view(collection)?.shard_number();
         let operation = Arc::new(operation);
         let (mut from, mut points) = (None, 0);
@@ -101,7 +103,7 @@ impl Context {
         collection: &CollectionName,
         points: &PointSelector,
     ) -> Result<()> {
-        let view = self.view(collection)?;
+        let view = self.view(collection).await?;
         let PointSelector::Ids(ids) = points else { return Ok(()) };
         check_count(ids)?;
         let mut wanted = ids.clone();

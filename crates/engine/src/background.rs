@@ -2,6 +2,7 @@
 //! for each lane merges and builds. Each is a loop around a function that can also be called by
 //! hand.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use vectorizer_log::{Committed, Entry, LogError};
 use vectorizer_model::ShardId;
 
+use crate::collection::Collection;
 use crate::engine::{Inner, lock};
 use crate::error::{EngineError, Result};
 use crate::node::{Pending, report};
@@ -59,20 +61,19 @@ pub(crate) struct Pipeline {
 
 /// When a shard last changed, as its watcher saw it.
 struct Watch {
-    shard: ShardId,
     seen: u64,
     since: Instant,
 }
 
-/// How long each shard has been without writes.
+/// How long each open shard has been without writes.
 #[derive(Default)]
-pub(crate) struct Watches(Vec<Watch>);
+pub(crate) struct Watches(BTreeMap<ShardId, Watch>);
 
 impl Watches {
     pub(crate) fn is_idle(&mut self, shard: &Shard) -> bool {
         let applied = shard.applied().0;
-        let Some(watch) = self.0.iter_mut().find(|watch| watch.shard == shard.id) else {
-            self.0.push(Watch { shard: shard.id, seen: applied, since: Instant::now() });
+        let Some(watch) = self.0.get_mut(&shard.id) else {
+            self.0.insert(shard.id, Watch { seen: applied, since: Instant::now() });
             return false;
         };
         if watch.seen != applied {
@@ -81,8 +82,11 @@ impl Watches {
         watch.since.elapsed() >= IDLE
     }
 
-    pub(crate) fn retain(&mut self, shards: &[Arc<Shard>]) {
-        self.0.retain(|watch| shards.iter().any(|shard| shard.id == watch.shard));
+    pub(crate) fn retain(&mut self, open: &[Arc<Collection>]) {
+        if self.0.len() > open.len() {
+            let open: BTreeSet<ShardId> = open.iter().map(|collection| collection.id).collect();
+            self.0.retain(|shard, _| open.contains(shard));
+        }
     }
 }
 
@@ -155,15 +159,15 @@ impl Inner {
         while !self.node.is_closing() {
             self.flush.wait(TICK);
             self.node.refill_emergency();
-            let shards = self.shards();
-            watches.retain(&shards);
+            let open = self.collections.open();
+            watches.retain(&open);
             let pressed = self.pressed.swap(false, Ordering::AcqRel);
             let mut all_idle = true;
-            for shard in &shards {
+            for shard in open.iter().filter_map(|collection| collection.shard()) {
                 shard.drop_retired();
-                let idle = watches.is_idle(shard);
+                let idle = watches.is_idle(&shard);
                 all_idle &= idle;
-                if let Err(error) = self.flush_if_due(shard, idle || pressed) {
+                if let Err(error) = self.flush_if_due(&shard, idle || pressed) {
                     report("a memtable could not be flushed", &error);
                 }
             }
@@ -171,6 +175,11 @@ impl Inner {
                 self.mark_log();
             }
             self.empty_log();
+            self.open_waiting();
+            if pressed {
+                self.close_batch();
+            }
+            self.close_long_idle();
         }
     }
 
@@ -199,10 +208,12 @@ impl Inner {
         for entry in entries {
             let Pending { operation, memtable, done, .. } = entry.companion;
             if entry.shard == ShardId::CATALOGUE {
-                done.complete(self.apply_catalogue_entry(entry.seq, &operation));
+                done.complete(self.apply_catalogue_entry(entry.seq, &operation, memtable));
                 continue;
             }
-            let Some(shard) = self.shard_by_id(entry.shard) else {
+            // One with entries under way is open.
+            let open = self.collections.by_id(entry.shard).and_then(|open| open.shard());
+            let Some(shard) = open else {
                 // Dropped meanwhile; its frames must not pin the log.
                 if let Some(log) = self.node.log() {
                     log.forget(entry.shard);
@@ -247,7 +258,11 @@ impl Inner {
     pub(crate) fn flush_shard(&self, shard: &Arc<Shard>) -> Result<()> {
         shard.check_stands()?;
         if !shard.is_dropped() && shard.freeze() {
-            shard.flush_frozen()?;
+            match self.with_room(|| shard.flush_frozen()) {
+                // Its folder went meanwhile.
+                Err(_) if shard.is_dropped() => return Ok(()),
+                flushed => flushed?,
+            }
             self.raise_builders();
         }
         Ok(())
@@ -256,7 +271,8 @@ impl Inner {
     /// Flushes every shard that can be flushed; the first refusal is told.
     pub(crate) fn flush_all(&self) -> Result<()> {
         let mut outcome = Ok(());
-        for shard in self.shards() {
+        for collection in self.collections.open() {
+            let Some(shard) = collection.shard() else { continue };
             // What was frozen before, then what came since.
             let flushed = self.flush_shard(&shard).and_then(|()| self.flush_shard(&shard));
             outcome = outcome.and(flushed);
@@ -278,8 +294,9 @@ impl Inner {
     /// Deletes log files that nothing needs, flushing what pins the oldest if there are too many.
     fn empty_log(&self) {
         let Some(log) = self.node.log() else { return };
+        self.release_some();
         let pin = log.oldest_pin().filter(|_| log.bytes_on_disk() > self.node.config.log_bytes_max);
-        let pinned = pin.and_then(|(shard, _)| self.shard_by_id(shard));
+        let pinned = pin.and_then(|(shard, _)| self.collections.by_id(shard)?.shard());
         if let Some(shard) = pinned
             && let Err(error) = self.flush_shard(&shard)
         {

@@ -1,12 +1,13 @@
 //! What an operation will hold in memory, reserved before it is accepted.
 
 use vectorizer_model::operation::PointSelector;
-use vectorizer_model::{Operation, PointId};
+use vectorizer_model::{Condition, Operation, PointId};
 
 use crate::deaths::DEATH_BYTES;
 use crate::error::{EngineError, Result};
 use crate::memtable::{Memtable, PATCH_OVERHEAD_BYTES, payload_bytes};
 use crate::shard::Shard;
+use crate::state::ShardState;
 use crate::view::{Place, ReadView};
 
 /// Bytes of an object that a path leads through.
@@ -46,9 +47,32 @@ pub(crate) fn memtable_bytes(shard: &Shard, view: &ReadView, operation: &Operati
             return Err(invalid(&"collections are created and dropped through the catalogue"));
         }
     };
-    // The first row allocates a whole chunk.
-    let empty = bytes > 0 && shard.state().active.charged_bytes() == 0;
-    Ok(bytes + if empty { Memtable::chunk_bytes(&state.settings) } else { 0 })
+    Ok(bytes + added_slack(&shard.state(), operation_rows(operation)))
+}
+
+/// Bytes that so many more rows of a memtable take beyond themselves: rows are allocated before
+/// there are so many.
+pub(crate) fn added_slack(state: &ShardState, rows: u64) -> u64 {
+    let held = u64::from(state.active.rows());
+    let slack = |rows| Memtable::slack_bytes(&state.settings, rows);
+    slack(held + rows).saturating_sub(slack(held))
+}
+
+/// Rows that an operation appends to a memtable, at most. One that names points by filter lists them.
+fn operation_rows(operation: &Operation) -> u64 {
+    if let Operation::Upsert(batch) = operation {
+        return batch.len() as u64;
+    }
+    let listed = |condition: &Condition| {
+        if let Condition::HasId(ids) = condition { Some(ids.len()) } else { None }
+    };
+    let rows = match operation.selector() {
+        None => 0,
+        Some(_) if matches!(operation, Operation::Delete(_)) => 0,
+        Some(PointSelector::Ids(ids)) => ids.len(),
+        Some(PointSelector::Filter(filter)) => filter.must.iter().find_map(listed).unwrap_or(0),
+    };
+    rows as u64
 }
 
 /// What an operation takes for each point that it concerns.

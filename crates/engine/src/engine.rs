@@ -1,9 +1,8 @@
 //! The engine: collections by name, writes in, views out.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -19,6 +18,8 @@ use vectorizer_vfs::{Directory, DirectoryLock, OsDirectory};
 use crate::applied::Applied;
 use crate::background::{Pipeline, Signal};
 use crate::catalogue::Catalogue;
+use crate::collection::{Collection, OPEN_BYTES};
+use crate::collections::Collections;
 use crate::error::{EngineError, Result};
 use crate::executor::Executor;
 use crate::node::{Node, Pending, report};
@@ -47,7 +48,13 @@ pub(crate) struct Inner {
     pub(crate) root: Arc<dyn Directory>,
     pub(crate) catalogue: Mutex<Catalogue>,
     assigned: Mutex<SequenceNumber>,
-    collections: RwLock<BTreeMap<CollectionName, Arc<Shard>>>,
+    pub(crate) collections: Collections,
+    /// Collections in which work was waiting when the node started.
+    pub(crate) waiting: Mutex<Vec<Arc<Collection>>>,
+    /// Collections of which the log may hold entries that their manifests cover.
+    pub(crate) unreleased: Mutex<Vec<Arc<Collection>>>,
+    /// From when on uses are counted.
+    pub(crate) started: Instant,
     executor: Executor,
     /// Why collections can be neither created nor dropped, if they cannot.
     pub(crate) catalogue_failure: OnceLock<String>,
@@ -108,7 +115,7 @@ impl Engine {
 
     /// The names of all collections, sorted.
     pub fn collections(&self) -> Vec<CollectionName> {
-        self.0.inner.collections().keys().cloned().collect()
+        self.0.inner.collections.names()
     }
 
     /// Creates a collection; done when it is durable.
@@ -128,9 +135,9 @@ impl Engine {
     /// # Errors
     /// [`EngineError::CollectionNotFound`], or the log failed.
     pub fn drop_collection(&self, name: &CollectionName) -> Result<Ticket<Result<Applied>>> {
-        self.0.inner.shard(name)?;
+        self.0.inner.collection(name)?;
         let operation = Operation::DropCollection { name: name.clone() };
-        self.0.inner.submit_to_catalogue(operation).inspect(|_| self.0.inner.wake_committer())
+        self.0.inner.submit_to_catalogue(operation, 0).inspect(|_| self.0.inner.wake_committer())
     }
 
     /// Hands over a write. Its ticket is done when the write is durable and every later view sees
@@ -187,10 +194,11 @@ impl Engine {
         if matches!(operation, Operation::Delete(_)) { Ok(()) } else { self.check_pace(collection) }
     }
 
-    /// Everything acknowledged so far, unmoved by later writes.
+    /// Everything acknowledged so far, unmoved by later writes. A closed collection is opened, which
+    /// reads the disk; see [`Engine::prepare`].
     ///
     /// # Errors
-    /// [`EngineError::CollectionNotFound`].
+    /// [`EngineError::CollectionNotFound`]; the budget or the disk refuse; a file is damaged.
     pub fn view(&self, collection: &CollectionName) -> Result<ReadView> {
         Ok(self.0.inner.shard(collection)?.view())
     }
@@ -212,7 +220,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::CollectionNotFound`].
     pub fn info(&self, collection: &CollectionName) -> Result<crate::info::CollectionInfo> {
-        Ok(crate::info::collection_info(&self.0.inner.shard(collection)?))
+        self.0.inner.info(collection)
     }
 
     /// The budget that this engine draws on.
@@ -278,7 +286,6 @@ impl Inner {
         node: Arc<Node>,
         root: Arc<dyn Directory>,
         catalogue: Catalogue,
-        collections: BTreeMap<CollectionName, Arc<Shard>>,
     ) -> Result<Self> {
         let executor = Executor::start(node.config.search_threads, node.config.search_queue)
             .map_err(EngineError::Thread)?;
@@ -288,7 +295,10 @@ impl Inner {
             root,
             assigned: Mutex::new(catalogue.applied),
             catalogue: Mutex::new(catalogue),
-            collections: RwLock::new(collections),
+            collections: Collections::default(),
+            waiting: Mutex::default(),
+            unreleased: Mutex::default(),
+            started: Instant::now(),
             executor,
             catalogue_failure: OnceLock::new(),
             commit: Signal::default(),
@@ -304,40 +314,13 @@ impl Inner {
         *lock(&self.assigned) = applied;
     }
 
-    fn collections(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<CollectionName, Arc<Shard>>> {
-        self.collections.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes which collections there are.
-    pub(crate) fn change_collections(
-        &self,
-        change: impl FnOnce(&mut BTreeMap<CollectionName, Arc<Shard>>),
-    ) {
-        change(&mut self.collections.write().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// All shards, by collection name.
-    pub(crate) fn shards(&self) -> Vec<Arc<Shard>> {
-        self.collections().values().cloned().collect()
-    }
-
-    /// The shard of that number, unless it was dropped.
-    pub(crate) fn shard_by_id(&self, id: ShardId) -> Option<Arc<Shard>> {
-        self.collections().values().find(|shard| shard.id == id).cloned()
-    }
-
-    pub(crate) fn shard(&self, name: &CollectionName) -> Result<Arc<Shard>> {
-        let found = self.collections().get(name).cloned();
-        found.ok_or_else(|| EngineError::CollectionNotFound { name: name.to_string() })
-    }
-
     fn create_collection(
         &self,
         name: CollectionName,
         settings: CollectionSettings,
     ) -> Result<Ticket<Result<Applied>>> {
         settings.validate().map_err(|error| EngineError::InvalidOperation(error.to_string()))?;
-        if self.collections().contains_key(&name) {
+        if self.collections.get(&name).is_some() {
             return Err(EngineError::CollectionExists { name });
         }
         self.check_disk()?;
@@ -347,13 +330,19 @@ impl Inner {
             catalogue.next_shard += 1;
             shard
         };
+        let bytes = Collection::bytes_needed(&settings) + OPEN_BYTES;
         let settings = Box::new(settings);
-        self.submit_to_catalogue(Operation::CreateCollection { name, shard, settings })
+        self.submit_to_catalogue(Operation::CreateCollection { name, shard, settings }, bytes)
     }
 
-    fn submit_to_catalogue(&self, operation: Operation) -> Result<Ticket<Result<Applied>>> {
+    /// Hands over a creation, which will hold `bytes`, or a drop.
+    fn submit_to_catalogue(
+        &self,
+        operation: Operation,
+        bytes: u64,
+    ) -> Result<Ticket<Result<Applied>>> {
         self.check_catalogue()?;
-        self.append(ShardId::CATALOGUE, &self.assigned, (operation, RequestId::default()), 0)
+        self.append(ShardId::CATALOGUE, &self.assigned, (operation, RequestId::default()), bytes)
     }
 
     fn submit_to_shard(

@@ -169,6 +169,15 @@ pub enum EngineError {
         /// What is wrong with it.
         source: DecodeError,
     },
+    /// The collection could not be opened when the log was replayed, so nothing of it is shown;
+    /// nothing changed. Mending what the reason names and a restart help, or dropping it.
+    #[error("collection `{name}` cannot be opened: {reason}; mend that and restart, or drop it")]
+    Unopened {
+        /// Which collection.
+        name: CollectionName,
+        /// Why not.
+        reason: String,
+    },
     /// The engine is closing, or an earlier failure stopped this shard; reopen it.
     #[error("the engine accepts no more writes: {reason}")]
     Closed {
@@ -222,6 +231,37 @@ impl EngineError {
         Some(file)
     }
 
+    /// Whether stored bytes are not those that were written, or are missing.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::Segment(
+                    SegmentError::Damaged { .. }
+                        | SegmentError::Malformed { .. }
+                        | SegmentError::Missing { .. }
+                        | SegmentError::Payload { .. }
+                        | SegmentError::FieldIndex(_)
+                        | SegmentError::Codes(_)
+                        | SegmentError::Graph(_)
+                )
+        )
+    }
+
+    /// Whether memory, page frames, open files or mappings were short: nothing is damaged, and a
+    /// retry may help once others gave some back.
+    pub fn is_shortage(&self) -> bool {
+        if let Self::Memory(error) | Self::Segment(SegmentError::Memory(error)) = self {
+            is_short(error)
+        } else if let Self::Disk(error) | Self::Segment(SegmentError::Disk(error)) = self {
+            error.is_exhausted()
+        } else if let Self::Pages(error) | Self::Segment(SegmentError::Pages(error)) = self {
+            are_pages_short(error)
+        } else {
+            matches!(self, Self::Budget(_) | Self::Segment(SegmentError::Budget(_)))
+        }
+    }
+
     /// The message with those of its causes.
     pub(crate) fn with_causes(&self) -> String {
         let mut text = self.to_string();
@@ -250,6 +290,25 @@ impl EngineError {
         }
         self
     }
+}
+
+fn are_pages_short(error: &PagesError) -> bool {
+    if let PagesError::Memory(error) = error {
+        is_short(error)
+    } else if let PagesError::Addresses { source, .. } | PagesError::Read { source, .. } = error {
+        source.is_exhausted()
+    } else {
+        matches!(
+            error,
+            PagesError::WorkingSetTooLarge { .. }
+                | PagesError::TooManyRegions { .. }
+                | PagesError::Busy { .. }
+        )
+    }
+}
+
+fn is_short(error: &MemoryError) -> bool {
+    matches!(error, MemoryError::InsufficientMemory { .. })
 }
 
 /// The result of a call to the engine.

@@ -6,6 +6,11 @@ use std::sync::Arc;
 use vectorizer_model::{CollectionSettings, SequenceNumber};
 use vectorizer_segment::ComponentKind;
 
+use vectorizer_model::VectorName;
+use vectorizer_model::settings::VectorSettings;
+use vectorizer_segment::SegmentRecord;
+
+use crate::manifest::Manifest;
 use crate::shard::Shard;
 use crate::state::ShardState;
 
@@ -14,6 +19,8 @@ use crate::state::ShardState;
 pub struct CollectionInfo {
     /// What it is.
     pub settings: Arc<CollectionSettings>,
+    /// Whether its segments are open; a collection is opened when it is wanted.
+    pub open: bool,
     /// The last operation that readers see.
     pub applied: SequenceNumber,
     /// Points that are there.
@@ -36,40 +43,71 @@ pub struct CollectionInfo {
     pub failure: Option<String>,
 }
 
+impl CollectionInfo {
+    /// What the records of segments tell. Dead rows count as points.
+    fn of_records<'a>(
+        settings: &Arc<CollectionSettings>,
+        applied: SequenceNumber,
+        records: impl Iterator<Item = &'a SegmentRecord>,
+        graph_rows_min: u32,
+    ) -> Self {
+        let mut info = Self {
+            settings: Arc::clone(settings),
+            open: false,
+            applied,
+            points: 0,
+            segments: 0,
+            indexed_rows: 0,
+            scanned_rows: 0,
+            backlog_rows: 0,
+            memtable_bytes: 0,
+            bytes: ComponentKind::ALL.into_iter().map(|kind| (kind.name(), 0)).collect(),
+            field_points: BTreeMap::new(),
+            failure: None,
+        };
+        for record in records {
+            let rows = u64::from(record.rows);
+            let has = |kind, name: &VectorName| record.component(kind, &name.0).is_some();
+            let graph = settings.vectors.keys().any(|name| has(ComponentKind::Graph, name));
+            let wants = |(name, vector): (&VectorName, &VectorSettings)| {
+                vector.hnsw.unwrap_or(settings.hnsw).m > 0
+                    && has(ComponentKind::Codes, name)
+                    && !has(ComponentKind::Graph, name)
+            };
+            let waits = record.rows >= graph_rows_min && settings.vectors.iter().any(wants);
+            info.segments += 1;
+            info.points += rows;
+            *(if graph { &mut info.indexed_rows } else { &mut info.scanned_rows }) += rows;
+            info.backlog_rows += if waits { rows } else { 0 };
+            for component in &record.components {
+                *info.bytes.entry(component.kind.name()).or_default() += component.bytes;
+            }
+        }
+        info
+    }
+
+    /// What a manifest tells, with so many dead rows.
+    pub(crate) fn of_manifest(manifest: &Manifest, dead: u64, graph_rows_min: u32) -> Self {
+        let settings = Arc::new(manifest.settings.clone());
+        let records = manifest.segments.iter();
+        let info = Self::of_records(&settings, manifest.applied, records, graph_rows_min);
+        Self { points: info.points.saturating_sub(dead), ..info }
+    }
+}
+
 pub(crate) fn collection_info(shard: &Arc<Shard>) -> CollectionInfo {
     let view = shard.view();
     let state = view.state();
-    let mut info = CollectionInfo {
-        settings: Arc::clone(&state.settings),
-        applied: view.seq(),
-        points: view.count(&vectorizer_model::Filter::default()).unwrap_or(0),
-        segments: state.segments.len(),
-        indexed_rows: 0,
-        scanned_rows: 0,
-        backlog_rows: 0,
-        memtable_bytes: state.active.charged_bytes(),
-        bytes: ComponentKind::ALL.into_iter().map(|kind| (kind.name(), 0)).collect(),
-        field_points: BTreeMap::new(),
-        failure: shard.check_writable().err().map(|error| error.to_string()),
-    };
-    let memtable_rows =
-        state.active.rows() + state.frozen.as_ref().map_or(0, |frozen| frozen.memtable.rows());
-    info.memtable_bytes += state.frozen.as_ref().map_or(0, |f| f.memtable.charged_bytes());
-    info.scanned_rows = u64::from(memtable_rows);
-    for live in &state.segments {
-        let rows = u64::from(live.segment.rows());
-        let graph = state.settings.vectors.keys().any(|name| live.segment.has_graph(name));
-        if graph {
-            info.indexed_rows += rows;
-        } else {
-            info.scanned_rows += rows;
-        }
-        if !shard.missing_graphs(&live.segment, &state.settings).is_empty() {
-            info.backlog_rows += rows;
-        }
-        for component in &live.segment.record().components {
-            *info.bytes.entry(component.kind.name()).or_default() += component.bytes;
-        }
+    let records = state.segments.iter().map(|live| live.segment.record());
+    let graph_rows_min = shard.node.config.graph_rows_min;
+    let mut info = CollectionInfo::of_records(&state.settings, view.seq(), records, graph_rows_min);
+    info.open = true;
+    info.points = view.points();
+    info.failure = shard.check_writable().err().map(|error| error.to_string());
+    let memtables = [&state.active].into_iter().chain(state.frozen.as_ref().map(|f| &f.memtable));
+    for memtable in memtables {
+        info.scanned_rows += u64::from(memtable.rows());
+        info.memtable_bytes += memtable.charged_bytes();
     }
     for key in state.settings.field_indexes.keys() {
         let covered = state.segments.iter().filter_map(|live| live.segment.indexes().get(key));

@@ -7,6 +7,8 @@
 //!
 //! # Layout
 //! - [`engine`]: the door; `node`: what shards share; [`options`]; [`error`]
+//! - `collection`, `collections`: open ones and closed ones; `loading`: opening those that are wanted
+//!   and closing those that are not; `idle`: which are
 //! - `shard`: one shard's state; `memtable`, `deaths`: what changes in it; `apply`: how;
 //!   `cost`: what an operation takes; `parts`: operations by filter
 //! - [`view`]: what one request sees; `selection`, `nearest`: searching it; [`leaf`]: the questions
@@ -25,6 +27,8 @@ mod build;
 mod busy;
 mod catalogue;
 mod claim;
+mod collection;
+mod collections;
 mod cost;
 mod deaths;
 pub mod engine;
@@ -32,8 +36,10 @@ pub mod error;
 pub mod executor;
 mod flush;
 mod flush_budget;
+mod idle;
 pub mod info;
 pub mod leaf;
+mod loading;
 mod locate;
 mod maintain;
 mod manifest;
@@ -63,6 +69,7 @@ pub use info::CollectionInfo;
 pub use leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
 };
+pub use loading::Totals;
 pub use options::EngineOptions;
 pub use parts::Part;
 pub use ticket::Ticket;

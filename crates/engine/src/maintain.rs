@@ -2,16 +2,19 @@
 //! written get a graph while large segments are rewritten.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use vectorizer_memory::Class;
-use vectorizer_model::SegmentId;
+use vectorizer_model::{CollectionSettings, SegmentId};
+use vectorizer_segment::ComponentKind;
 use vectorizer_vfs::Niceness;
 
 use crate::background::{TICK, Watches};
 use crate::build::{Pace, build_bytes_per_row};
 use crate::busy::Held;
-use crate::engine::Inner;
+use crate::engine::{Inner, lock};
 use crate::error::{EngineError, Result};
+use crate::manifest::Manifest;
 use crate::memtable::Memtable;
 use crate::node::report;
 use crate::policy::{Choice, Lane, PolicyConfig, SegmentSummary, ShardSummary, choose};
@@ -21,6 +24,9 @@ use crate::state::ShardState;
 /// Of the bytes that can be had, a build may plan with this part: searches keep frames, and what
 /// else comes meanwhile needs room too.
 const BUILD_SHARE: (u64, u64) = (3, 8);
+
+/// Of its time a builder that finds nothing to do spends this part looking.
+const LOOKING_PART: u32 = 10;
 
 /// A backlog of this many flushes has a claim to the processor beside the searches, which it slows.
 const BACKLOG_FLUSHES: u64 = 8;
@@ -83,16 +89,21 @@ impl Inner {
     pub(crate) fn run_builder(&self, lane: Lane) {
         let mut watches = Watches::default();
         let mut worked = false;
+        let mut looked = Duration::ZERO;
         while !self.node.is_closing() {
             if !worked {
                 self.build[lane.index()].wait(TICK);
+                // Looking at thousands takes time, and flushes of each of them ask for it.
+                std::thread::sleep(TICK.min(looked * LOOKING_PART));
             }
-            let shards = self.shards();
-            watches.retain(&shards);
+            let began = Instant::now();
+            let open = self.collections.open();
+            watches.retain(&open);
             worked = false;
-            for shard in shards.iter().take_while(|_| !self.node.is_closing()) {
-                let idle = watches.is_idle(shard);
-                match self.maintain(shard, lane, idle) {
+            for collection in open.iter().take_while(|_| !self.node.is_closing()) {
+                let Some(shard) = collection.shard() else { continue };
+                let idle = watches.is_idle(&shard);
+                match self.maintain(&shard, lane, idle) {
                     Ok(done) => {
                         worked |= done;
                         if !done {
@@ -106,6 +117,7 @@ impl Inner {
                     }
                 }
             }
+            looked = began.elapsed();
             if worked {
                 // What this lane made may be work for the other.
                 self.raise_builders();
@@ -194,7 +206,10 @@ impl Inner {
 
     /// Works until every shard is at rest.
     pub(crate) fn settle(&self) -> Result<()> {
-        for shard in self.shards() {
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        waiting.iter().try_for_each(|collection| self.opened(collection).map(|_| ()))?;
+        for collection in self.collections.open() {
+            let Some(shard) = collection.shard() else { continue };
             let _fresh = shard.lock_lane(Lane::Fresh);
             let _settled = shard.lock_lane(Lane::Settled);
             while self.work(&shard, Lane::Fresh, true)? || self.work(&shard, Lane::Settled, true)? {
@@ -203,10 +218,53 @@ impl Inner {
         Ok(())
     }
 
-    fn summarise(&self, state: &ShardState, idle: bool) -> ShardSummary {
+    /// Whether a shard that nobody writes to has work waiting.
+    pub(crate) fn waits_for_work(&self, state: &ShardState) -> bool {
+        let indexes = |live: &crate::state::LiveSegment| {
+            let covered = live.segment.indexes().iter();
+            let wanted = &state.settings.field_indexes;
+            !Shard::missing_indexes(&live.segment, &state.settings).is_empty()
+                || covered.into_iter().any(|index| wanted.get(index.key()) != Some(&index.kind()))
+        };
+        let summary = self.summarise(state, true);
+        state.segments.iter().any(indexes)
+            || Lane::ALL.into_iter().any(|lane| choose(&summary, lane) != Choice::Rest)
+    }
+
+    /// Whether a shard that is closed has work waiting, as far as its manifest tells: which rows are
+    /// dead or patched is seen when it is opened.
+    pub(crate) fn manifest_waits(&self, manifest: &Manifest, backlog_rows: u64) -> bool {
+        let settings = &manifest.settings;
+        let indexes = |record: &vectorizer_segment::SegmentRecord| {
+            let kept = record.components.iter().filter(|c| c.kind == ComponentKind::FieldIndex);
+            kept.count() != settings.field_indexes.len()
+        };
+        let summarise = |record: &vectorizer_segment::SegmentRecord| SegmentSummary {
+            id: record.id,
+            rows: record.rows,
+            dead: 0,
+            patched: 0,
+            indexed: true,
+        };
+        let segments = manifest.segments.iter().map(summarise).collect();
+        let summary = ShardSummary { segments, idle: true, config: self.policy(settings) };
+        backlog_rows > 0
+            || manifest.segments.iter().any(indexes)
+            || Lane::ALL.into_iter().any(|lane| choose(&summary, lane) != Choice::Rest)
+    }
+
+    /// The bounds of the choice of background work.
+    fn policy(&self, settings: &CollectionSettings) -> PolicyConfig {
         let config = &self.node.config;
-        let row_bytes = Memtable::row_bytes(&state.settings).max(1);
-        let flush_rows = u32::try_from(config.memtable_bytes / row_bytes).unwrap_or(u32::MAX);
+        let row_bytes = Memtable::row_bytes(settings).max(1);
+        PolicyConfig {
+            graph_rows_min: config.graph_rows_min,
+            flush_rows: u32::try_from(config.memtable_bytes / row_bytes).unwrap_or(u32::MAX),
+            merged_rows_max: config.merged_rows_max.min(self.buildable_rows(settings)),
+        }
+    }
+
+    fn summarise(&self, state: &ShardState, idle: bool) -> ShardSummary {
         let summarise = |live: &crate::state::LiveSegment| {
             let patched = live.segment.patched().map_or(0, roaring::RoaringBitmap::len);
             let patched = u32::try_from(patched).unwrap_or(u32::MAX);
@@ -218,20 +276,15 @@ impl Inner {
                 indexed: Shard::lacking_graphs(&live.segment, &state.settings).is_empty(),
             }
         };
-        let policy = PolicyConfig {
-            graph_rows_min: config.graph_rows_min,
-            flush_rows,
-            merged_rows_max: config.merged_rows_max.min(self.buildable_rows(state)),
-        };
         let segments = state.segments.iter().map(summarise).collect();
-        ShardSummary { segments, idle, config: policy }
+        ShardSummary { segments, idle, config: self.policy(&state.settings) }
     }
 
     /// Rows whose graph the budget has room to build now.
-    fn buildable_rows(&self, state: &ShardState) -> u32 {
+    fn buildable_rows(&self, settings: &CollectionSettings) -> u32 {
         let class = self.node.governor.limits().classes[Class::Builds.index()];
         let free = self.node.obtainable().min(class) / BUILD_SHARE.1 * BUILD_SHARE.0;
-        let rows = free / build_bytes_per_row(&state.settings);
+        let rows = free / build_bytes_per_row(settings);
         u32::try_from(rows).unwrap_or(u32::MAX)
     }
 }

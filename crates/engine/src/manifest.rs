@@ -9,7 +9,7 @@ use std::sync::Arc;
 use vectorizer_model::encode::{Canonical, DecodeError, Reader, Writer};
 use vectorizer_model::{CollectionSettings, SegmentId, SequenceNumber, ShardId};
 use vectorizer_segment::{ComponentKind, ComponentRef, SegmentRecord};
-use vectorizer_vfs::{Access, Directory, VfsError};
+use vectorizer_vfs::{Access, Directory, Entry, VfsError};
 
 use crate::error::{EngineError, Result};
 
@@ -141,7 +141,15 @@ impl Manifest {
     /// # Errors
     /// [`EngineError::Damaged`] or the disk's refusal.
     pub(crate) fn load(directory: &dyn Directory) -> Result<Option<Self>> {
-        let Some((_, name)) = versions(directory, PREFIX)?.pop() else { return Ok(None) };
+        Self::load_among(directory, &directory.list()?)
+    }
+
+    /// The same, with the folder's members at hand.
+    ///
+    /// # Errors
+    /// As [`Manifest::load`].
+    pub(crate) fn load_among(directory: &dyn Directory, members: &[Entry]) -> Result<Option<Self>> {
+        let Some((_, name)) = numbered(members, PREFIX).pop() else { return Ok(None) };
         Self::parse(&read_whole(directory, &name)?, &name).map(Some)
     }
 }
@@ -237,16 +245,17 @@ pub(crate) fn read_whole(directory: &dyn Directory, name: &str) -> Result<Vec<u8
 
 /// The numbered files with a prefix, ascending.
 pub(crate) fn versions(directory: &dyn Directory, prefix: &str) -> Result<Vec<(u64, String)>> {
-    let mut versions: Vec<(u64, String)> = directory
-        .list()?
-        .into_iter()
-        .filter_map(|entry| {
-            let number = entry.name.strip_prefix(prefix)?.parse().ok()?;
-            Some((number, entry.name))
-        })
-        .collect();
+    Ok(numbered(&directory.list()?, prefix))
+}
+
+fn numbered(members: &[Entry], prefix: &str) -> Vec<(u64, String)> {
+    let number = |entry: &Entry| {
+        let number = entry.name.strip_prefix(prefix)?.parse().ok()?;
+        Some((number, entry.name.clone()))
+    };
+    let mut versions: Vec<(u64, String)> = members.iter().filter_map(number).collect();
     versions.sort_unstable();
-    Ok(versions)
+    versions
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(crate) use chunk::{Chunk, NewRow, RowView};
 /// Most rows of one chunk: enough to scan fast, few enough that a reader of the chunk being filled
 /// delays its writer by microseconds.
 const CHUNK_ROWS_MAX: u32 = 1024;
-/// A chunk is allocated whole, so wide rows come in chunks of fewer.
+/// A chunk is one allocation for each column, so wide rows come in chunks of fewer.
 const CHUNK_BYTES: u64 = 512 << 10;
 /// Bytes of a patch besides its payload: its entries in two maps at their worst load, its history
 /// and the count of its readers.
@@ -100,9 +100,13 @@ impl Memtable {
         vectors.sum::<u64>() + chunk::ROW_OVERHEAD_BYTES
     }
 
-    /// Bytes of one chunk, allocated with its first row.
-    pub(crate) fn chunk_bytes(settings: &CollectionSettings) -> u64 {
-        Self::row_bytes(settings) * u64::from(chunk_rows(settings))
+    /// Bytes of the room that a memtable with so many rows has for more of them, at most: while a
+    /// chunk grows both its allocations are there.
+    pub(crate) fn slack_bytes(settings: &CollectionSettings, rows: u64) -> u64 {
+        let rows_max = chunk_rows(settings) as usize;
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX).min(rows_max);
+        let room = if rows == 0 { 0 } else { Chunk::room_for(rows, rows_max) };
+        Self::row_bytes(settings) * room as u64
     }
 
     /// Charges bytes that were taken already, unless the budget has no more: then only the

@@ -1,5 +1,7 @@
 //! How an engine is opened.
 
+use std::time::Duration;
+
 use vectorizer_log::Durability;
 use vectorizer_model::bytes::{GIB, MIB};
 use vectorizer_pages::{Config as PoolConfig, Residency};
@@ -35,6 +37,9 @@ pub struct EngineOptions {
     pub log_bytes_max: u64,
     /// Writes stop when the file system is this full, in percent.
     pub disk_percent_max: u64,
+    /// A collection that nobody wanted for so long is closed: a summary of it stays, and it is
+    /// opened when it is wanted.
+    pub idle_unload: Duration,
     /// Whether threads commit, flush, merge and build. Without them writes are committed by the
     /// caller's thread, and the rest happens when it is asked for; for tests and simulators.
     pub background: bool,
@@ -57,6 +62,7 @@ impl Default for EngineOptions {
             log_file_bytes: 64 * MIB,
             log_bytes_max: GIB,
             disk_percent_max: 95,
+            idle_unload: Duration::from_mins(5),
             background: true,
         }
     }

@@ -14,7 +14,7 @@ use vectorizer_model::operation::PointSelector;
 use vectorizer_model::{CollectionName, Condition, Filter, Operation, PointId, RequestId};
 
 use crate::applied::Applied;
-use crate::cost::{Price, check_selector};
+use crate::cost::{Price, added_slack, check_selector};
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, Result};
 use crate::leaf::LeafScroll;
@@ -156,6 +156,9 @@ impl Inner {
                 break;
             }
             memtable += bytes;
+        }
+        if !matches!(operation, Operation::Delete(_)) {
+            memtable += added_slack(view.state(), ids.len() as u64);
         }
         let points = PointSelector::Filter(among(filter, ids));
         Ok(Planned { operation: operation.with_selector(points), memtable, next })

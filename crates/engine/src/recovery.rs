@@ -1,24 +1,29 @@
 //! Opening a data folder: the catalogue, the shards' manifests, then the log from where they end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
 
 use vectorizer_log::{Log, LogConfig, Recovery, Replayed};
-use vectorizer_memory::{Class, Governor};
+use vectorizer_memory::{Class, Governor, Reservation};
 use vectorizer_model::bytes::MIB;
 use vectorizer_model::encode::decode_operation;
 use vectorizer_model::{CollectionName, CollectionSettings, Operation, SequenceNumber, ShardId};
 use vectorizer_pages::{Config as PoolConfig, Growth, Pool, Residency};
-use vectorizer_segment::{ComponentKind, Segment, SegmentRecord, file_number, read_tombstones};
+use vectorizer_segment::{
+    ComponentKind, Segment, SegmentRecord, count_tombstones, file_name, file_number,
+    read_tombstones,
+};
 use vectorizer_vfs::{Directory, Entry, EntryKind};
 
 use crate::applied::Applied;
 use crate::catalogue::{Catalogue, FILE as CATALOGUE, shard_folder};
+use crate::collection::{Collection, OPEN_BYTES, Opened, Summary};
 use crate::deaths::Deaths;
 use crate::engine::{Inner, TRANSIT_COPIES, lock};
 use crate::error::{EngineError, Result};
+use crate::info::CollectionInfo;
 use crate::manifest::{Manifest, is_unfinished};
 use crate::node::{Node, report};
 use crate::options::EngineOptions;
@@ -72,14 +77,15 @@ impl Inner {
         log_config.durability = options.durability;
         log_config.file_bytes = options.log_file_bytes;
         let node = Arc::new(Node::new(governor, pool, options)?);
-        let inner = Self::new(node, root, catalogue, BTreeMap::new())?;
-        inner.open_shards()?;
+        let inner = Self::new(node, root, catalogue)?;
+        inner.list_collections()?;
         inner.replay(log_config)?;
         Ok(inner)
     }
 
-    /// Opens the shards that the catalogue names and removes all others.
-    fn open_shards(&self) -> Result<()> {
+    /// Reads the manifests of the shards that the catalogue names and removes all others. Nothing
+    /// is opened.
+    fn list_collections(&self) -> Result<()> {
         let listed = lock(&self.catalogue).collections.clone();
         let folder = self.root.subdirectory(SHARDS_FOLDER)?;
         // The catalogue that was read too: what an older one names is removed next.
@@ -91,15 +97,37 @@ impl Inner {
             }
         }
         for (name, id) in listed {
-            let shard = Arc::new(self.open_shard(name.clone(), id)?);
-            self.change_collections(|collections| {
-                collections.insert(name, shard);
-            });
+            self.list_collection(name, id).map_err(|error| error.within(&shard_place(id)))?;
         }
         Ok(())
     }
 
-    fn shard_parts(&self, name: CollectionName, id: ShardId) -> Result<ShardParts> {
+    fn list_collection(&self, name: CollectionName, id: ShardId) -> Result<()> {
+        let parts = self.shard_parts(name.clone(), id)?;
+        let directory = &*parts.directory;
+        let (manifest, missing) = load_manifest(directory, id)?;
+        // What cannot be counted is met again when the collection is opened.
+        let dead = manifest.segments.iter().try_fold(0, |dead, record| {
+            let listed = record.component(ComponentKind::Tombstones, "");
+            let count = listed.map_or(Ok(0), |listed| count_tombstones(directory, listed));
+            count.map(|count| dead + count)
+        });
+        let partial = dead.is_err() || !manifest.settings.field_indexes.is_empty();
+        let graph_rows_min = self.node.config.graph_rows_min;
+        let info = CollectionInfo::of_manifest(&manifest, dead.unwrap_or(0), graph_rows_min);
+        let waits = self.manifest_waits(&manifest, info.backlog_rows);
+        let collection = self.closed_collection(name, id, Summary { info, partial })?;
+        let collection = self.collections.insert(collection);
+        if let Some(missing) = missing {
+            collection.note_unopened(&missing.within(&shard_place(id)));
+        }
+        if waits {
+            lock(&self.waiting).push(collection);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn shard_parts(&self, name: CollectionName, id: ShardId) -> Result<ShardParts> {
         let folder = self.root.subdirectory(SHARDS_FOLDER)?;
         let directory = folder.subdirectory(&shard_folder(id))?;
         // Mapped files are read where the kernel has them: what was just written, and what a merge
@@ -110,13 +138,16 @@ impl Inner {
         Ok(ShardParts { id, name, tenant, directory, node })
     }
 
-    fn open_shard(&self, name: CollectionName, id: ShardId) -> Result<Shard> {
+    pub(crate) fn open_shard(&self, name: CollectionName, id: ShardId) -> Result<Shard> {
         self.open_parts(name, id).map_err(|error| error.within(&shard_place(id)))
     }
 
     fn open_parts(&self, name: CollectionName, id: ShardId) -> Result<Shard> {
         let parts = self.shard_parts(name, id)?;
-        let manifest = load_manifest(&*parts.directory, id)?;
+        let (manifest, missing) = load_manifest(&*parts.directory, id)?;
+        if let Some(missing) = missing {
+            return Err(missing);
+        }
         let storage = manifest.settings.storage_type;
         let store = self.node.store(Arc::clone(&parts.directory), &parts.tenant, storage);
         let segments = manifest
@@ -154,8 +185,8 @@ impl Inner {
         self.check_log(&recovery)?;
         log.release(ShardId::CATALOGUE, lock(&self.catalogue).applied);
         for (id, _) in &recovery.shards {
-            match self.shard_by_id(*id) {
-                Some(shard) => log.release(*id, shard.state().manifest.applied),
+            match self.collections.by_id(*id) {
+                Some(collection) => lock(&self.unreleased).push(collection),
                 None if *id == ShardId::CATALOGUE => {}
                 None => log.forget(*id),
             }
@@ -170,8 +201,9 @@ impl Inner {
         let whole = recovery.end.file == recovery.files;
         let reach = Reach::new(whole, &recovery.shards);
         reach.check(CATALOGUE, ShardId::CATALOGUE, lock(&self.catalogue).applied)?;
-        for shard in self.shards() {
-            reach.check(&shard_place(shard.id), shard.id, shard.state().manifest.applied)?;
+        for collection in self.collections.all() {
+            let id = collection.id;
+            reach.check(&shard_place(id), id, collection.covered())?;
         }
         Ok(())
     }
@@ -186,14 +218,26 @@ impl Inner {
         };
         if entry.shard == ShardId::CATALOGUE {
             if entry.seq > lock(&self.catalogue).applied {
-                return accept(self.apply_to_catalogue(entry.seq, &decode()?)).map(|_| ());
+                let operation = decode()?;
+                let charge = self.charge_catalogue_entry(&operation)?;
+                return accept(self.apply_to_catalogue(entry.seq, &operation, charge)).map(|_| ());
             }
             return Ok(());
         }
-        let Some(shard) = self.shard_by_id(entry.shard) else { return Ok(()) };
-        if entry.seq <= shard.state().manifest.applied {
+        let Some(collection) = self.collections.by_id(entry.shard) else { return Ok(()) };
+        if entry.seq <= collection.covered() {
             return Ok(());
         }
+        let shard = match self.opened(&collection) {
+            Ok(shard) => shard,
+            // Its entries stay in the log until it can be opened; the others are served.
+            Err(error) if error.is_damage() => {
+                collection.stop(&error);
+                return Ok(());
+            }
+            Err(EngineError::Unopened { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
         let operation = decode()?;
         let transit = entry.payload.len() as u64 * TRANSIT_COPIES;
         let _transit = self.node.governor.reserve(Class::Operations, &self.tenant, transit)?;
@@ -209,7 +253,7 @@ impl Inner {
             Ok(reservation) => reservation,
             Err(_short) => {
                 self.flush_all()?;
-                reserve()?
+                self.with_room(|| Ok(reserve()?))?
             }
         };
         shard.state().active.absorb(reservation);
@@ -218,7 +262,8 @@ impl Inner {
 
     /// New operations come after every replayed one.
     fn assign_after_replay(&self) {
-        for shard in self.shards() {
+        for collection in self.collections.open() {
+            let Some(shard) = collection.shard() else { continue };
             let applied = shard.applied();
             let mut assigned = lock(shard.assigned());
             *assigned = (*assigned).max(applied);
@@ -243,9 +288,10 @@ impl Inner {
         &self,
         seq: SequenceNumber,
         operation: &Operation,
+        charge: Reservation,
     ) -> Result<Applied> {
         self.check_catalogue()?;
-        let outcome = self.apply_to_catalogue(seq, operation);
+        let outcome = self.apply_to_catalogue(seq, operation, charge);
         if let Err(error) = &outcome
             && !error.is_callers()
         {
@@ -253,22 +299,38 @@ impl Inner {
             tracing::error!(reason, "collections cannot be created or dropped until a restart");
             self.catalogue_failure.get_or_init(|| reason);
             if let Operation::DropCollection { name } = operation
-                && let Ok(shard) = self.shard(name)
+                && let Ok(collection) = self.collection(name)
             {
-                shard.fail(error);
+                match self.opened(&collection) {
+                    Ok(shard) => shard.fail(error),
+                    Err(_) => collection.stop(error),
+                }
             }
         }
         outcome
     }
 
-    /// Applies an entry of the catalogue, durably.
+    /// Takes what an entry of the catalogue will hold.
+    fn charge_catalogue_entry(&self, operation: &Operation) -> Result<Reservation> {
+        let bytes = if let Operation::CreateCollection { settings, .. } = operation {
+            Collection::bytes_needed(settings) + OPEN_BYTES
+        } else {
+            0
+        };
+        self.with_room(|| {
+            Ok(self.node.governor.reserve(Class::Collections, &self.tenant, bytes)?)
+        })
+    }
+
+    /// Applies an entry of the catalogue, durably. `charge` holds what a new collection takes.
     pub(crate) fn apply_to_catalogue(
         &self,
         seq: SequenceNumber,
         operation: &Operation,
+        charge: Reservation,
     ) -> Result<Applied> {
         let points = if let Operation::CreateCollection { name, shard, settings } = operation {
-            self.create_shard(seq, name, *shard, settings)?;
+            self.create_shard(seq, (name, *shard), settings, charge)?;
             1
         } else if let Operation::DropCollection { name } = operation {
             u64::from(self.drop_shard(seq, name)?)
@@ -283,9 +345,9 @@ impl Inner {
     fn create_shard(
         &self,
         seq: SequenceNumber,
-        name: &CollectionName,
-        id: ShardId,
+        (name, id): (&CollectionName, ShardId),
         settings: &CollectionSettings,
+        mut charge: Reservation,
     ) -> Result<()> {
         if lock(&self.catalogue).collections.contains_key(name) {
             return Err(EngineError::CollectionExists { name: name.clone() });
@@ -294,32 +356,40 @@ impl Inner {
         let manifest = Manifest::empty(id, settings.clone());
         manifest.store(&*parts.directory).map_err(EngineError::from)?;
         self.root.subdirectory(SHARDS_FOLDER)?.sync()?;
+        let summary = Summary {
+            info: CollectionInfo::of_manifest(&manifest, 0, 0),
+            partial: !settings.field_indexes.is_empty(),
+        };
         let shard = Arc::new(Shard::new(parts, manifest, Vec::new()));
+        // In the class it came in if the other one is full: the bytes are there either way.
+        charge.transfer(Class::Collections, &self.tenant).ok();
+        let opened = Opened { shard, _charge: charge.split(OPEN_BYTES) };
+        let collection = Collection::new(id, name.clone(), summary, charge);
+        *collection.hold_open() = Some(opened);
         self.store_catalogue(seq, |catalogue| {
             catalogue.collections.insert(name.clone(), id);
             catalogue.next_shard = catalogue.next_shard.max(id.0 + 1);
         })?;
-        self.change_collections(|collections| {
-            collections.insert(name.clone(), shard);
-        });
+        self.collections.insert(collection);
         Ok(())
     }
 
     fn drop_shard(&self, seq: SequenceNumber, name: &CollectionName) -> Result<bool> {
-        let Ok(shard) = self.shard(name) else { return Ok(false) };
+        let Ok(collection) = self.collection(name) else { return Ok(false) };
         self.store_catalogue(seq, |catalogue| {
             catalogue.collections.remove(name);
         })?;
-        self.change_collections(|collections| {
-            collections.remove(name);
-        });
-        shard.mark_dropped();
+        // Whoever is opening it is let finish, and nobody begins.
+        let turn = collection.lock_turn();
+        self.collections.remove(&collection);
+        collection.mark_dropped();
+        drop(turn);
         if let Some(log) = self.node.log() {
-            log.forget(shard.id);
+            log.forget(collection.id);
         }
         // What stays behind, because a flush was writing there, goes at the next open.
         let folder = self.root.subdirectory(SHARDS_FOLDER)?;
-        if let Err(error) = folder.remove_subdirectory(&shard_folder(shard.id)) {
+        if let Err(error) = folder.remove_subdirectory(&shard_folder(collection.id)) {
             report("a dropped collection's folder stays until the next start", &error);
         }
         Ok(true)
@@ -367,30 +437,39 @@ pub(crate) fn shard_place(id: ShardId) -> String {
     format!("{SHARDS_FOLDER}/{}", shard_folder(id))
 }
 
-/// Reads a shard's manifest and removes what it does not name, once it is durable.
-fn load_manifest(directory: &dyn Directory, id: ShardId) -> Result<Manifest> {
+/// Reads a shard's manifest and removes what it does not name, the remains of interrupted work, once
+/// the manifest is durable. With it comes what is wrong if a file is missing.
+fn load_manifest(
+    directory: &dyn Directory,
+    id: ShardId,
+) -> Result<(Manifest, Option<EngineError>)> {
     let damaged =
-        |what: &str| EngineError::Damaged { file: String::new(), offset: 0, what: what.to_owned() };
-    let manifest = Manifest::load(directory)?.ok_or_else(|| damaged("it has no manifest"))?;
+        |file: String, what: &str| EngineError::Damaged { file, offset: 0, what: what.to_owned() };
+    let members = directory.list()?;
+    let manifest = Manifest::load_among(directory, &members)?;
+    let manifest = manifest.ok_or_else(|| damaged(String::new(), "it has no manifest"))?;
     if manifest.shard != id {
-        return Err(damaged("its manifest is another shard's"));
+        return Err(damaged(String::new(), "its manifest is another shard's"));
     }
-    // Only the page cache may know this version, if the process died while it was being stored.
-    directory.sync()?;
-    remove_orphans(directory, &manifest)?;
-    Ok(manifest)
-}
-
-/// Removes component files that no manifest names: the remains of interrupted work.
-fn remove_orphans(directory: &dyn Directory, manifest: &Manifest) -> Result<()> {
-    let live: BTreeSet<u64> = manifest.files().collect();
-    for entry in directory.list()? {
-        let orphan = file_number(&entry.name).is_some_and(|number| !live.contains(&number));
-        if orphan || is_unfinished(&entry.name) {
-            directory.remove(&entry.name)?;
+    let named: BTreeSet<u64> = manifest.files().collect();
+    let mut live = named.clone();
+    let mut remains = Vec::new();
+    for Entry { name, .. } in members {
+        let number = file_number(&name);
+        if let Some(number) = number {
+            live.remove(&number);
+        }
+        if number.is_some_and(|number| !named.contains(&number)) || is_unfinished(&name) {
+            remains.push(name);
         }
     }
-    Ok(())
+    if !remains.is_empty() {
+        // An older version, which only the page cache may know to be one, could name them.
+        directory.sync()?;
+        remains.iter().try_for_each(|name| directory.remove(name))?;
+    }
+    let missing = live.first().map(|file| damaged(file_name(*file), "the file is missing"));
+    Ok((manifest, missing))
 }
 
 /// A number that no other data folder has.

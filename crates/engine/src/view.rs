@@ -207,19 +207,27 @@ impl ReadView {
         Ok(ids)
     }
 
+    /// How many points there are.
+    pub(crate) fn points(&self) -> u64 {
+        let live = |live: &LiveSegment| {
+            u64::from(live.segment.rows()) - u64::from(live.deaths.count_at(self.seq))
+        };
+        let mut count = self.state.segments.iter().map(live).sum();
+        self.for_each_memtable_row(&Filter::default(), |_| count += 1);
+        count
+    }
+
     /// How many points a filter admits.
     ///
     /// # Errors
     /// If a page cannot be read.
     pub fn count(&self, filter: &Filter) -> Result<u64> {
+        if filter.is_empty() {
+            return Ok(self.points());
+        }
         let mut count = 0;
         self.for_each_memtable_row(filter, |_| count += 1);
         for live in &self.state.segments {
-            if filter.is_empty() {
-                let dead = live.deaths.count_at(self.seq);
-                count += u64::from(live.segment.rows()) - u64::from(dead);
-                continue;
-            }
             let mut selection = RowSelection::new(self, live, filter, None)?;
             let (mut from, end) = (Ordinal(0), Ordinal(live.segment.rows()));
             while let Some(row) = selection.next(from, end)? {

@@ -44,6 +44,18 @@ pub enum PagesError {
         /// Bytes that the pool has for them.
         capacity: u64,
     },
+    /// The tables of open regions would leave too little of the pool to their bytes; closing some
+    /// helps.
+    #[error(
+        "the tables of open regions would take {} of the pool's {}; close some or enlarge the pool",
+        ByteCount(*tables), ByteCount(*capacity)
+    )]
+    TooManyRegions {
+        /// Bytes of all tables, those of the new region included.
+        tables: u64,
+        /// Bytes that the pool has.
+        capacity: u64,
+    },
     /// Others keep all of the pool busy with reads; a retry helps.
     #[error("the pool's {} are all being read into; try again", ByteCount(*capacity))]
     Busy {

@@ -17,6 +17,9 @@ use crate::state::States;
 /// Addresses that one page of page table describes; such a page stays while the region is open.
 const TABLE_SPAN_BYTES: usize = PAGE_BYTES / size_of::<u64>() * PAGE_BYTES;
 
+/// Tables leave this part of the capacity to index bytes: a pool of tables alone could serve nobody.
+const BYTES_PART: u64 = 4;
+
 /// Adjacent extents of a region, to be read as one.
 pub(crate) type Run<'a> = (&'a Arc<Frames>, Range<usize>);
 
@@ -65,9 +68,13 @@ impl Frames {
         ledger: Arc<Ledger>,
     ) -> Result<Self> {
         let len = source.len;
+        let (tables, capacity) = (Self::table_bytes(len, extent_bits), ledger.capacity());
+        if ledger.room().saturating_sub(tables) < capacity / BYTES_PART {
+            let tables = capacity - ledger.room() + tables;
+            return Err(PagesError::TooManyRegions { tables, capacity });
+        }
         let arena = Arena::reserve(len)
             .map_err(|source| PagesError::Addresses { len: len as u64, source })?;
-        let tables = Self::table_bytes(len, extent_bits);
         ledger.add_tables(tables);
         Ok(Self {
             id,
@@ -109,7 +116,7 @@ impl Frames {
 
     /// Whether the file is read past the page cache.
     pub(crate) fn is_direct(&self) -> bool {
-        self.source.file.direct_file().is_some()
+        self.source.file.is_direct()
     }
 
     /// Reads a run of extents that the caller has claimed and charged. They are resident

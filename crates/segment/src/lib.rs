@@ -37,7 +37,7 @@ pub use field_index::write_field_index;
 pub use flat::{FlatColumn, FlatRow, FlatTarget, FlatWriter};
 pub use footer::ComponentKind;
 pub use graph::{PagedLinks, write_graph};
-pub use payloads::{PatchRow, read_tombstones, write_tombstones};
+pub use payloads::{PatchRow, count_tombstones, read_tombstones, write_tombstones};
 pub use search::{Nearest, SegmentQuery, SegmentSearchError};
 pub use segment::{Segment, SegmentRecord};
 pub use shortlist::Shortlist;

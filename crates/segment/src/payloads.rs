@@ -8,9 +8,9 @@ use roaring::RoaringBitmap;
 use vectorizer_memory::Reservation;
 use vectorizer_model::encode::decode_payload;
 use vectorizer_model::{Ordinal, Payload, SequenceNumber};
-use vectorizer_vfs::Directory;
+use vectorizer_vfs::{Access, Directory};
 
-use crate::component::{ComponentHead, ComponentRef, ComponentWriter};
+use crate::component::{self, ComponentHead, ComponentRef, ComponentWriter};
 use crate::error::{Result, SegmentError};
 use crate::flat::write_words;
 use crate::footer::SectionKind;
@@ -211,6 +211,15 @@ pub fn write_tombstones(
     let ordinals: Vec<u32> = dead.iter().map(|ordinal| ordinal.0).collect();
     write_words(&mut out, SectionKind::Ordinals, &ordinals, u32::to_le_bytes)?;
     out.finish()
+}
+
+/// How many rows of a segment are gone, by the component's footer alone.
+///
+/// # Errors
+/// [`SegmentError::Damaged`] or the disk's refusal.
+pub fn count_tombstones(directory: &dyn Directory, reference: &ComponentRef) -> Result<u64> {
+    let (_, footer) = component::open(directory, reference, Access::Read)?;
+    Ok(footer.section(SectionKind::Ordinals).map_or(0, |section| section.len / 4))
 }
 
 /// Reads the rows of a segment that are gone, ascending.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 use vectorizer_hnsw::Basis;
+use vectorizer_memory::Reservation;
 use vectorizer_model::{
     CollectionSettings, KeyPath, Ordinal, Payload, PointId, SegmentId, SequenceNumber, VectorName,
 };
@@ -69,7 +70,12 @@ pub struct Segment {
     payloads: Arc<PayloadColumn>,
     patches: Option<Arc<PatchColumn>>,
     indexes: FieldIndexes,
+    /// For what each of its components takes besides its tables.
+    _charge: Arc<Reservation>,
 }
+
+/// Bytes of an open component besides its tables: its footer, its frames and its file.
+const COMPONENT_BYTES: u64 = 1536;
 
 impl Segment {
     /// Opens the components that a record names.
@@ -85,6 +91,7 @@ impl Segment {
         let need = |kind: ComponentKind, tag: &str| {
             record.component(kind, tag).ok_or_else(|| missing(kind.name()))
         };
+        let charge = store.charge(record.components.len() as u64 * COMPONENT_BYTES)?;
         let rows = Arc::new(RowTable::open(store, need(ComponentKind::Rows, "")?)?);
         if rows.rows() != record.rows {
             return Err(missing("matching rows"));
@@ -105,6 +112,7 @@ impl Segment {
             payloads: Arc::new(payloads),
             patches: None,
             indexes: FieldIndexes::new(),
+            _charge: Arc::new(charge),
         };
         for component in &record.components {
             segment.add(store, component)?;

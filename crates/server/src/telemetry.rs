@@ -30,6 +30,11 @@ struct OfClass {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct InState {
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Build {
     version: &'static str,
     contract: &'static str,
@@ -44,7 +49,7 @@ pub(crate) struct Telemetry {
     memory_limit: Bytes,
     memory_reserved: Bytes,
     memory_drift: Bytes,
-    collections: Bytes,
+    collections: Family<InState, Bytes>,
     points: Bytes,
 }
 
@@ -66,8 +71,9 @@ impl Telemetry {
         let latency =
             Family::<Outcome, Histogram>::new_with_constructor(latency_histogram as fn() -> _);
         let memory = Family::<OfClass, Bytes>::default();
-        let gauges: [Bytes; 5] = std::array::from_fn(|_| Bytes::default());
-        let [memory_limit, memory_reserved, memory_drift, collections, points] = gauges;
+        let gauges: [Bytes; 4] = std::array::from_fn(|_| Bytes::default());
+        let [memory_limit, memory_reserved, memory_drift, points] = gauges;
+        let collections = Family::<InState, Bytes>::default();
         let build = Family::<Build, Bytes>::default();
         let version =
             Build { version: env!("CARGO_PKG_VERSION"), contract: crate::CONTRACT_VERSION };
@@ -103,7 +109,11 @@ impl Telemetry {
             "Bytes measured beyond base and reservations",
             memory_drift.clone(),
         );
-        registry.register("vectorizer_collections", "Collections", collections.clone());
+        registry.register(
+            "vectorizer_collections",
+            "Collections, by whether their segments are open",
+            collections.clone(),
+        );
         registry.register("vectorizer_points", "Points of all collections", points.clone());
         let registry = Mutex::new(registry);
         Self {
@@ -135,10 +145,11 @@ impl Telemetry {
         self.memory_limit.set(usage.limit);
         self.memory_reserved.set(usage.root);
         self.memory_drift.set(usage.drift);
-        let collections = engine.collections();
-        self.collections.set(collections.len() as u64);
-        let points = collections.iter().filter_map(|name| engine.info(name).ok());
-        self.points.set(points.map(|info| info.points).sum());
+        let totals = engine.totals();
+        for (state, count) in [("open", totals.open), ("closed", totals.closed)] {
+            self.collections.get_or_create(&InState { state }).set(count as u64);
+        }
+        self.points.set(totals.points);
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         encode(&mut text, &registry)?;

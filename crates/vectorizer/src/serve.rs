@@ -27,6 +27,7 @@ pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
     let started = Instant::now();
     let configuration = Configuration::load(&args.sources(), Path::new("/"))?;
     log_to_stderr();
+    vectorizer_vfs::raise_open_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("doors")

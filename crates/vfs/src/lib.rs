@@ -7,7 +7,8 @@
 //!
 //! # Layout
 //! - [`Directory`], [`File`]: the seam; [`OsDirectory`] is the real one, [`DirectoryLock`] keeps
-//!   other processes out, [`SequentialWriter`] writes big files
+//!   other processes out, [`SequentialWriter`] writes big files, [`FilePool`] bounds how many files
+//!   are open
 //! - [`Mapping`], [`AnonymousRegion`]: memory from the kernel; [`keep_little_freed_memory`]: how the
 //!   allocator keeps it
 //! - [`ReadRing`]: several reads at once; with the memory above the only unsafe code here
@@ -29,13 +30,16 @@ mod traits;
 mod writer;
 
 pub use cgroup::{CgroupLimit, CgroupMemory, CgroupVersion, cgroup_memory};
-pub use error::{Result, VfsError};
+pub use error::{FilesExhausted, MappingsExhausted, Result, VfsError};
 pub use heap::{keep_little_freed_memory, release_freed_memory};
 pub use lock::{DirectoryLock, LOCK_FILE, LockHeld};
 pub use mapping::{AnonymousRegion, Mapping};
-pub use os::OsDirectory;
+pub use os::{FilePool, OsDirectory};
 pub use priority::Niceness;
-pub use process::{MachineMemory, ProcessMemory, machine_memory, open_file_limit, process_memory};
+pub use process::{
+    MachineMemory, ProcessMemory, machine_memory, open_file_limit, process_memory,
+    raise_open_file_limit,
+};
 pub use ring::{Read, ReadRing};
 pub use traits::{Access, Directory, Entry, EntryKind, File, Space};
 pub use writer::SequentialWriter;

@@ -15,10 +15,12 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
-use crate::error::{Result, failed, refused};
+use crate::error::{MappingsExhausted, Result, failed, refused};
 
 /// The least read-ahead window that Linux is usually run with.
 const WINDOW_BYTES: usize = 128 << 10;
@@ -26,11 +28,55 @@ const WINDOW_BYTES: usize = 128 << 10;
 /// What reservations are aligned to and measured in.
 const PAGE_BYTES: usize = 4096;
 
+/// Of the mappings that a process may have this part is used here: allocator, threads and libraries
+/// need some too.
+const MAPPINGS_PART: (usize, usize) = (7, 10);
+/// `vm.max_map_count` where it cannot be read, as Linux has it.
+const MAX_MAP_COUNT: usize = 65_530;
+
+/// Mappings of this process that were made here.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// One mapping among those that there may be, until dropped.
+#[derive(Debug)]
+struct Counted(&'static AtomicUsize);
+
+impl Counted {
+    fn take(path: impl FnOnce() -> PathBuf) -> Result<Self> {
+        static LIMIT: OnceLock<usize> = OnceLock::new();
+        let read =
+            || std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok();
+        let most = || read().unwrap_or(MAX_MAP_COUNT) / MAPPINGS_PART.1 * MAPPINGS_PART.0;
+        Self::among(&LIVE, *LIMIT.get_or_init(most), path)
+    }
+
+    fn among(
+        live: &'static AtomicUsize,
+        limit: usize,
+        path: impl FnOnce() -> PathBuf,
+    ) -> Result<Self> {
+        let counted = Self(live);
+        if live.fetch_add(1, Ordering::AcqRel) >= limit {
+            let exhausted = io::Error::other(MappingsExhausted { limit });
+            return Err(failed("mmap", &path())(exhausted));
+        }
+        Ok(counted)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Addresses that are ours until dropped.
 #[derive(Debug)]
 struct Addresses {
     start: NonNull<u8>,
     len: usize,
+    /// None if there are no addresses.
+    _counted: Option<Counted>,
 }
 
 // SAFETY: addresses are valid on every thread; who reads and writes them is the owner's concern.
@@ -49,7 +95,7 @@ impl Drop for Addresses {
 }
 
 impl Addresses {
-    const EMPTY: Self = Self { start: NonNull::dangling(), len: 0 };
+    const EMPTY: Self = Self { start: NonNull::dangling(), len: 0, _counted: None };
 
     /// The pages that hold `range`, or, if `inner`, the pages that `range` covers wholly.
     fn pages(&self, range: &Range<usize>, inner: bool) -> Range<usize> {
@@ -90,11 +136,12 @@ impl Mapping {
         if bytes == 0 {
             return Ok(Self { addresses: Addresses::EMPTY });
         }
+        let counted = Counted::take(|| path_of(file))?;
         // SAFETY: no address is asked for, so no other mapping is replaced.
         let start =
             unsafe { mmap(ptr::null_mut(), bytes, ProtFlags::READ, MapFlags::SHARED, file, 0) };
         let start = start.map_err(|errno| refused("mmap", &path_of(file), errno))?;
-        let addresses = own(start.cast(), bytes, &path_of(file))?;
+        let addresses = own(start.cast(), bytes, counted, &path_of(file))?;
         Ok(Self { addresses })
     }
 
@@ -172,10 +219,11 @@ impl AnonymousRegion {
         assert!(len > 0 && len.is_multiple_of(PAGE_BYTES), "a reservation is whole pages");
         let access = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        let counted = Counted::take(|| PathBuf::from("anonymous"))?;
         // SAFETY: no address is asked for, so no other mapping is replaced.
         let start = unsafe { mmap_anonymous(ptr::null_mut(), len, access, flags) };
         let start = start.map_err(|errno| refused("mmap", Path::new("anonymous"), errno))?;
-        Ok(Self { addresses: own(start.cast(), len, Path::new("anonymous"))? })
+        Ok(Self { addresses: own(start.cast(), len, counted, Path::new("anonymous"))? })
     }
 
     /// The first byte; valid for reads and writes of [`Self::len`] bytes while `self` lives.
@@ -231,9 +279,9 @@ impl AnonymousRegion {
 }
 
 /// Takes over what mmap returned.
-fn own(start: *mut u8, len: usize, path: &Path) -> Result<Addresses> {
+fn own(start: *mut u8, len: usize, counted: Counted, path: &Path) -> Result<Addresses> {
     match NonNull::new(start) {
-        Some(start) => Ok(Addresses { start, len }),
+        Some(start) => Ok(Addresses { start, len, _counted: Some(counted) }),
         None => Err(refused("mmap", path, rustix::io::Errno::NOMEM)),
     }
 }
@@ -304,6 +352,17 @@ mod tests {
         // SAFETY: no reference into the region exists.
         unsafe { region.release(page..3 * page) }.unwrap();
         assert_eq!([read(0), read(page), read(3 * page)], [7, 0, 7]);
+    }
+
+    #[test]
+    fn mappings_are_counted_and_no_more_than_a_part_of_the_systems_are_made() {
+        static LIVE: AtomicUsize = AtomicUsize::new(0);
+        let take = || Counted::among(&LIVE, 2, || PathBuf::from("x"));
+        let (first, _second) = (take().unwrap(), take().unwrap());
+        let refusal = take().unwrap_err();
+        assert!(refusal.is_exhausted() && refusal.to_string().contains("vm.max_map_count"));
+        drop(first);
+        let _third = take().unwrap();
     }
 
     #[test]

@@ -4,10 +4,12 @@
 //!   of the folder.
 //! - A file opened with [`Access::ReadDirect`] bypasses the page cache. Where the file system
 //!   refuses that, reads go through the cache and what they brought in is dropped again.
+//! - Such files are many, and their handles come and go: the [`FilePool`] bounds how many are open.
 //! - Folders are addressed by path; whoever holds the [`DirectoryLock`](crate::DirectoryLock)
 //!   is alone in them.
 
 mod file;
+mod pool;
 
 use std::fs;
 use std::io;
@@ -18,6 +20,7 @@ use rustix::fs::{OFlags, statvfs};
 use rustix::io::Errno;
 
 use self::file::OsFile;
+pub use self::pool::FilePool;
 use crate::error::{Result, failed, refused};
 use crate::name::member;
 use crate::traits::{Access, Directory, Entry, EntryKind, File, Space};
@@ -27,6 +30,7 @@ use crate::traits::{Access, Directory, Entry, EntryKind, File, Space};
 pub struct OsDirectory {
     path: PathBuf,
     keeps_cached: bool,
+    files: Arc<FilePool>,
 }
 
 impl OsDirectory {
@@ -35,9 +39,17 @@ impl OsDirectory {
     /// # Errors
     /// The system's refusal; ancestors may have been created.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<dyn Directory>> {
+        Self::open_with(path, FilePool::of_process())
+    }
+
+    /// The same, with a pool of its own for the files that are read past the page cache.
+    ///
+    /// # Errors
+    /// As [`OsDirectory::open`].
+    pub fn open_with(path: impl AsRef<Path>, files: Arc<FilePool>) -> Result<Arc<dyn Directory>> {
         let path = std::path::absolute(path.as_ref()).map_err(failed("open", path.as_ref()))?;
         create_durably(&path)?;
-        Ok(Arc::new(Self { path, keeps_cached: false }))
+        Ok(Arc::new(Self { path, keeps_cached: false, files }))
     }
 }
 
@@ -87,7 +99,7 @@ impl Directory for OsDirectory {
         let file = match access {
             Access::Read => OsFile::new(open_plain(&path, false)?, path),
             Access::Write => OsFile::new(open_plain(&path, true)?, path),
-            Access::ReadDirect => open_direct(path)?,
+            Access::ReadDirect => return self.files.open(path, self.keeps_cached),
         };
         file.refuse_folder()?;
         Ok(Arc::new(file.keeping_cached(self.keeps_cached)))
@@ -105,26 +117,32 @@ impl Directory for OsDirectory {
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         let from = member("rename", &self.path, from)?;
         let to = member("rename", &self.path, to)?;
+        self.files.keep(&from)?;
+        self.files.keep(&to)?;
         fs::rename(&from, &to).map_err(failed("rename", &from))
     }
 
     fn remove(&self, name: &str) -> Result<()> {
         let path = member("remove", &self.path, name)?;
+        self.files.keep(&path)?;
         fs::remove_file(&path).map_err(failed("remove", &path))
     }
 
     fn subdirectory(&self, name: &str) -> Result<Arc<dyn Directory>> {
         let path = member("mkdir", &self.path, name)?;
         make_folder(&path)?;
-        Ok(Arc::new(Self { path, keeps_cached: self.keeps_cached }))
+        let files = Arc::clone(&self.files);
+        Ok(Arc::new(Self { path, keeps_cached: self.keeps_cached, files }))
     }
 
     fn keeping_cached(&self) -> Arc<dyn Directory> {
-        Arc::new(Self { path: self.path.clone(), keeps_cached: true })
+        let files = Arc::clone(&self.files);
+        Arc::new(Self { path: self.path.clone(), keeps_cached: true, files })
     }
 
     fn remove_subdirectory(&self, name: &str) -> Result<()> {
         let path = member("rmdir", &self.path, name)?;
+        self.files.keep(&path)?;
         fs::remove_dir_all(&path).map_err(failed("rmdir", &path))
     }
 

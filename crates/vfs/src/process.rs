@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::error::{Result, failed};
 
@@ -56,6 +56,17 @@ pub fn machine_memory(root: &Path) -> Result<MachineMemory> {
 /// How many files this process may hold open at once; none means no limit.
 pub fn open_file_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
+}
+
+/// Raises the limit of open files to the highest that the process may ask for; what holds then.
+pub fn raise_open_file_limit() -> Option<u64> {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        // Who may not raise it lives with what there is.
+        setrlimit(Resource::Nofile, limit).ok();
+    }
+    open_file_limit()
 }
 
 fn parse_status(text: &str) -> io::Result<ProcessMemory> {
@@ -129,7 +140,10 @@ mod tests {
         let memory = process_memory(root).unwrap();
         assert!(memory.resident > 0);
         assert!(machine_memory(root).unwrap().total > memory.resident);
-        assert!(open_file_limit().is_none_or(|limit| limit > 0));
+        let before = open_file_limit();
+        assert!(before.is_none_or(|limit| limit > 0));
+        let raised = raise_open_file_limit();
+        assert_eq!(raised, getrlimit(Resource::Nofile).maximum);
         assert!(process_memory(Path::new("/nowhere")).unwrap_err().is_not_found());
     }
 }

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "the kernel fills buffers whose addresses it was given")]
 //!
 //! Facts relied on:
-//! - a [`Read`] borrows its file and its buffer alone, and [`ReadRing::read`] neither returns nor
+//! - a [`Read`] borrows or holds its file, and borrows its buffer alone, and [`ReadRing::read`] neither returns nor
 //!   unwinds before the kernel has answered for every read that it took;
 //! - a ring whose system call failed is not entered again, so that the kernel never takes an
 //!   entry that was left in its queue.
@@ -11,6 +11,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use io_uring::{IoUring, Probe, opcode, types};
@@ -26,6 +27,8 @@ const DEPTH: usize = 32;
 #[derive(Debug)]
 pub struct Read<'a> {
     file: &'a dyn File,
+    /// The file with its handle held open, if that is what it needs.
+    held: Result<Option<Arc<dyn File>>>,
     buffer: &'a mut [u8],
     offset: u64,
     done: bool,
@@ -34,7 +37,7 @@ pub struct Read<'a> {
 impl<'a> Read<'a> {
     /// Will fill `buffer` from `offset`.
     pub fn new(file: &'a dyn File, buffer: &'a mut [u8], offset: u64) -> Self {
-        Self { file, buffer, offset, done: false }
+        Self { file, held: file.held(), buffer, offset, done: false }
     }
 
     /// What came of it. What no ring has read whole is read now.
@@ -42,7 +45,13 @@ impl<'a> Read<'a> {
     /// # Errors
     /// As [`File::read_exact_at`].
     pub fn finish(self) -> Result<()> {
-        if self.done { Ok(()) } else { self.file.read_exact_at(self.buffer, self.offset) }
+        if self.done {
+            return Ok(());
+        }
+        match self.held? {
+            Some(held) => held.read_exact_at(self.buffer, self.offset),
+            None => self.file.read_exact_at(self.buffer, self.offset),
+        }
     }
 }
 
@@ -104,7 +113,11 @@ impl ReadRing {
         let mut queue = self.ring.submission();
         let mut pushed = 0;
         for (number, read) in (0_u64..).zip(reads) {
-            let direct = read.file.direct_file();
+            let direct = match &read.held {
+                Ok(Some(held)) => held.direct_file(),
+                Ok(None) => read.file.direct_file(),
+                Err(_) => None,
+            };
             let Some((file, len)) = direct.zip(u32::try_from(read.buffer.len()).ok()) else {
                 continue;
             };
@@ -113,7 +126,7 @@ impl ReadRing {
                     .offset(read.offset)
                     .build()
                     .user_data(number);
-            // SAFETY: file and buffer are borrowed until `wait` has the kernel's answer.
+            // SAFETY: file and buffer are borrowed, or held, until `wait` has the kernel's answer.
             let taken = unsafe { queue.push(&entry) };
             pushed += usize::from(taken.is_ok());
         }

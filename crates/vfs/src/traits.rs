@@ -156,4 +156,18 @@ pub trait File: Send + Sync + Debug {
     fn direct_file(&self) -> Option<&std::fs::File> {
         None
     }
+
+    /// Whether it is read past the page cache.
+    fn is_direct(&self) -> bool {
+        self.direct_file().is_some()
+    }
+
+    /// The file with its handle open until the answer is dropped, if handles of this file come and
+    /// go; none if its handle stays.
+    ///
+    /// # Errors
+    /// The system's refusal, or that of the pool that the handle is of.
+    fn held(&self) -> Result<Option<Arc<dyn File>>> {
+        Ok(None)
+    }
 }

@@ -1,6 +1,5 @@
 //! Says whether a collection is there.
 
-use vectorizer_engine::EngineError;
 use vectorizer_model::CollectionName;
 
 use crate::context::Context;
@@ -24,9 +23,6 @@ impl Operation for CollectionExists {
     type Output = bool;
 
     async fn execute(self, context: &Context) -> Result<bool> {
-        match context.engine().view(&self.name) {
-            Err(EngineError::CollectionNotFound { .. }) => Ok(false),
-            other => Ok(other.map(|_view| true)?),
-        }
+        Ok(context.engine().contains(&self.name))
     }
 }

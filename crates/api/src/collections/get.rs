@@ -24,6 +24,12 @@ impl Operation for GetCollection {
     type Output = CollectionInfo;
 
     async fn execute(self, context: &Context) -> Result<CollectionInfo> {
-        Ok(context.engine().info(&self.name)?)
+        let engine = context.engine();
+        if let Some(info) = engine.info_at_hand(&self.name)? {
+            return Ok(info);
+        }
+        // Only opening it tells all.
+        context.prepare(&self.name).await?;
+        Ok(engine.info(&self.name)?)
     }
 }

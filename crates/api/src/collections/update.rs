@@ -27,7 +27,7 @@ impl Operation for UpdateCollection {
 
     async fn execute(self, context: &Context) -> Result<()> {
         let _turn = context.settings_turn().take().await;
-        let before = context.view(&self.name)?;
+        let before = context.view(&self.name).await?;
         let mut settings = (**before.settings()).clone();
         self.changes.apply(&mut settings)?;
         if settings != **before.settings() {

@@ -38,7 +38,7 @@ impl Operation for CreateFieldIndex {
 
     async fn execute(self, context: &Context) -> Result<Written> {
         let _turn = context.settings_turn().take().await;
-        let view = context.view(&self.collection)?;
+        let view = context.view(&self.collection).await?;
         let path = params_path(&self.key);
         if view.settings().tuning.get(&path) != self.params.as_ref() {
             let mut settings = (**view.settings()).clone();

@@ -27,7 +27,7 @@ impl Operation for DeleteFieldIndex {
 
     async fn execute(self, context: &Context) -> Result<Written> {
         let _turn = context.settings_turn().take().await;
-        let view = context.view(&self.collection)?;
+        let view = context.view(&self.collection).await?;
         if !view.settings().field_indexes.contains_key(&self.key) {
             return Ok(Written { seq: view.seq(), points: 0 });
         }

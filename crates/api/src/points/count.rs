@@ -22,6 +22,6 @@ impl Operation for CountPoints {
     type Output = u64;
 
     async fn execute(self, context: &Context) -> Result<u64> {
-        Ok(context.view(&self.collection)?.count(self.filter).await?)
+        Ok(context.view(&self.collection).await?.count(self.filter).await?)
     }
 }

@@ -42,7 +42,7 @@ impl Operation for GetPoints {
         let mut ids = self.ids;
         let mut seen = std::collections::BTreeSet::new();
         ids.retain(|id| seen.insert(*id));
-        Ok(context.view(&self.collection)?.retrieve(ids, self.select).await?)
+        Ok(context.view(&self.collection).await?.retrieve(ids, self.select).await?)
     }
 }
 
@@ -53,7 +53,7 @@ impl Operation for GetPoint {
     type Output = Record;
 
     async fn execute(self, context: &Context) -> Result<Record> {
-        let view = context.view(&self.collection)?;
+        let view = context.view(&self.collection).await?;
         let mut found = view.retrieve(vec![self.id], self.select).await?;
         let missing = || ApiError::not_found(format!("Point with id {} does not exists!", self.id));
         found.pop().ok_or_else(missing)

@@ -26,6 +26,6 @@ impl Operation for ScrollPoints {
     type Output = Page;
 
     async fn execute(self, context: &Context) -> Result<Page> {
-        Ok(context.view(&self.collection)?.scroll(self.query).await?)
+        Ok(context.view(&self.collection).await?.scroll(self.query).await?)
     }
 }

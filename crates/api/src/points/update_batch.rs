@@ -60,7 +60,7 @@ impl Operation for UpdateBatch {
 
     async fn execute(self, context: &Context) -> Result<Vec<Written>> {
         // A collection that is not there is refused even if the list is empty.
-        drop(context.view(&self.collection)?);
+        drop(context.view(&self.collection).await?);
         let mut written = Vec::with_capacity(self.updates.len());
         for update in self.updates {
             let done = written.len();

@@ -41,7 +41,7 @@ impl Operation for UpsertPoints {
     type Output = Written;
 
     async fn execute(self, context: &Context) -> Result<Written> {
-        let settings = std::sync::Arc::clone(context.view(&self.collection)?.settings());
+        let settings = std::sync::Arc::clone(context.view(&self.collection).await?.settings());
         let batch = columns(self.points, &settings)?;
         context.write(&self.collection, model::Operation::Upsert(batch)).await
     }

@@ -61,7 +61,7 @@ impl Operation for QueryPoints {
     type Output = Vec<ScoredRecord>;
 
     async fn execute(self, context: &Context) -> Result<Vec<ScoredRecord>> {
-        let view = context.view(&self.collection)?;
+        let view = context.view(&self.collection).await?;
         self.query.run(&view).await
     }
 }

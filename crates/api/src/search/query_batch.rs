@@ -28,7 +28,7 @@ impl Operation for QueryBatch {
     type Output = Vec<Vec<ScoredRecord>>;
 
     async fn execute(self, context: &Context) -> Result<Vec<Vec<ScoredRecord>>> {
-        let view = context.view(&self.collection)?;
+        let view = context.view(&self.collection).await?;
         self.queries.iter().try_for_each(|query| query.check(&view))?;
         let answers = self.queries.into_iter().map(|query| query.run(&view));
         join_all(answers).await.into_iter().collect()

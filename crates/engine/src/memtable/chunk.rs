@@ -33,9 +33,14 @@ struct Column {
     codes: OnceLock<ChunkCodes>,
 }
 
+/// Rows that the first allocation of a chunk holds; each further one holds twice as many. Few rows
+/// are all that many collections have.
+const ROWS_MIN: usize = 16;
+
 /// Up to a fixed number of rows.
 #[derive(Debug)]
 pub(crate) struct Chunk {
+    rows_max: usize,
     ids: Vec<PointId>,
     seqs: Vec<SequenceNumber>,
     dead_at: Vec<AtomicU64>,
@@ -55,26 +60,44 @@ pub(crate) struct RowView<'a> {
 }
 
 impl Chunk {
-    pub(super) fn new(shapes: &[ColumnShape], rows: usize) -> Self {
-        let columns = shapes
-            .iter()
-            .map(|shape| {
-                let dim = shape.settings.dim as usize;
-                Column {
-                    dim,
-                    present: Vec::with_capacity(rows),
-                    values: Vec::with_capacity(rows * dim),
-                    codes: OnceLock::new(),
-                }
-            })
-            .collect();
+    pub(super) fn new(shapes: &[ColumnShape], rows_max: usize) -> Self {
+        let column = |shape: &ColumnShape| Column {
+            dim: shape.settings.dim as usize,
+            present: Vec::new(),
+            values: Vec::new(),
+            codes: OnceLock::new(),
+        };
         Self {
-            ids: Vec::with_capacity(rows),
-            seqs: Vec::with_capacity(rows),
-            dead_at: Vec::with_capacity(rows),
-            previous: Vec::with_capacity(rows),
-            columns,
-            payloads: Vec::with_capacity(rows),
+            rows_max,
+            ids: Vec::new(),
+            seqs: Vec::new(),
+            dead_at: Vec::new(),
+            previous: Vec::new(),
+            columns: shapes.iter().map(column).collect(),
+            payloads: Vec::new(),
+        }
+    }
+
+    /// Rows that a chunk of `rows_max` has room for once it holds `rows`.
+    pub(super) fn room_for(rows: usize, rows_max: usize) -> usize {
+        rows.next_power_of_two().max(ROWS_MIN).min(rows_max)
+    }
+
+    /// Makes room for another row.
+    fn grow(&mut self) {
+        let rows = self.ids.len();
+        if rows < self.ids.capacity() {
+            return;
+        }
+        let more = Self::room_for(rows + 1, self.rows_max).max(rows + 1) - rows;
+        self.ids.reserve_exact(more);
+        self.seqs.reserve_exact(more);
+        self.dead_at.reserve_exact(more);
+        self.previous.reserve_exact(more);
+        self.payloads.reserve_exact(more);
+        for column in &mut self.columns {
+            column.present.reserve_exact(more);
+            column.values.reserve_exact(more * column.dim);
         }
     }
 
@@ -83,6 +106,7 @@ impl Chunk {
     }
 
     pub(super) fn push(&mut self, row: NewRow<'_>, previous: u32) -> u32 {
+        self.grow();
         let at = self.len();
         self.ids.push(row.id);
         self.seqs.push(row.seq);

@@ -98,6 +98,9 @@ impl Run {
             self.keep_house(Engine::flush);
         } else if matches!(step, Step::Settle) {
             self.keep_house(Engine::settle);
+        } else if matches!(step, Step::Unload) {
+            self.engine().unload_idle(u64::MAX);
+            self.open_collection(self.engine());
         } else {
             self.reopen();
         }
@@ -106,6 +109,14 @@ impl Run {
         }
         if self.stopped && !failed_before {
             self.crash_within(before, operation.as_ref());
+        }
+    }
+
+    /// Has the collection opened; if the disk still fails, when it does no longer.
+    fn open_collection(&self, engine: &Engine) {
+        if engine.view(&name()).is_err() {
+            self.disk.set_faults(Faults::none());
+            engine.view(&name()).expect("opens on a sound disk");
         }
     }
 
@@ -171,6 +182,7 @@ impl Run {
             again().expect("opens on a sound disk")
         });
         self.stopped = false;
+        self.open_collection(&engine);
         if self.blind {
             self.disk.set_faults(Faults::none());
         }

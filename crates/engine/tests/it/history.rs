@@ -29,6 +29,7 @@ pub(crate) enum Step {
     DropIndex,
     Flush,
     Settle,
+    Unload,
     Reopen,
 }
 
@@ -54,6 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::DropIndex),
         4 => Just(Step::Flush),
         2 => Just(Step::Settle),
+        3 => Just(Step::Unload),
         2 => Just(Step::Reopen),
     ]
 }
@@ -100,6 +102,8 @@ impl Step {
             engine.flush().expect("flushed");
         } else if matches!(self, Self::Settle) {
             engine.settle().expect("settled");
+        } else if matches!(self, Self::Unload) {
+            engine.unload_idle(u64::MAX);
         } else if matches!(self, Self::Reopen) {
             engine.close().expect("closed");
             drop(engine);
@@ -139,7 +143,7 @@ impl Step {
                 Operation::CreateFieldIndex { key: key(), kind: FieldIndexKind::Integer }
             }
             Self::DropIndex => Operation::DropFieldIndex { key: key() },
-            Self::Flush | Self::Settle | Self::Reopen => return None,
+            Self::Flush | Self::Settle | Self::Unload | Self::Reopen => return None,
         })
     }
 }

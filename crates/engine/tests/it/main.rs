@@ -15,6 +15,7 @@ mod full;
 mod golden;
 mod heap;
 mod history;
+mod idle;
 mod lanes;
 mod lost_log;
 mod parts;

@@ -42,6 +42,7 @@ fn cold() -> (TraceDirectory, Arc<dyn Directory>, Engine) {
     engine.settle().expect("settled");
     drop(engine);
     let engine = open(&root);
+    drop(engine.view(&name()).expect("opens"));
     (disk, root, engine)
 }
 

@@ -184,7 +184,7 @@ fn the_server_tells_of_itself() {
     let metrics = client.get("/metrics").body;
     for line in [
         "vectorizer_server_requests_total{operation=\"create_collection\",status=\"200\"} 1",
-        "vectorizer_collections 1",
+        "vectorizer_collections{state=\"open\"} 1",
         "vectorizer_memory_reserved_bytes{class=\"operations\"}",
         "vectorizer_server_latency_seconds_bucket",
     ] {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use rustix::fs::{Advice, OFlags, fadvise, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
+use super::pool::Place;
 use crate::error::{Result, failed, refused};
 use crate::traits::File;
 
@@ -30,27 +31,34 @@ pub(super) struct OsFile {
     path: PathBuf,
     route: AtomicU8,
     keeps_cached: bool,
+    /// Of a handle that counts in a pool.
+    _place: Option<Place>,
 }
 
 impl OsFile {
     pub(super) fn new(file: fs::File, path: PathBuf) -> Self {
-        Self { file, path, route: AtomicU8::new(CACHED), keeps_cached: false }
+        Self { file, path, route: AtomicU8::new(CACHED), keeps_cached: false, _place: None }
     }
 
     /// A file opened with `O_DIRECT`.
     pub(super) fn direct(file: fs::File, path: PathBuf) -> Self {
-        Self { file, path, route: AtomicU8::new(DIRECT), keeps_cached: false }
+        Self { file, path, route: AtomicU8::new(DIRECT), keeps_cached: false, _place: None }
     }
 
     /// A file that refuses `O_DIRECT`.
     pub(super) fn around_cache(file: fs::File, path: PathBuf) -> Self {
         fadvise(&file, 0, None, Advice::Random).ok();
-        Self { file, path, route: AtomicU8::new(AROUND), keeps_cached: false }
+        Self { file, path, route: AtomicU8::new(AROUND), keeps_cached: false, _place: None }
     }
 
     pub(super) fn keeping_cached(mut self, keeps: bool) -> Self {
         self.keeps_cached = keeps;
         self
+    }
+
+    /// A handle that takes a place in a pool as long as it is open.
+    pub(super) fn in_place(self, place: Place) -> Self {
+        Self { _place: Some(place), ..self }
     }
 
     /// The system opens folders for reading; this is not a file then.

@@ -4,5 +4,6 @@
 mod conformance;
 mod crash_model;
 mod crash_scenes;
+mod pool;
 mod ring;
 mod writer;

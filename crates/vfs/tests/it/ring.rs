@@ -47,6 +47,11 @@ impl File for RingOnly {
     fn direct_file(&self) -> Option<&std::fs::File> {
         self.0.direct_file()
     }
+
+    fn held(&self) -> Result<Option<Arc<dyn File>>> {
+        let held = self.0.held()?;
+        Ok(held.map(|held| Arc::new(Self(held)) as Arc<dyn File>))
+    }
 }
 
 fn byte_of(page: usize) -> u8 {
