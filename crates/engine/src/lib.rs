@@ -11,6 +11,8 @@
 //!   `cost`: what an operation takes; `parts`: operations by filter
 //! - [`view`]: what one request sees; `selection`, `nearest`: searching it; [`leaf`]: the questions
 //! - `manifest`, `catalogue`, `recovery`: what is on disk, and opening it
+//! - `storage_type`: what a collection may be in cluster mode; `stored`,
+//!   `convert`: finding and converting what is not
 //! - [`verify`](mod@verify): checking a folder that no engine has open
 //! - `flush`, `merge`, `build`: background work; `policy`: which is next; `background`: the threads
 //! - [`ticket`], [`executor`]: results that come later, and the threads that searches run on
@@ -25,6 +27,7 @@ mod build;
 mod busy;
 mod catalogue;
 mod claim;
+mod convert;
 mod cost;
 mod deaths;
 pub mod engine;
@@ -51,11 +54,14 @@ mod room;
 mod selection;
 mod shard;
 mod state;
+mod storage_type;
+mod stored;
 pub mod ticket;
 pub mod verify;
 pub mod view;
 
 pub use applied::Applied;
+pub use convert::ContentDigest;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use info::CollectionInfo;
@@ -64,6 +70,8 @@ pub use leaf::{
 };
 pub use options::EngineOptions;
 pub use parts::Part;
+pub use storage_type::StorageRule;
+pub use stored::stored_storage_types;
 pub use ticket::Ticket;
 pub use vectorizer_hnsw::Scratch;
 pub use vectorizer_log::Durability;
