@@ -56,10 +56,8 @@ impl Engine {
         // Pages as they are stored, decoded, and encoded again.
         let bytes = PAGE_BYTES * 3;
         let _page = inner.node.governor.reserve(Class::Operations, &inner.tenant, bytes)?;
-        let select = Select {
-            payload: PayloadSelector::Everything,
-            vectors: VectorSelector::Everything,
-        };
+        let select =
+            Select { payload: PayloadSelector::Everything, vectors: VectorSelector::Everything };
         let row = Memtable::row_bytes(view.settings()).max(1);
         let limit = (PAGE_BYTES / row).clamp(1, PAGE_POINTS_MAX);
         let mut scroll = LeafScroll {

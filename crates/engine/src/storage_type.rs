@@ -102,9 +102,8 @@ mod tests {
     #[test]
     fn every_rule_says_who_may_be_what() {
         let name = CollectionName::new("things").expect("a name");
-        let admits = |rule: StorageRule, storage, arrival| {
-            rule.admit(&name, storage, arrival).is_ok()
-        };
+        let admits =
+            |rule: StorageRule, storage, arrival| rule.admit(&name, storage, arrival).is_ok();
         for (rule, memory_created, memory_stored) in [
             (StorageRule::Any, true, true),
             (StorageRule::MmapOnly, false, false),
