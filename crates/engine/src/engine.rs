@@ -114,7 +114,8 @@ impl Engine {
     /// Creates a collection; done when it is durable.
     ///
     /// # Errors
-    /// [`EngineError::ClusterConfigViolation`], the budget refuses or the log failed. Through the ticket: [`EngineError::CollectionExists`].
+    /// [`EngineError::ClusterConfigViolation`]; the budget refuses or the log failed. Through the
+    /// ticket: [`EngineError::CollectionExists`].
     pub fn create_collection(
         &self,
         name: CollectionName,
