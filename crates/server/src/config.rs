@@ -28,7 +28,7 @@ pub use self::cluster::{
     ClusterSettings, RaftSettings, RebalancingSettings, ReplicationMethod, ReplicationSettings,
     ShardingSettings, ShardingStrategy, SwimSettings, is_address,
 };
-pub use self::file::DEFAULT_FILE;
+pub use self::file::{DEFAULT_FILE, values};
 pub use self::load::{Configuration, Inspection};
 pub use self::memory::{
     CacheSettings, CacheTtl, EvictionPolicy, MemorySettings, OperationKind, PressureThresholds,

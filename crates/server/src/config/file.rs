@@ -23,6 +23,21 @@ pub(super) fn read(path: &Path) -> Result<Vec<Given>, Violation> {
     parse(&text, path)
 }
 
+/// Every value in the text of a configuration file, known or not: its path and its texts, of which
+/// only a list has more than one.
+///
+/// # Errors
+/// The text is no YAML.
+pub fn values(text: &str, path: &Path) -> Result<Vec<(String, Vec<String>)>, Violation> {
+    let given = parse(text, path)?;
+    let value = |given: Given| match given.text {
+        Text::Empty => None,
+        Text::List(items) => Some((given.path, items)),
+        Text::Plain(text) | Text::Typed(text) => Some((given.path, vec![text])),
+    };
+    Ok(given.into_iter().filter_map(value).collect())
+}
+
 /// Reads the text of a configuration file.
 pub(super) fn parse(text: &str, path: &Path) -> Result<Vec<Given>, Violation> {
     let root: Spanned<Option<Node>> = serde_saphyr::from_str(text).map_err(|error| {

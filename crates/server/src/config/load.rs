@@ -70,6 +70,27 @@ fn stored_in_memory(settings: &Settings) -> Vec<CollectionName> {
 }
 
 impl Configuration {
+    /// Logs what the operator should know before anything is opened.
+    pub fn log(&self) {
+        for remark in &self.remarks {
+            if remark.is_warning {
+                tracing::warn!("{}", remark.text);
+            } else {
+                tracing::info!("{}", remark.text);
+            }
+        }
+        let Settings { cluster, file_watcher, shown, .. } = &self.settings;
+        if *file_watcher && let Err(error) = crate::file_watcher::start(cluster) {
+            tracing::warn!("not started: {error}");
+        }
+        if cluster.in_cluster_mode() {
+            for shown in shown.iter().filter(|shown| shown.key.starts_with("cluster.")) {
+                let value = shown.value.as_deref().filter(|value| !value.is_empty());
+                tracing::info!("{}: {} ({})", shown.key, value.unwrap_or("-"), shown.origin);
+            }
+        }
+    }
+
     /// Reads all sources once and checks them; `root` as in [`Inspection::new`].
     ///
     /// # Errors

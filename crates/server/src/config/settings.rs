@@ -26,6 +26,8 @@ const KEY_FILE_MEND: &str = "give auth.api_key_file the path of a readable file"
 pub struct Sources {
     /// The configuration file that was named; otherwise [`DEFAULT_FILE`] is read if it is there.
     pub file: Option<PathBuf>,
+    /// The text of that file, if it is not to be read.
+    pub file_text: Option<String>,
     /// The environment.
     pub variables: Vec<(String, String)>,
     /// Flags: the setting's path, the value, and the flag as it was written.
@@ -101,7 +103,11 @@ pub(super) fn load(sources: &Sources) -> (Settings, Vec<Violation>, Vec<Remark>)
     let default_file = Path::new(DEFAULT_FILE);
     let named = sources.file.as_deref();
     if let Some(path) = named.or_else(|| default_file.exists().then_some(default_file)) {
-        match file::read(path) {
+        let given = match &sources.file_text {
+            Some(text) => file::parse(text, path),
+            None => file::read(path),
+        };
+        match given {
             Ok(given) => resolver.accept(given),
             Err(violation) => resolver.violations.push(violation),
         }

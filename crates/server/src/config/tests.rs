@@ -53,6 +53,7 @@ fn sources(file: Option<PathBuf>, variables: &[(&str, &str)], flags: &[(&str, &s
     let owned = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
     Sources {
         file,
+        file_text: None,
         variables: variables.iter().map(owned).collect(),
         flags: flags
             .iter()
