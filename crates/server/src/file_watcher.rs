@@ -1,7 +1,5 @@
 //! The file watcher, as far as it exists: the question whether it may start.
 
-use crate::config::ClusterSettings;
-
 /// Why the file watcher does not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -21,8 +19,8 @@ pub enum FileWatcherError {
 ///
 /// # Errors
 /// Always, so far.
-pub fn start(cluster: &ClusterSettings) -> Result<(), FileWatcherError> {
-    if cluster.in_cluster_mode() {
+pub fn start(in_cluster_mode: bool) -> Result<(), FileWatcherError> {
+    if in_cluster_mode {
         return Err(FileWatcherError::FileWatcherNotAllowedInCluster);
     }
     Err(FileWatcherError::NotBuilt)

@@ -329,7 +329,9 @@ impl Cli {
     pub(crate) fn form(&self) -> Form {
         match &self.command {
             None => self.serve.config.output,
-            Some(Command::Serve(args)) => args.config.output,
+            Some(Command::Serve(args) | Command::Config { command: ConfigCommand::Show(args) }) => {
+                args.config.output
+            }
             Some(Command::Import(args)) => args.client.output,
             Some(Command::Export(args)) => args.client.output,
             Some(Command::Search(args)) => args.client.output,
@@ -337,7 +339,6 @@ impl Cli {
             Some(Command::Info(args)) => args.client.output,
             Some(Command::Verify(args)) => args.config.output,
             Some(Command::MigrateToCluster(args)) => args.config.output,
-            Some(Command::Config { command: ConfigCommand::Show(args) }) => args.config.output,
             // Its --output is a file.
             Some(Command::MigrateClusterConfig(_)) => Form::Text,
         }

@@ -15,12 +15,16 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder_of(path)
 }
 
-/// Removes a file durably; one that is not there is removed already.
+/// Removes a file durably, with what an interrupted writing left beside it; one that is not there is
+/// removed already.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => sync_folder_of(path),
+    for path in [path, &beside(path)] {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
+    sync_folder_of(path)
 }
 
 fn beside(path: &Path) -> PathBuf {

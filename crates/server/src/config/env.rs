@@ -68,7 +68,9 @@ mod tests {
 
     #[test]
     fn an_alias_stands_for_its_setting_and_yields_to_it() {
+        let page = include_str!("../../../../docs/users/configuration.md");
         for (alias, path) in ALIASES {
+            assert!(page.contains(&format!("| `{alias}` | `{path}` |")), "{alias} is not told");
             assert!(super::super::keys::find(path).is_some(), "{path}");
             let (given, clashes) = read(&owned(&[(alias, "7")]));
             assert_eq!((given[0].path.as_str(), clashes.len()), (path, 0));

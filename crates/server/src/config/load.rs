@@ -80,7 +80,7 @@ impl Configuration {
             }
         }
         let Settings { cluster, file_watcher, shown, .. } = &self.settings;
-        if *file_watcher && let Err(error) = crate::file_watcher::start(cluster) {
+        if *file_watcher && let Err(error) = crate::file_watcher::start(cluster.in_cluster_mode()) {
             tracing::warn!("not started: {error}");
         }
         if cluster.in_cluster_mode() {

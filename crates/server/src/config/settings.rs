@@ -174,9 +174,10 @@ impl Resolver {
     /// Whether folders are to be watched. In cluster mode that is for its validator to judge.
     fn file_watcher(&mut self, cluster: &ClusterSettings) -> bool {
         let enabled = self.flag("file_watcher.enabled", false);
+        let in_cluster_mode = cluster.in_cluster_mode();
         if enabled
-            && !cluster.in_cluster_mode()
-            && let Err(cause) = crate::file_watcher::start(cluster)
+            && !in_cluster_mode
+            && let Err(cause) = crate::file_watcher::start(in_cluster_mode)
         {
             let origin = self.origin_of("file_watcher.enabled");
             self.violations.push(Violation::FileWatcher { cause, origin });

@@ -50,8 +50,9 @@ pub(crate) fn run(args: &MigrateConfigArgs) -> anyhow::Result<()> {
     if args.cache_limit == Some(ByteCount(0)) {
         bail!("--cache-limit is 0, and cluster mode needs caches; give it 1GB, or leave it out");
     }
-    let after = migrated(&before, &args.input, args.cache_limit)
+    let lines = migrated(&before, &args.input, args.cache_limit)
         .with_context(|| format!("cannot change {input}; nothing was written"))?;
+    let after = lines.text();
     if !args.dry_run {
         place::write_whole(&args.output, after.as_bytes())
             .with_context(|| format!("cannot write {target}"))?;
@@ -67,7 +68,7 @@ pub(crate) fn run(args: &MigrateConfigArgs) -> anyhow::Result<()> {
     let violations = inspected.violations.iter().map(ToString::to_string);
     let remarks = inspected.remarks.iter().map(|remark| remark.text.clone());
     let open: Vec<String> = violations.chain(remarks).collect();
-    let diff = unified(&before, &after);
+    let diff = unified(&before, lines.origins());
     let mut text = format!("--- {input}\n+++ {target}\n{diff}");
     if diff.is_empty() {
         line(&mut text, format_args!("nothing changes: the file is as cluster mode needs it"));
@@ -80,8 +81,8 @@ pub(crate) fn run(args: &MigrateConfigArgs) -> anyhow::Result<()> {
     print(text.trim_end())
 }
 
-/// The text of a file with what cluster mode needs.
-fn migrated(text: &str, path: &Path, cache_limit: Option<ByteCount>) -> anyhow::Result<String> {
+/// The lines of a file with what cluster mode needs.
+fn migrated(text: &str, path: &Path, cache_limit: Option<ByteCount>) -> anyhow::Result<Lines> {
     let before: Values = values(text, path)?.into_iter().collect();
     let mut lines = Lines::new(text);
     let renamed = servers::rename(&mut lines)?;
@@ -106,9 +107,9 @@ fn migrated(text: &str, path: &Path, cache_limit: Option<ByteCount>) -> anyhow::
             lines.set(&key.split('.').collect::<Vec<_>>(), value)?;
         }
     }
-    let after = lines.text();
-    check(&before, &values(&after, path)?.into_iter().collect(), &changes, renamed)?;
-    Ok(if after == format!("{text}\n") { text.to_owned() } else { after })
+    let after = values(&lines.text(), path)?.into_iter().collect();
+    check(&before, &after, &changes, renamed)?;
+    Ok(lines)
 }
 
 /// The caches' limit to write; none if what the file says may stay.
@@ -152,7 +153,8 @@ mod tests {
     use super::*;
 
     fn of(text: &str, limit: Option<u64>) -> anyhow::Result<String> {
-        migrated(text, Path::new("c.yml"), limit.map(ByteCount))
+        let lines = migrated(text, Path::new("c.yml"), limit.map(ByteCount))?;
+        Ok(lines.text())
     }
 
     #[test]

@@ -11,7 +11,14 @@ const INDENT: usize = 2;
 
 /// The lines of a file.
 #[derive(Debug, Clone)]
-pub(super) struct Lines(Vec<String>);
+pub(super) struct Lines(Vec<Line>);
+
+#[derive(Debug, Clone)]
+struct Line {
+    /// Which line of the file it was, from 0, unless it is new.
+    from: Option<usize>,
+    text: String,
+}
 
 /// A key and what belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,22 +32,26 @@ pub(super) struct Place {
 
 impl Lines {
     pub(super) fn new(text: &str) -> Self {
-        Self(text.lines().map(str::to_owned).collect())
+        let lines = text.lines().enumerate();
+        Self(lines.map(|(at, text)| Line { from: Some(at), text: text.to_owned() }).collect())
     }
 
     pub(super) fn text(&self) -> String {
-        let mut text = self.0.join("\n");
-        text.push('\n');
-        text
+        self.0.iter().flat_map(|line| [line.text.as_str(), "\n"]).collect()
+    }
+
+    /// Each line, and which one of the file it was.
+    pub(super) fn origins(&self) -> impl Iterator<Item = (Option<usize>, &str)> {
+        self.0.iter().map(|line| (line.from, line.text.as_str()))
     }
 
     pub(super) fn get(&self, line: usize) -> &str {
-        self.0.get(line).map_or("", String::as_str)
+        self.0.get(line).map_or("", |line| &line.text)
     }
 
-    /// Puts lines in the place of others.
+    /// Puts new lines in the place of others.
     pub(super) fn replace(&mut self, lines: std::ops::Range<usize>, by: Vec<String>) {
-        self.0.splice(lines, by);
+        self.0.splice(lines, by.into_iter().map(|text| Line { from: None, text }));
     }
 
     /// Where a key stands.
@@ -70,14 +81,14 @@ impl Lines {
             let (head, old, comment) = parts(self.get(place.line));
             if last {
                 let gap = if comment.is_empty() { "" } else { "  " };
-                self.0[place.line] = format!("{head} {value}{gap}{comment}");
+                self.0[place.line].text = format!("{head} {value}{gap}{comment}");
                 return Ok(());
             }
             match old {
                 "" => {}
                 "{}" | "~" | "null" => {
                     let gap = if comment.is_empty() { "" } else { "  " };
-                    self.0[place.line] = format!("{head}{gap}{comment}");
+                    self.0[place.line].text = format!("{head}{gap}{comment}");
                 }
                 _ => bail!(
                     "line {} has `{}` on one line; write its settings below it, one on each line",
@@ -92,7 +103,8 @@ impl Lines {
 
     /// The whole file: its first line, the one behind its last, and the least indent of its keys.
     fn root(&self) -> (usize, usize, usize) {
-        let end = self.0.iter().position(|line| line.trim_end() == "...").unwrap_or(self.0.len());
+        let end =
+            self.0.iter().position(|line| line.text.trim_end() == "...").unwrap_or(self.0.len());
         (0, end, 0)
     }
 

@@ -136,6 +136,26 @@ fn a_migration_that_is_killed_is_run_again() {
 }
 
 #[test]
+fn a_difference_to_what_was_held_before_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fill(folder.path());
+    let data = folder.path().join("data");
+    // As an earlier run noted it, before the last entry of the collection's log: one import.
+    let state = r#"{"c0": {"applied": 0, "points": 400, "crc": 1}}"#;
+    fs::write(data.join("migrate-to-cluster.json"), state).expect("written");
+    let refused = run(&["migrate-to-cluster", "--path", path_text(&data)]);
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("c0 held 400 points with checksum 00000001 and now answers 400"),
+        "{said}"
+    );
+    fs::write(data.join("migrate-to-cluster.json"), "{").expect("written");
+    let refused = run(&["migrate-to-cluster", "--path", path_text(&data)]);
+    assert!(text(&refused.stderr).contains("not what an earlier run wrote; remove it"));
+}
+
+#[test]
 fn a_folder_that_is_damaged_or_none_is_not_touched() {
     let folder = tempfile::tempdir().expect("a folder");
     let absent = folder.path().join("absent");

@@ -284,7 +284,8 @@ fn aliases_are_settings_and_their_clashes_are_told() {
 #[test]
 fn the_file_watcher_says_why_it_does_not_start() {
     let machine = Machine::new("watcher", 8 << 20);
-    let start = |text| file_watcher::start(&of(&machine, text).unwrap().settings.cluster);
+    let start =
+        |text| file_watcher::start(of(&machine, text).unwrap().settings.cluster.in_cluster_mode());
     let cluster = start("cluster: {enabled: true}\n");
     assert_eq!(cluster, Err(FileWatcherError::FileWatcherNotAllowedInCluster));
     assert_eq!(start(""), Err(FileWatcherError::NotBuilt));
