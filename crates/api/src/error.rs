@@ -67,6 +67,8 @@ pub struct ApiError {
     pub retry_after: Option<Duration>,
     /// Who holds most memory, if memory is what was short.
     pub holders: Vec<Holder>,
+    /// The failure's own name, if programs should know it from others of its kind.
+    pub type_name: Option<&'static str>,
 }
 
 /// The result of an operation.
@@ -78,7 +80,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 impl ApiError {
     /// A failure of a kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None, holders: Vec::new() }
+        let message = message.into();
+        Self { kind, message, retry_after: None, holders: Vec::new(), type_name: None }
     }
 
     /// The request is at fault.
@@ -143,6 +146,10 @@ impl From<EngineError> for ApiError {
             EngineError::CollectionExists { name } => {
                 let message = format!("Collection `{name}` already exists!");
                 Self::new(ErrorKind::AlreadyExists, message)
+            }
+            EngineError::ClusterConfigViolation { .. } => {
+                let type_name = Some("ClusterConfigViolation");
+                Self { type_name, ..Self::invalid(message) }
             }
             EngineError::FieldIndexNotFound { .. } => of(ErrorKind::NotFound),
             EngineError::Memory(refusal) => refusal.into(),
@@ -234,6 +241,11 @@ mod tests {
         let short = ApiError::from(EngineError::from(regions));
         assert_eq!(short.kind, ErrorKind::Unavailable);
         assert!(short.retry_after.is_some());
+        let collection = vectorizer_model::CollectionName::new("x").expect("a name");
+        let broken = EngineError::ClusterConfigViolation { collection, what: "is wrong" };
+        let broken = ApiError::from(broken);
+        assert_eq!(broken.kind, ErrorKind::InvalidArgument);
+        assert_eq!(broken.type_name, Some("ClusterConfigViolation"));
         let dim = EngineError::DimensionMismatch { expected: 4, found: 2 };
         assert_eq!(ApiError::from(dim).kind, ErrorKind::InvalidArgument);
     }

@@ -26,6 +26,7 @@ use crate::node::{Node, Pending, report};
 use crate::options::EngineOptions;
 use crate::policy::Lane;
 use crate::shard::Shard;
+use crate::storage_type::{Arrival, StorageRule};
 use crate::ticket::{Ticket, ticket};
 use crate::view::ReadView;
 
@@ -121,13 +122,19 @@ impl Engine {
     /// Creates a collection; done when it is durable.
     ///
     /// # Errors
-    /// The budget refuses or the log failed. Through the ticket: [`EngineError::CollectionExists`].
+    /// [`EngineError::ClusterConfigViolation`]; the budget refuses or the log failed. Through the
+    /// ticket: [`EngineError::CollectionExists`].
     pub fn create_collection(
         &self,
         name: CollectionName,
         settings: CollectionSettings,
     ) -> Result<Ticket<Result<Applied>>> {
         self.0.inner.create_collection(name, settings).inspect(|_| self.0.inner.wake_committer())
+    }
+
+    /// Which storage types collections may have.
+    pub fn storage_rule(&self) -> StorageRule {
+        self.0.inner.node.config.storage
     }
 
     /// Removes a collection with all its points; done when that is durable.
@@ -320,6 +327,7 @@ impl Inner {
         settings: CollectionSettings,
     ) -> Result<Ticket<Result<Applied>>> {
         settings.validate().map_err(|error| EngineError::InvalidOperation(error.to_string()))?;
+        self.node.config.storage.admit(&name, settings.storage_type, Arrival::Created)?;
         if self.collections.get(&name).is_some() {
             return Err(EngineError::CollectionExists { name });
         }
@@ -368,7 +376,12 @@ impl Inner {
     /// the pace.
     pub(crate) fn check_welcome(&self, shard: &Shard, operation: &Operation) -> Result<()> {
         shard.check_writable()?;
-        crate::admit::check(operation, &shard.state().settings)?;
+        let settings = &shard.state().settings;
+        crate::admit::check(operation, settings)?;
+        if let Operation::UpdateSettings(changed) = operation {
+            let (before, after) = (settings.storage_type, changed.storage_type);
+            self.node.config.storage.admit_change(before, after)?;
+        }
         if !matches!(operation, Operation::Delete(_)) {
             self.check_disk()?;
         }

@@ -29,6 +29,14 @@ pub enum EngineError {
         /// The name given.
         name: CollectionName,
     },
+    /// The collection's storage type is one that cluster mode does not allow; nothing changed.
+    #[error("collection `{collection}` {what}")]
+    ClusterConfigViolation {
+        /// Whose storage type it is.
+        collection: CollectionName,
+        /// What is wrong, and what mends it.
+        what: &'static str,
+    },
     /// The operation does not fit the collection; nothing changed.
     #[error("{0}")]
     InvalidOperation(String),

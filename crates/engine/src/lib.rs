@@ -13,6 +13,8 @@
 //!   `cost`: what an operation takes; `parts`: operations by filter
 //! - [`view`]: what one request sees; `selection`, `nearest`: searching it; [`leaf`]: the questions
 //! - `manifest`, `catalogue`, `recovery`: what is on disk, and opening it
+//! - `storage_type`: what a collection may be in cluster mode; `stored`,
+//!   `convert`: finding and converting what is not
 //! - [`verify`](mod@verify): checking a folder that no engine has open
 //! - `flush`, `merge`, `build`: background work; `policy`: which is next; `background`: the threads
 //! - [`ticket`], [`executor`]: results that come later, and the threads that searches run on
@@ -29,6 +31,7 @@ mod catalogue;
 mod claim;
 mod collection;
 mod collections;
+mod convert;
 mod cost;
 mod deaths;
 pub mod engine;
@@ -57,12 +60,15 @@ mod room;
 mod selection;
 mod shard;
 mod state;
+mod storage_type;
+mod stored;
 mod throttle;
 pub mod ticket;
 pub mod verify;
 pub mod view;
 
 pub use applied::Applied;
+pub use convert::ContentDigest;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use info::CollectionInfo;
@@ -72,6 +78,8 @@ pub use leaf::{
 pub use loading::Totals;
 pub use options::EngineOptions;
 pub use parts::Part;
+pub use storage_type::StorageRule;
+pub use stored::stored_storage_types;
 pub use ticket::Ticket;
 pub use vectorizer_hnsw::Scratch;
 pub use vectorizer_log::Durability;

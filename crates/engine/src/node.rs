@@ -9,7 +9,7 @@ use vectorizer_log::{Durability, Log};
 use vectorizer_memory::{Class, Governor, Reservation, Tenant};
 use vectorizer_model::settings::StorageType;
 use vectorizer_model::{Operation, SequenceNumber, ShardId};
-use vectorizer_pages::{Pool, Residency};
+use vectorizer_pages::Pool;
 use vectorizer_segment::{Frames, Store};
 use vectorizer_vfs::Directory;
 
@@ -148,18 +148,14 @@ impl Node {
         }
     }
 
-    /// The choke point of storage types: how the bytes of every segment are held, wherever it
-    /// comes from.
+    /// How the bytes of every segment are held, wherever it comes from.
     pub(crate) fn store(
         &self,
         directory: Arc<dyn Directory>,
         tenant: &Tenant,
         storage: StorageType,
     ) -> Store {
-        let residency = match storage {
-            StorageType::Memory => Residency::Pinned,
-            StorageType::Mmap => self.config.residency,
-        };
+        let residency = self.config.storage.residency(storage, self.config.residency);
         Store {
             directory,
             frames: Arc::clone(&self.frames),

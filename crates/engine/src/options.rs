@@ -6,6 +6,8 @@ use vectorizer_log::Durability;
 use vectorizer_model::bytes::{GIB, MIB};
 use vectorizer_pages::{Config as PoolConfig, Residency};
 
+use crate::storage_type::StorageRule;
+
 /// How an engine is opened. The defaults suit one node on a few cores.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
@@ -13,6 +15,8 @@ pub struct EngineOptions {
     pub durability: Durability,
     /// How the bytes of disk-backed collections are held.
     pub residency: Residency,
+    /// Which storage types collections may have.
+    pub storage: StorageRule,
     /// Page frames.
     pub pool: PoolConfig,
     /// Threads that searches run on.
@@ -51,6 +55,7 @@ impl Default for EngineOptions {
         Self {
             durability: Durability::Fsync,
             residency: Residency::Mapped,
+            storage: StorageRule::Any,
             pool: PoolConfig::default(),
             search_threads: cores,
             search_queue: 4096,

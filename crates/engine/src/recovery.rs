@@ -30,6 +30,7 @@ use crate::options::EngineOptions;
 use crate::reach::{LOG_FOLDER, Reach, behind};
 use crate::shard::{Shard, ShardParts};
 use crate::state::LiveSegment;
+use crate::storage_type::Arrival;
 
 pub(crate) const SHARDS_FOLDER: &str = "shards";
 /// Frames of an engine that reads through the kernel.
@@ -149,6 +150,7 @@ impl Inner {
             return Err(missing);
         }
         let storage = manifest.settings.storage_type;
+        self.node.config.storage.admit(&parts.name, storage, Arrival::Stored)?;
         let store = self.node.store(Arc::clone(&parts.directory), &parts.tenant, storage);
         let segments = manifest
             .segments
@@ -352,6 +354,8 @@ impl Inner {
         if lock(&self.catalogue).collections.contains_key(name) {
             return Err(EngineError::CollectionExists { name: name.clone() });
         }
+        // An acknowledged creation is refused by refusing the start, never by leaving it out.
+        self.node.config.storage.admit(name, settings.storage_type, Arrival::Stored)?;
         let parts = self.shard_parts(name.clone(), id)?;
         let manifest = Manifest::empty(id, settings.clone());
         manifest.store(&*parts.directory).map_err(EngineError::from)?;

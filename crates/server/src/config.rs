@@ -2,14 +2,19 @@
 //! [`run`](crate::run).
 
 mod budget;
+mod cluster;
+mod duration;
 mod env;
 mod file;
 pub mod keys;
 mod load;
+mod memory;
 mod origin;
+mod resolve;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod validator;
 mod violation;
 
 use std::net::IpAddr;
@@ -18,11 +23,21 @@ use std::time::Duration;
 use vectorizer_api::CollectionDefaults;
 use vectorizer_model::bytes::MIB;
 
-pub use self::budget::{Budget, BudgetRule, MEMORY_FLOOR};
-pub use self::file::DEFAULT_FILE;
+pub use self::budget::{Budget, BudgetRule, MEMORY_FLOOR, cache_limit};
+pub use self::cluster::{
+    ClusterSettings, RaftSettings, RebalancingSettings, ReplicationMethod, ReplicationSettings,
+    ShardingSettings, ShardingStrategy, SwimSettings, is_address,
+};
+pub use self::file::{DEFAULT_FILE, values};
 pub use self::load::{Configuration, Inspection};
+pub use self::memory::{
+    CacheSettings, CacheTtl, EvictionPolicy, MemorySettings, OperationKind, PressureThresholds,
+    TenantSettings,
+};
 pub use self::origin::Origin;
+pub use self::resolve::GivenBytes;
 pub use self::settings::{ResidencyChoice, Settings, Shown, Sources};
+pub use self::validator::{ClusterConfigValidator, ClusterConfigViolation, Remark, Verdict};
 pub use self::violation::{Violation, Violations};
 
 /// How the server listens, whom it answers, and how much it takes at once.

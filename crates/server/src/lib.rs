@@ -8,7 +8,7 @@
 //! - [`config`]: what it is told; [`error`]: why it did not start; `serve`: start, serve, stop
 //! - `rest`: routes, handlers, answers; `status`: the one table of errors to statuses
 //! - `auth`: who may come in; `admission`: what a request may hold; `telemetry`: what is measured
-//! - [`MemoryWatch`]: what the process holds beyond what was reserved
+//! - [`file_watcher`]: why there is none; [`MemoryWatch`]: what the process holds beyond what was reserved
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +17,7 @@ mod auth;
 pub mod config;
 mod drift;
 pub mod error;
+pub mod file_watcher;
 mod rest;
 mod serve;
 mod status;

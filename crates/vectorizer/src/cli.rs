@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use vectorizer_model::bytes::ByteCount;
 use vectorizer_server::config::Sources;
 
 const AFTER_HELP: &str = "\
 Commands that talk to a running server take --url: import, export, search, collections, info.
-Commands that open files themselves take --path and --config: serve, verify, config show.
+Commands that open files themselves take --path and --config: serve, verify, migrate-to-cluster, config
+show. migrate-cluster-config reads and writes configuration files.
 
 Exit codes: 0 done; 1 wrong usage, configuration or input; 2 damage, or a count that does not match;
 3 no server answers; 4 the server refused.
@@ -21,11 +23,14 @@ Without a command the server starts: data in ./data, REST on http://127.0.0.1:15
 #[derive(Debug, Parser)]
 #[command(name = "vectorizer", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
-    /// How answers are printed.
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
-    pub(crate) output: Form,
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
+    /// The same as the command migrate-to-cluster.
+    #[arg(long)]
+    pub(crate) migrate_to_cluster: bool,
+    /// With --migrate-to-cluster: say what would be done.
+    #[arg(long, requires = "migrate_to_cluster")]
+    pub(crate) dry_run: bool,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -57,6 +62,10 @@ pub(crate) enum Command {
     Info(InfoArgs),
     /// Check every byte of a data folder that no server has open (opens the folder: --path).
     Verify(VerifyArgs),
+    /// Write a configuration file for cluster mode (reads and writes files; talks to nobody).
+    MigrateClusterConfig(MigrateConfigArgs),
+    /// Convert memory collections to mmap, for cluster mode (opens the folder: --path).
+    MigrateToCluster(MigrateArgs),
     /// The configuration (reads files and the environment; talks to nobody).
     Config {
         /// What about it.
@@ -84,6 +93,9 @@ pub(crate) struct ConfigArgs {
     /// The data folder (storage.path) [default: ./data].
     #[arg(long, value_name = "FOLDER")]
     pub(crate) path: Option<String>,
+    /// How answers are printed.
+    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Form,
 }
 
 /// Settings of a server.
@@ -109,6 +121,41 @@ pub(crate) struct ServeArgs {
     /// Who holds index pages: auto, governed or mapped (storage.residency) [default: auto].
     #[arg(long, value_name = "WHO")]
     residency: Option<String>,
+    /// UNSAFE, for looking at a node that does not start: tell what breaks the rules of cluster mode,
+    /// and start all the same.
+    #[arg(long)]
+    skip_cluster_validation: bool,
+}
+
+/// Which configuration file becomes one of cluster mode.
+#[derive(Debug, Args)]
+pub(crate) struct MigrateConfigArgs {
+    /// The file to read.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// What caches may hold, such as 1GB (cluster.max_cache_memory_bytes) [default: what the file
+    /// says, else 1GB].
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) cache_limit: Option<ByteCount>,
+    /// Show the changes and write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Write the output even if it is there.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// Whose collections are converted.
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Say what would be done and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// How a server is reached.
@@ -120,6 +167,9 @@ pub(crate) struct ClientArgs {
     /// The key it wants, if any.
     #[arg(long, env = "VECTORIZER_API_KEY", hide_env_values = true, value_name = "KEY")]
     pub(crate) api_key: Option<String>,
+    /// How answers are printed.
+    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Form,
 }
 
 /// What is imported.
@@ -137,6 +187,9 @@ pub(crate) struct ImportArgs {
     /// How vectors are compared in a new collection [default: cosine].
     #[arg(long, value_enum)]
     pub(crate) metric: Option<MetricName>,
+    /// Where a new collection's index lives [default: as the server has it].
+    #[arg(long, value_enum, value_name = "TYPE")]
+    pub(crate) storage_type: Option<StorageTypeName>,
     /// The id of the first row of files without ids.
     #[arg(long, default_value_t = 0, value_name = "ID", allow_negative_numbers = true)]
     pub(crate) first_id: u64,
@@ -179,6 +232,25 @@ pub(crate) enum MetricName {
     Dot,
     /// The sum of absolute differences.
     Manhattan,
+}
+
+/// Where an index lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StorageTypeName {
+    /// On disk, with cached pages.
+    Mmap,
+    /// On disk, and pinned in memory; not in cluster mode.
+    Memory,
+}
+
+impl StorageTypeName {
+    /// As requests and configuration spell it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Mmap => "mmap",
+            Self::Memory => "memory",
+        }
+    }
 }
 
 /// What is exported.
@@ -252,6 +324,27 @@ pub(crate) struct VerifyArgs {
     pub(crate) config: ConfigArgs,
 }
 
+impl Cli {
+    /// How answers are printed.
+    pub(crate) fn form(&self) -> Form {
+        match &self.command {
+            None => self.serve.config.output,
+            Some(Command::Serve(args) | Command::Config { command: ConfigCommand::Show(args) }) => {
+                args.config.output
+            }
+            Some(Command::Import(args)) => args.client.output,
+            Some(Command::Export(args)) => args.client.output,
+            Some(Command::Search(args)) => args.client.output,
+            Some(Command::Collections(args)) => args.output,
+            Some(Command::Info(args)) => args.client.output,
+            Some(Command::Verify(args)) => args.config.output,
+            Some(Command::MigrateToCluster(args)) => args.config.output,
+            // Its --output is a file.
+            Some(Command::MigrateClusterConfig(_)) => Form::Text,
+        }
+    }
+}
+
 fn assignment(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
     Ok((key.trim().to_owned(), value.to_owned()))
@@ -267,11 +360,13 @@ impl ConfigArgs {
         let set = self.set.iter().cloned();
         Sources {
             file: self.config.clone(),
+            file_text: None,
             variables: std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect(),
             flags: set
                 .map(|(key, value)| (key, value, "--set".to_owned()))
                 .chain(path.map(owned))
                 .collect(),
+            skip_cluster_validation: false,
         }
     }
 }
@@ -280,6 +375,7 @@ impl ServeArgs {
     /// All sources of settings, with the environment as it is now.
     pub(crate) fn sources(&self) -> Sources {
         let mut sources = self.config.sources();
+        sources.skip_cluster_validation = self.skip_cluster_validation;
         let allow = self.allow_unauthenticated.then(|| "true".to_owned());
         for (key, value, flag) in [
             ("server.host", &self.host, "--host"),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use self::rows::{Batch, Rows};
 use self::state::{Source, State, StateFile};
-use crate::cli::ImportArgs;
+use crate::cli::{ImportArgs, StorageTypeName};
 use crate::client::{Client, collection_path};
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, note};
@@ -113,7 +113,11 @@ fn prepare(
             note("the collection of the earlier import is gone: starting at the first row");
         }
         let vectors = rows.vectors(metric)?;
-        client.put(&path, &json!({ "vectors": vectors }).to_string())?;
+        let mut body = json!({ "vectors": vectors });
+        if let Some(storage_type) = args.storage_type {
+            body["storage_type"] = json!(storage_type.as_str());
+        }
+        client.put(&path, &body.to_string())?;
         return Ok(State { rows: 0, created: true, points_before: 0 });
     };
     let has = &info["config"]["params"]["vectors"]["distance"];
@@ -124,6 +128,17 @@ fn prepare(
         anyhow::bail!(
             "collection {name} compares by {has}, and --metric asks for {wanted}; leave it out, or \
              import into another collection"
+        );
+    }
+    let has = &info["vectorizer"]["storage_type"];
+    if let (Some(has), Some(wanted)) =
+        (has.as_str(), args.storage_type.map(StorageTypeName::as_str))
+        && has != wanted
+    {
+        let name = &args.collection;
+        anyhow::bail!(
+            "collection {name} has storage type {has}, and --storage-type asks for {wanted}; leave \
+             it out, or import into another collection"
         );
     }
     let has = &info["config"]["params"]["vectors"]["size"];

@@ -28,6 +28,8 @@ pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
     let configuration = Configuration::load(&args.sources(), Path::new("/"))?;
     log_to_stderr();
     vectorizer_vfs::raise_open_file_limit();
+    warn_of_skipping(&configuration);
+    configuration.log();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("doors")
@@ -54,6 +56,20 @@ fn log_to_stderr() {
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Somebody else's subscriber is as good.
     subscriber.with_ansi(false).try_init().ok();
+}
+
+/// Tells what is not enforced, whatever the log leaves out.
+fn warn_of_skipping(configuration: &Configuration) {
+    if !configuration.settings.cluster.is_unchecked() {
+        return;
+    }
+    note(
+        "WARNING: --skip-cluster-validation: the rules of cluster mode are NOT enforced. This is \
+         UNSAFE: memory may run out. Mend what is told here and start without it.",
+    );
+    for remark in configuration.remarks.iter().filter(|remark| remark.is_warning) {
+        note(&format!("WARNING: {}", remark.text));
+    }
 }
 
 fn open(configuration: &Configuration) -> anyhow::Result<(MemoryWatch, Engine)> {

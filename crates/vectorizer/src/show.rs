@@ -11,7 +11,7 @@ use crate::output::{Output, line};
 
 /// Prints all settings; those that are wrong are told afterwards.
 pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
-    let Inspection { settings, budget, violations } =
+    let Inspection { settings, budget, violations, remarks } =
         Inspection::new(&args.sources(), Path::new("/"));
     let rows = settings.shown.iter().map(|shown| {
         json!({
@@ -28,7 +28,11 @@ pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
             "rule": budget.rule.to_string(),
             "base_bytes": budget.base,
             "residency": budget.residency_text(),
+            "cache_bytes": budget.cache_bytes,
+            "heap_bytes": budget.heap_bytes,
+            "operation_bytes": budget.operation_bytes,
         })),
+        "remarks": remarks.iter().map(|remark| &remark.text).collect::<Vec<_>>(),
         "problems": violations.iter().map(ToString::to_string).collect::<Vec<String>>(),
     });
     output.answer(&answer, |_| {
@@ -42,13 +46,17 @@ pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
         let mut text = String::new();
         for shown in &settings.shown {
             let value = value_of(shown);
-            let (key, origin) = (shown.key, &shown.origin);
+            let (key, origin) = (&shown.key, &shown.origin);
             line(&mut text, format_args!("{key:width$}  {value:values_width$}  {origin}"));
         }
         if let Some(budget) = &budget {
             let (limit, rule) = (ByteCount(budget.limit), &budget.rule);
             line(&mut text, format_args!("\nmemory budget  {limit} ({rule})"));
             line(&mut text, format_args!("residency      {}", budget.residency_text()));
+            line(&mut text, format_args!("caches         {}", ByteCount(budget.cache_bytes)));
+        }
+        for remark in &remarks {
+            line(&mut text, format_args!("note: {}", remark.text));
         }
         text
     })?;

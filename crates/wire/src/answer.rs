@@ -29,6 +29,8 @@ pub struct ErrorEnvelope<'a> {
 #[derive(Debug, Serialize)]
 struct ErrorStatus<'a> {
     error: &'a str,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    type_name: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     holders: Vec<HolderOut<'a>>,
 }
@@ -49,7 +51,9 @@ impl<'a> ErrorEnvelope<'a> {
             tenant: &holder.tenant,
             bytes: holder.bytes,
         });
-        Self { status: ErrorStatus { error: text, holders: holders.collect() }, time }
+        let type_name = error.and_then(|error| error.type_name);
+        let status = ErrorStatus { error: text, type_name, holders: holders.collect() };
+        Self { status, time }
     }
 }
 

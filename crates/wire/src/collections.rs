@@ -28,6 +28,8 @@ pub struct CreateIn {
     write_consistency_factor: Option<u32>,
     on_disk_payload: Option<bool>,
     payload: Option<PayloadStorageIn>,
+    /// Ours, beside what the contract has.
+    storage_type: Option<StorageTypeIn>,
     hnsw_config: Option<HnswIn>,
     wal_config: Option<WalIn>,
     optimizers_config: Option<OptimizersIn>,
@@ -57,6 +59,13 @@ pub struct UpdateIn {
     _strict_mode_config: Unsupported,
     #[serde(default, rename = "metadata")]
     _metadata: Unsupported,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StorageTypeIn {
+    Mmap,
+    Memory,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -200,16 +209,20 @@ impl CreateIn {
         };
         tuning.optimizers(self.optimizers_config);
         tuning.wal(self.wal_config);
-        let (vector, own, storage_type) = vector.read(&mut tuning)?;
+        let (vector, own) = vector.read(&mut tuning)?;
         changes.vectors.insert(VectorName::unnamed(), own);
         changes.tuning = tuning.finish(&mut changes.forget)?;
+        let storage_type = self.storage_type.map(|storage_type| match storage_type {
+            StorageTypeIn::Mmap => StorageType::Mmap,
+            StorageTypeIn::Memory => StorageType::Memory,
+        });
         let vectors = [(VectorName::unnamed(), vector)].into();
         Ok(CreateCollection { name, vectors, storage_type, changes })
     }
 }
 
 impl VectorIn {
-    fn read(self, tuning: &mut Tuning) -> Result<(NewVector, VectorChanges, Option<StorageType>)> {
+    fn read(self, tuning: &mut Tuning) -> Result<(NewVector, VectorChanges)> {
         let metric = match self.distance {
             DistanceIn::Cosine => Metric::Cosine,
             DistanceIn::Euclid => Metric::L2,
@@ -232,13 +245,9 @@ impl VectorIn {
             quantization: tuning
                 .quantization("vectors.quantization_config", self.quantization_config)?,
         };
-        let storage_type = self.memory.map(|memory| match memory {
-            Memory::Pinned => StorageType::Memory,
-            Memory::Cold | Memory::Cached => StorageType::Mmap,
-        });
         // Beyond 32 bits it is refused with the other bounds.
         let dim = u32::try_from(self.size).unwrap_or(u32::MAX);
-        Ok((NewVector { dim, metric, datatype }, own, storage_type))
+        Ok((NewVector { dim, metric, datatype }, own))
     }
 }
 
@@ -272,9 +281,6 @@ impl UpdateIn {
         for (vector, diff) in self.vectors.unwrap_or_default() {
             if !vector.is_empty() {
                 return Err(WireError::unsupported(format!("vector `{vector}`: a named vector")));
-            }
-            if diff.memory == Some(Memory::Pinned) {
-                return Err(WireError::unsupported("`memory: pinned` after creation"));
             }
             tuning.note("vectors.memory", diff.memory);
             let own = VectorChanges {

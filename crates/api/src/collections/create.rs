@@ -50,10 +50,11 @@ impl Operation for CreateCollection {
             let NewVector { dim, metric, datatype } = vector;
             (name, VectorSettings { datatype, ..VectorSettings::new(dim, metric) })
         });
+        let rule = context.engine().storage_rule();
         let mut settings = CollectionSettings {
             hnsw: defaults.hnsw,
             quantization: defaults.quantization,
-            storage_type: self.storage_type.unwrap_or(defaults.storage_type),
+            storage_type: rule.resolve(self.storage_type, defaults.storage_type),
             ..CollectionSettings::new(vectors)
         };
         self.changes.apply(&mut settings)?;

@@ -23,4 +23,5 @@ mod pressure;
 mod properties;
 mod several;
 mod stops;
+mod storage_types;
 mod verify;

@@ -4,12 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use vectorizer_engine::{EngineOptions, Growth, Residency};
+use vectorizer_engine::{EngineOptions, Growth, Residency, StorageRule};
 use vectorizer_memory::{Governor, Limits};
-use vectorizer_model::bytes::{ByteCount, MIB};
+use vectorizer_model::bytes::{ByteCount, GIB, MIB};
 use vectorizer_vfs::{cgroup_memory, machine_memory, process_memory};
 
+use super::memory::OperationKind;
 use super::origin::Origin;
+use super::resolve::GivenBytes;
 use super::settings::{ResidencyChoice, Settings};
 use super::violation::Violation;
 
@@ -34,6 +36,33 @@ pub struct Budget {
     pub residency: Residency,
     /// The cgroup's limit, if the one given is above it: then the kernel may end the process.
     pub above_cgroup: Option<u64>,
+    /// What operations may hold together.
+    pub heap_bytes: u64,
+    /// What one operation may hold.
+    pub operation_bytes: u64,
+    /// What caches may hold together; 0 means no caching.
+    pub cache_bytes: u64,
+}
+
+/// What operations may hold together, unless that is given or the limit is less.
+const HEAP_BYTES: u64 = 2 * GIB;
+/// What one operation may hold, unless that is given or half of the limit is less.
+const OPERATION_BYTES: u64 = 512 * MIB;
+/// What caches hold at least, where there are caches and the limit allows it.
+const CACHE_BYTES_MIN: u64 = 100 * MIB;
+/// What caches hold at most.
+const CACHE_BYTES_MAX: u64 = 2 * GIB;
+
+/// What caches may hold: a share of the limit, 100 MB to 2 GB, at most half of the limit, and in
+/// cluster mode at most what its setting says. No percent is no caching.
+pub fn cache_limit(percent: u64, limit: u64, cluster_max: Option<u64>) -> u64 {
+    if percent == 0 {
+        return 0;
+    }
+    let share = u128::from(limit) * u128::from(percent) / 100;
+    let share = u64::try_from(share).unwrap_or(u64::MAX);
+    let clamped = share.clamp(CACHE_BYTES_MIN, CACHE_BYTES_MAX).min(limit / 2);
+    cluster_max.map_or(clamped, |most| clamped.min(most))
 }
 
 /// Where a budget came from.
@@ -100,20 +129,76 @@ pub(super) fn plan(settings: &Settings, root: &Path) -> Result<Budget, Violation
             }
         });
     }
-    let bounded = !matches!(rule, BudgetRule::Machine { .. });
+    let cluster = settings.cluster.in_cluster_mode();
+    let bounded = cluster || !matches!(rule, BudgetRule::Machine { .. });
     let residency = match settings.residency {
         ResidencyChoice::Governed => Residency::Governed,
         ResidencyChoice::Auto if bounded => Residency::Governed,
         ResidencyChoice::Auto | ResidencyChoice::Mapped => Residency::Mapped,
     };
     let above_cgroup = cgroup_limit.filter(|cgroup| *cgroup < limit);
-    Ok(Budget { limit, base, rule, residency, above_cgroup })
+    let memory = &settings.memory;
+    let given = |bytes: &GivenBytes| bytes.as_ref().map(|(bytes, _)| *bytes);
+    let cache_max = cluster.then_some(settings.cluster.max_cache_memory_bytes);
+    Ok(Budget {
+        limit,
+        base,
+        rule,
+        residency,
+        above_cgroup,
+        heap_bytes: given(&memory.heap_bytes_max).unwrap_or(HEAP_BYTES.min(limit)),
+        operation_bytes: given(&memory.operation_bytes_max)
+            .unwrap_or(OPERATION_BYTES.min(limit / 2)),
+        cache_bytes: cache_limit(memory.cache.percent, limit, cache_max),
+    })
+}
+
+/// Which storage types collections may have.
+fn storage_rule(settings: &Settings) -> StorageRule {
+    match (settings.cluster.in_cluster_mode(), settings.cluster.is_unchecked()) {
+        (false, _) => StorageRule::Any,
+        (true, false) => StorageRule::MmapOnly,
+        (true, true) => StorageRule::MmapForNew,
+    }
 }
 
 impl Budget {
+    /// What was given above what bounds it.
+    pub(super) fn check(&self, settings: &Settings) -> Vec<Violation> {
+        let memory = &settings.memory;
+        let limit = ("memory.limit", self.limit, self.rule.to_string());
+        let operation = match &memory.operation_bytes_max {
+            Some((bytes, origin)) => (*bytes, origin.to_string()),
+            None => (self.operation_bytes, "default".to_owned()),
+        };
+        let operation = ("memory.max_per_operation", operation.0, operation.1);
+        let whole = [
+            ("memory.max_heap_size", &memory.heap_bytes_max, &limit),
+            ("memory.max_per_operation", &memory.operation_bytes_max, &limit),
+        ];
+        let single = memory.operations.iter().map(|(kind, given)| (kind.key(), given, &operation));
+        let above = whole.into_iter().chain(single).filter_map(|(key, given, bound)| {
+            let (bytes, origin) = given.clone()?;
+            let &(bound_key, bound, ref bound_origin) = bound;
+            let bound_origin = bound_origin.clone();
+            let above =
+                Violation::AboveBound { key, bytes, origin, bound_key, bound, bound_origin };
+            (bytes > bound).then_some(above)
+        });
+        above.collect()
+    }
+
+    /// What one operation of a kind may hold.
+    pub fn operation_bytes_of(&self, kind: OperationKind, settings: &Settings) -> u64 {
+        let own = settings.memory.operations.iter().find(|(other, _)| *other == kind);
+        let given = own.and_then(|(_, given)| given.as_ref());
+        given.map_or(self.operation_bytes, |(bytes, _)| *bytes)
+    }
+
     /// A governor of this budget.
     pub fn governor(&self) -> Arc<Governor> {
-        Governor::new(Limits::of_root(self.limit).with_base(self.base))
+        let limits = Limits::of_root(self.limit).with_base(self.base);
+        Governor::new(limits.with_cache_limit(self.cache_bytes))
     }
 
     /// How an engine is opened within this budget.
@@ -122,12 +207,18 @@ impl Budget {
         let mut options = EngineOptions {
             durability: settings.durability,
             residency: self.residency,
+            storage: storage_rule(settings),
             ..EngineOptions::default()
         };
         // A memtable is there twice while it is flushed, and a flush needs about as much again.
         options.memtable_bytes = options.memtable_bytes.min(free / 16);
         options.pool.capacity = free / FRAMES_FLOOR_PART;
-        options.pool.growth = Growth::Borrow { headroom: free / HEADROOM_PART };
+        let headroom = free / HEADROOM_PART;
+        options.pool.growth = if settings.cluster.in_cluster_mode() {
+            Growth::Cache { headroom }
+        } else {
+            Growth::Borrow { headroom }
+        };
         if self.residency == Residency::Governed {
             // What searches scan of it are codes, a quarter of that: most frames are left.
             options.backlog_bytes_max = options.backlog_bytes_max.min(free);

@@ -23,6 +23,21 @@ pub(super) fn read(path: &Path) -> Result<Vec<Given>, Violation> {
     parse(&text, path)
 }
 
+/// Every value in the text of a configuration file, known or not: its path and its texts, of which
+/// only a list has more than one.
+///
+/// # Errors
+/// The text is no YAML.
+pub fn values(text: &str, path: &Path) -> Result<Vec<(String, Vec<String>)>, Violation> {
+    let given = parse(text, path)?;
+    let value = |given: Given| match given.text {
+        Text::Empty => None,
+        Text::List(items) => Some((given.path, items)),
+        Text::Plain(text) | Text::Typed(text) => Some((given.path, vec![text])),
+    };
+    Ok(given.into_iter().filter_map(value).collect())
+}
+
 /// Reads the text of a configuration file.
 pub(super) fn parse(text: &str, path: &Path) -> Result<Vec<Given>, Violation> {
     let root: Spanned<Option<Node>> = serde_saphyr::from_str(text).map_err(|error| {
@@ -122,8 +137,14 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
-        while list.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-        Ok(Node::Scalar(Text::List))
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element::<Node>()? {
+            items.push(match item {
+                Node::Scalar(text) => text.as_str().to_owned(),
+                Node::Map(_) => "{..}".to_owned(),
+            });
+        }
+        Ok(Node::Scalar(Text::List(items)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
@@ -141,13 +162,13 @@ mod tests {
 
     #[test]
     fn values_know_their_lines_and_what_they_were_meant_to_be() {
-        let text = "server:\n  rest_port: 80\n  host: '0.0.0.0'\nmemory:\n  limit:\nlist: [1, 2]\n";
+        let text = "server:\n  rest_port: 80\n  host: '0.0.0.0'\nmemory:\n  limit:\nlist: [1, b]\n";
         let given = parse(text, Path::new("c.yml")).unwrap();
         let shown: Vec<_> =
             given.iter().map(|g| (g.path.as_str(), g.text.clone(), g.origin.to_string())).collect();
         let at = |line: u64| format!("c.yml:{line}");
         let expected = [
-            ("list", Text::List, at(6)),
+            ("list", Text::List(vec!["1".to_owned(), "b".to_owned()]), at(6)),
             ("memory.limit", Text::Empty, at(5)),
             ("server.host", Text::Plain("0.0.0.0".to_owned()), at(3)),
             ("server.rest_port", Text::Typed("80".to_owned()), at(2)),

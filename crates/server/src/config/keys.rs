@@ -1,5 +1,12 @@
 //! Every setting there is: its key, what it expects, its default and what it does.
 
+mod cluster;
+mod memory;
+mod node;
+
+/// Ends the path of a setting of which there is one for each name that users give.
+const ANY_NAME: &str = ".NAME";
+
 /// A setting that can be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownKey {
@@ -24,81 +31,24 @@ const fn key(
 
 const PORT: &str = "a port from 0 to 65535";
 const FLAG: &str = "true or false";
+const BYTES: &str = "a byte count such as 512MB or 4GB";
+const SHARE: &str = "a share above 0, at most 1, such as 0.8";
+const COUNT: &str = "a number from 0 on";
+
+const SECTIONS: [&[KnownKey]; 7] = [
+    &node::DOORS,
+    &memory::LIMITS,
+    &memory::CACHES,
+    &node::COLLECTIONS,
+    &cluster::NODE,
+    &cluster::AGREEMENT,
+    &cluster::SHARDS,
+];
 
 /// Every setting, in the order of the configuration file.
-pub const KEYS: [KnownKey; 16] = [
-    key(
-        "server.host",
-        "an IP address or localhost",
-        "127.0.0.1",
-        "The address to listen on; anything but loopback needs an API key.",
-    ),
-    key("server.rest_port", PORT, "15001", "The port of the REST door; 0 takes a free one."),
-    key("server.mcp_port", PORT, "15002", "The port kept for the MCP door, not opened yet."),
-    key("server.grpc_port", PORT, "15003", "The port kept for the gRPC door, not opened yet."),
-    key(
-        "server.allow_unauthenticated",
-        FLAG,
-        "false",
-        "Whether to listen off loopback without an API key.",
-    ),
-    key("storage.path", "a folder", "./data", "The data folder; created if absent."),
-    key(
-        "storage.durability",
-        "fsync or os",
-        "fsync",
-        "When a write is acknowledged: fsync survives the loss of power, os only the death of the \
-         process.",
-    ),
-    key(
-        "storage.residency",
-        "auto, governed or mapped",
-        "auto",
-        "Who holds index pages: governed is the memory budget, strictly; mapped is the kernel's \
-         page cache; auto is governed where memory.limit or a cgroup sets a limit.",
-    ),
-    key(
-        "memory.limit",
-        "a byte count such as 512MB or 4GB",
-        "",
-        "What the whole process may hold; without it 90 percent of the cgroup's limit, else half \
-         of the machine's memory.",
-    ),
-    key(
-        "collections.defaults.storage_type",
-        "mmap or memory",
-        "mmap",
-        "Where a new collection's index lives: mmap is on disk with cached pages, memory also \
-         pins it in memory.",
-    ),
-    key(
-        "collections.defaults.quantization",
-        "int8 or off",
-        "int8",
-        "The codes that searches walk on; answers are rescored from the originals.",
-    ),
-    key(
-        "collections.defaults.hnsw.m",
-        "a number from 0 to 256",
-        "16",
-        "Links of each node of the graph; more is better recall, more memory and slower builds; 0 \
-         means no graph.",
-    ),
-    key(
-        "collections.defaults.hnsw.ef_construct",
-        "a number from 4 to 65536",
-        "100",
-        "Candidates that are looked at while a graph is built.",
-    ),
-    key(
-        "collections.defaults.hnsw.full_scan_threshold",
-        "a number of KiB",
-        "10000",
-        "Kept and shown for clients; what a search costs decides whether it scans.",
-    ),
-    key("auth.api_key", "a text", "", "The key that clients must show."),
-    key("auth.api_key_file", "a file", "", "A file that holds the key, instead of auth.api_key."),
-];
+pub fn all() -> impl Iterator<Item = &'static KnownKey> {
+    SECTIONS.into_iter().flatten()
+}
 
 /// How environment variables that are settings begin.
 pub const VARIABLE_PREFIX: &str = "VECTORIZER__";
@@ -117,35 +67,48 @@ pub(super) fn variable_of(path: &str) -> String {
 
 /// The setting with this path.
 pub fn find(path: &str) -> Option<&'static KnownKey> {
-    KEYS.iter().find(|key| key.path == path)
+    all().find(|key| match key.path.strip_suffix(ANY_NAME) {
+        None => key.path == path,
+        Some(section) => name_below(path, section).is_some(),
+    })
+}
+
+/// The name that a path gives below a section of free names.
+pub(super) fn name_below<'p>(path: &'p str, section: &str) -> Option<&'p str> {
+    path.strip_prefix(section)?.strip_prefix('.').filter(|name| !name.is_empty())
 }
 
 /// Whether settings lie below this path.
 pub(super) fn is_section(path: &str) -> bool {
-    KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+    all().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The setting that an unknown path most likely means.
 pub(super) fn closest(path: &str) -> Option<&'static str> {
     let path = path.to_ascii_lowercase().replace('-', "_");
     let last = path.rsplit('.').next().unwrap_or_default();
-    // The nearer, the lower: the same last name, then a word of it, then a likeness of the whole.
+    let section = path.split_once('.').map(|(section, _)| section);
+    // The nearer, the lower: the same last name, then a word of it, then a likeness of the whole;
+    // and what is likely at all is sought in its own section first.
     let near = |a: &str, b: &str| a.len() >= 3 && distance(a, b) <= a.len() / 4;
     let score = |key: &KnownKey| {
         let known_last = key.path.rsplit('.').next().unwrap_or_default();
         let whole = distance(&path, key.path);
         let is_word = known_last.split('_').any(|word| near(last, word) || near(word, last));
         let is_part = known_last.len() >= 3 && last.contains(known_last);
-        if last == known_last || near(last, known_last) {
+        let likeness = if last == known_last || near(last, known_last) {
             (0, whole)
         } else if is_word || is_part {
             (1, 0)
         } else {
             (2, whole)
-        }
+        };
+        let home = key.path.split('.').next().unwrap_or_default();
+        let elsewhere = section.is_some_and(|section| !near(section, home));
+        (likeness.0 == 2, elsewhere, likeness)
     };
-    let best = KEYS.iter().min_by_key(|key| score(key))?;
-    let (likeness, whole) = score(best);
+    let best = all().min_by_key(|key| score(key))?;
+    let (_, _, (likeness, whole)) = score(best);
     (likeness < 2 || whole <= path.len() / 3).then_some(best.path)
 }
 
@@ -186,6 +149,8 @@ mod tests {
             ("auth.apikey", Some("auth.api_key")),
             ("server.REST-PORT", Some("server.rest_port")),
             ("collections.default.hnsw.m", Some("collections.defaults.hnsw.m")),
+            ("swim.port", Some("cluster.swim.port")),
+            ("cluster.servers", None),
             ("wal.segments", None),
         ] {
             assert_eq!(closest(given), meant, "{given}");
@@ -205,5 +170,13 @@ mod tests {
         assert!(is_section("collections.defaults.hnsw"));
         assert!(!is_section("serv"));
         assert!(!is_section("server.host"));
+    }
+
+    #[test]
+    fn some_settings_have_names_of_the_users() {
+        assert_eq!(find("tenants.quotas.acme").map(|key| key.path), Some("tenants.quotas.NAME"));
+        assert_eq!(find("tenants.quotas"), None);
+        assert!(is_section("tenants.quotas"));
+        assert_eq!(name_below("tenants.quotas.acme.com", "tenants.quotas"), Some("acme.com"));
     }
 }

@@ -75,8 +75,8 @@ pub(super) enum Text {
     Typed(String),
     /// Nothing at all.
     Empty,
-    /// A list.
-    List,
+    /// A list of texts; what else stands in it is shown as `{..}`.
+    List(Vec<String>),
 }
 
 impl Text {
@@ -85,7 +85,7 @@ impl Text {
         match self {
             Self::Plain(text) | Self::Typed(text) => text,
             Self::Empty => "",
-            Self::List => "[..]",
+            Self::List(_) => "[..]",
         }
     }
 }

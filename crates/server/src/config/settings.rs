@@ -1,6 +1,5 @@
 //! Settings: read from every source once, checked, and typed.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -11,10 +10,13 @@ use vectorizer_model::limits;
 use vectorizer_model::settings::{HnswSettings, Quantization, StorageType};
 
 use super::ServerConfig;
+use super::cluster::{self, ClusterSettings};
 use super::env;
 use super::file::{self, DEFAULT_FILE};
-use super::keys::{self, KEYS, KnownKey};
+use super::memory::{self, MemorySettings, TenantSettings};
 use super::origin::{Given, Origin, Text};
+use super::resolve::Resolver;
+use super::validator::Remark;
 use super::violation::Violation;
 
 const KEY_FILE_MEND: &str = "give auth.api_key_file the path of a readable file";
@@ -24,10 +26,14 @@ const KEY_FILE_MEND: &str = "give auth.api_key_file the path of a readable file"
 pub struct Sources {
     /// The configuration file that was named; otherwise [`DEFAULT_FILE`] is read if it is there.
     pub file: Option<PathBuf>,
+    /// The text of that file, if it is not to be read.
+    pub file_text: Option<String>,
     /// The environment.
     pub variables: Vec<(String, String)>,
     /// Flags: the setting's path, the value, and the flag as it was written.
     pub flags: Vec<(String, String, String)>,
+    /// Whether the rules of cluster mode are told and not enforced.
+    pub skip_cluster_validation: bool,
 }
 
 /// Who holds index pages.
@@ -59,7 +65,17 @@ pub struct Settings {
     pub residency: ResidencyChoice,
     /// What the process may hold, and who says so.
     pub memory_limit: Option<(u64, Origin)>,
-    /// Every setting with its value and origin, in the order of [`KEYS`].
+    /// What operations and caches may hold, and when memory is short.
+    pub memory: MemorySettings,
+    /// Whose bytes are counted apart.
+    pub tenants: TenantSettings,
+    /// Where Mimir answers.
+    pub mimir_url: Option<String>,
+    /// Whether folders are to be watched.
+    pub file_watcher: bool,
+    /// Cluster mode.
+    pub cluster: ClusterSettings,
+    /// Every setting with its value and origin, in the order of the configuration file.
     pub shown: Vec<Shown>,
 }
 
@@ -67,7 +83,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
     /// Its path.
-    pub key: &'static str,
+    pub key: String,
     /// Its value as text; none where it has none.
     pub value: Option<String>,
     /// Where that came from.
@@ -82,119 +98,50 @@ impl fmt::Debug for Settings {
 }
 
 /// Reads and checks all settings; what is wrong has its default in the result.
-pub(super) fn load(sources: &Sources) -> (Settings, Vec<Violation>) {
+pub(super) fn load(sources: &Sources) -> (Settings, Vec<Violation>, Vec<Remark>) {
     let mut resolver = Resolver::default();
     let default_file = Path::new(DEFAULT_FILE);
     let named = sources.file.as_deref();
     if let Some(path) = named.or_else(|| default_file.exists().then_some(default_file)) {
-        match file::read(path) {
+        let given = match &sources.file_text {
+            Some(text) => file::parse(text, path),
+            None => file::read(path),
+        };
+        match given {
             Ok(given) => resolver.accept(given),
             Err(violation) => resolver.violations.push(violation),
         }
     }
-    resolver.accept(env::read(&sources.variables));
+    let (variables, clashes) = env::read(&sources.variables);
+    resolver.accept(variables);
     resolver.accept(sources.flags.iter().map(|(path, text, flag)| Given {
         path: path.clone(),
         text: Text::Plain(text.clone()),
         origin: Origin::Flag(flag.clone()),
     }));
-    let settings = resolver.settings();
-    (settings, resolver.violations)
-}
-
-#[derive(Default)]
-struct Resolver {
-    given: BTreeMap<&'static str, Given>,
-    violations: Vec<Violation>,
-    shown: BTreeMap<&'static str, Shown>,
+    let mut settings = resolver.settings();
+    if sources.skip_cluster_validation {
+        settings.cluster.skip_validation();
+    }
+    (settings, resolver.violations, clashes.into_iter().map(Remark::warning).collect())
 }
 
 impl Resolver {
-    /// Takes a source's values over those of lower rank.
-    fn accept(&mut self, values: impl IntoIterator<Item = Given>) {
-        for given in values {
-            let Given { path, text, origin } = &given;
-            let (path, origin) = (path.clone(), origin.clone());
-            match keys::find(&path) {
-                // A setting without a value, such as `limit:`, is not given.
-                Some(_) if *text == Text::Empty => {}
-                Some(key) => {
-                    self.given.insert(key.path, given);
-                }
-                None if path.is_empty() && *text == Text::Empty => {}
-                None if keys::is_section(&path) && *text == Text::Empty => {}
-                None if keys::is_section(&path) => {
-                    self.violations.push(Violation::Section { path, origin });
-                }
-                None => {
-                    let suggestion = keys::closest(&path);
-                    self.violations.push(Violation::UnknownKey { path, origin, suggestion });
-                }
-            }
-        }
-    }
-
-    /// A setting's value, or the default.
-    fn take<T>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        read: impl Fn(&str) -> Option<T>,
-        show: impl Fn(&T) -> String,
-    ) -> T {
-        let (value, origin) = match self.given.get(key) {
-            None => (default, Origin::Default),
-            Some(Given { text, origin, .. }) => match read(text.as_str()) {
-                Some(value) if *text != Text::List => (value, origin.clone()),
-                _ => {
-                    let expects = keys::find(key).map_or("", |key| key.expects);
-                    let value = text.as_str().to_owned();
-                    let origin = origin.clone();
-                    self.violations.push(Violation::Value { key, value, origin, expects });
-                    (default, Origin::Default)
-                }
-            },
-        };
-        self.show(key, Some(show(&value)), origin);
-        value
-    }
-
-    fn show(&mut self, key: &'static str, value: Option<String>, origin: Origin) {
-        self.shown.insert(key, Shown { key, value, origin });
-    }
-
-    fn number(&mut self, key: &'static str, default: u64, min: u64, max: u64) -> u64 {
-        let read = |text: &str| text.parse().ok().filter(|n| (min..=max).contains(n));
-        self.take(key, default, read, u64::to_string)
-    }
-
-    fn port(&mut self, key: &'static str, default: u16) -> u16 {
-        self.take(key, default, |text| text.parse().ok(), u16::to_string)
-    }
-
-    fn choice<T: Copy + PartialEq>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        names: &[(&'static str, T)],
-    ) -> T {
-        let read = |text: &str| names.iter().find(|(name, _)| *name == text).map(|(_, v)| *v);
-        let show = |value: &T| {
-            let named = names.iter().find(|(_, v)| v == value);
-            named.map_or("", |(name, _)| *name).to_owned()
-        };
-        self.take(key, default, read, show)
-    }
-
     fn settings(&mut self) -> Settings {
         let server = self.server();
         let mcp_port = self.port("server.mcp_port", 15_002);
         let grpc_port = self.port("server.grpc_port", 15_003);
-        self.check_ports(&[
+        let cluster = cluster::read(self);
+        let mut ports = vec![
             ("server.rest_port", server.rest_port),
             ("server.mcp_port", mcp_port),
             ("server.grpc_port", grpc_port),
-        ]);
+        ];
+        if cluster.in_cluster_mode() {
+            ports.push(("cluster.raft.port", cluster.raft.port));
+        }
+        self.check_ports(&ports);
+        let file_watcher = self.file_watcher(&cluster);
         let read_path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
         let show_path = |path: &PathBuf| path.display().to_string();
         let path = self.take("storage.path", "./data".into(), read_path, show_path);
@@ -207,9 +154,35 @@ impl Resolver {
         ];
         let residency = self.choice("storage.residency", ResidencyChoice::Auto, &residencies);
         let memory_limit = self.memory_limit();
-        let mut shown = std::mem::take(&mut self.shown);
-        let shown = KEYS.iter().filter_map(|key: &KnownKey| shown.remove(key.path)).collect();
-        Settings { server, mcp_port, grpc_port, path, durability, residency, memory_limit, shown }
+        Settings {
+            server,
+            mcp_port,
+            grpc_port,
+            path,
+            durability,
+            residency,
+            memory_limit,
+            memory: memory::read(self),
+            tenants: memory::tenants(self),
+            mimir_url: self.text("telemetry.mimir.url", memory::is_url),
+            file_watcher,
+            cluster,
+            shown: self.shown(),
+        }
+    }
+
+    /// Whether folders are to be watched. In cluster mode that is for its validator to judge.
+    fn file_watcher(&mut self, cluster: &ClusterSettings) -> bool {
+        let enabled = self.flag("file_watcher.enabled", false);
+        let in_cluster_mode = cluster.in_cluster_mode();
+        if enabled
+            && !in_cluster_mode
+            && let Err(cause) = crate::file_watcher::start(in_cluster_mode)
+        {
+            let origin = self.origin_of("file_watcher.enabled");
+            self.violations.push(Violation::FileWatcher { cause, origin });
+        }
+        enabled
     }
 
     fn server(&mut self) -> ServerConfig {
@@ -220,9 +193,7 @@ impl Resolver {
         };
         let host = self.take("server.host", defaults.host, read_host, String::clone);
         let rest_port = self.port("server.rest_port", defaults.rest_port);
-        let read_flag = |text: &str| text.parse().ok();
-        let allow_unauthenticated =
-            self.take("server.allow_unauthenticated", false, read_flag, bool::to_string);
+        let allow_unauthenticated = self.flag("server.allow_unauthenticated", false);
         let api_key = self.api_key();
         let collection_defaults = self.collection_defaults();
         let limits = defaults.limits;
@@ -237,8 +208,7 @@ impl Resolver {
         let exposed = config.address().is_some_and(|address| !address.is_loopback());
         let refused = self.violations.iter().any(is_about_the_key);
         if exposed && config.api_key.is_none() && !allow_unauthenticated && !refused {
-            let origin = self.shown.get("server.host").map(|shown| shown.origin.clone());
-            let (host, origin) = (config.host.clone(), origin.unwrap_or_default());
+            let (host, origin) = (config.host.clone(), self.origin_of("server.host"));
             self.violations.push(Violation::Unauthenticated { host, origin });
         }
         config
@@ -279,8 +249,7 @@ impl Resolver {
         let read = |text: &str| text.parse::<ByteCount>().ok().map(|bytes| Some(bytes.0));
         let show = |bytes: &Option<u64>| bytes.map_or(String::new(), |b| ByteCount(b).to_string());
         let bytes = self.take("memory.limit", None, read, show)?;
-        let origin = self.shown.get("memory.limit").map(|shown| shown.origin.clone());
-        Some((bytes, origin.unwrap_or_default()))
+        Some((bytes, self.origin_of("memory.limit")))
     }
 
     fn check_ports(&mut self, ports: &[(&'static str, u16)]) {
@@ -319,7 +288,7 @@ impl Resolver {
         }
         let key = match own?.text {
             Text::Plain(key) => key,
-            Text::Typed(_) | Text::Empty | Text::List => {
+            Text::Typed(_) | Text::Empty | Text::List(_) => {
                 let key = "auth.api_key";
                 self.violations.push(Violation::Unquoted { key, origin: own_origin });
                 return None;

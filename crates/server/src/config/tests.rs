@@ -1,11 +1,14 @@
 //! Precedence, suggestions, all violations at once, the budget rule, and the example file.
 
+mod cluster;
+mod memory;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use vectorizer_engine::{Durability, Residency};
 
-use super::keys::KEYS;
+use super::keys;
 use super::{BudgetRule, Configuration, MEMORY_FLOOR, Sources};
 
 /// A machine of made-up readings.
@@ -50,11 +53,13 @@ fn sources(file: Option<PathBuf>, variables: &[(&str, &str)], flags: &[(&str, &s
     let owned = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
     Sources {
         file,
+        file_text: None,
         variables: variables.iter().map(owned).collect(),
         flags: flags
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned(), format!("--set {key}")))
             .collect(),
+        skip_cluster_validation: false,
     }
 }
 
@@ -131,6 +136,15 @@ fn all_violations_are_told_at_once_each_with_its_mend() {
     ] {
         assert!(refusal.contains(part), "{part} is not in:\n{refusal}");
     }
+}
+
+#[test]
+fn off_is_a_word_and_not_a_truth_value() {
+    let machine = Machine::new("word", 8 << 20);
+    let file = machine.file("collections: {defaults: {quantization: off}}\n");
+    let loaded = load(&machine.0, &sources(Some(file), &[], &[])).unwrap();
+    let quantization = loaded.settings.server.collection_defaults.quantization;
+    assert_eq!(quantization, vectorizer_model::settings::Quantization::Off);
 }
 
 #[test]
@@ -223,15 +237,16 @@ fn the_example_file_shows_every_setting_with_its_default() {
     let defaults = load(&machine.0, &Sources::default()).unwrap();
     let text = fs::read_to_string(&example).unwrap();
     for (key, (example, default)) in
-        KEYS.iter().zip(loaded.settings.shown.iter().zip(&defaults.settings.shown))
+        keys::all().zip(loaded.settings.shown.iter().zip(&defaults.settings.shown))
     {
-        assert_eq!((example.key, default.key), (key.path, key.path));
+        assert_eq!((example.key.as_str(), default.key.as_str()), (key.path, key.path));
         assert_eq!(example.value.as_deref().unwrap_or(""), default.value.as_deref().unwrap_or(""));
         assert_eq!(default.value.as_deref().unwrap_or(""), key.default, "{}", key.path);
         let name = key.path.rsplit('.').next().unwrap();
         assert!(text.contains(format!("{name}: {}", key.default).trim_end()), "{}", key.path);
         assert!(text.contains(key.about), "{} is not explained as in the table", key.path);
         let layer = if key.default.is_empty() { "default" } else { "file" };
+        assert_eq!(loaded.settings.shown.len(), keys::all().count());
         assert_eq!(example.origin.layer(), layer, "{}", key.path);
     }
 }
@@ -240,7 +255,7 @@ fn the_example_file_shows_every_setting_with_its_default() {
 fn the_reference_page_names_every_setting() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let page = fs::read_to_string(root.join("docs/users/configuration.md")).unwrap();
-    for key in &KEYS {
+    for key in keys::all() {
         let default = match key.default {
             "" => "none".to_owned(),
             default => format!("`{default}`"),
@@ -249,6 +264,10 @@ fn the_reference_page_names_every_setting() {
         let row = format!("| `{path}` | {expects} | {default} | {about} |");
         assert!(page.contains(&row), "docs/users/configuration.md wants the row\n{row}");
     }
-    let rows = page.lines().filter(|line| line.starts_with("| `") && line.contains("` |")).count();
-    assert_eq!(rows, KEYS.len(), "docs/users/configuration.md has rows of no setting");
+    let is_setting = |line: &&str| {
+        let first = line.strip_prefix("| `").and_then(|line| line.split_once("` |"));
+        first.is_some_and(|(path, _)| path.contains('.'))
+    };
+    let rows = page.lines().filter(is_setting).count();
+    assert_eq!(rows, keys::all().count(), "docs/users/configuration.md has rows of no setting");
 }

@@ -8,6 +8,8 @@ use vectorizer_vfs::VfsError;
 
 use super::keys::variable_of;
 use super::origin::Origin;
+use super::validator::ClusterConfigViolation;
+use crate::file_watcher::FileWatcherError;
 
 /// One thing that is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +37,7 @@ pub enum Violation {
     #[error("{key} is `{value}` ({origin}); give it {expects}")]
     Value {
         /// The setting.
-        key: &'static str,
+        key: String,
         /// What was given.
         value: String,
         /// Who gave it.
@@ -43,6 +45,58 @@ pub enum Violation {
         /// What it should be.
         expects: &'static str,
     },
+    /// A byte count above the one that bounds it.
+    #[error(
+        "{key} is {} ({origin}), above {bound_key}, which is {} ({bound_origin}); give it at most \
+         that, or raise {bound_key}", ByteCount(*bytes), ByteCount(*bound)
+    )]
+    AboveBound {
+        /// The setting.
+        key: &'static str,
+        /// What was given.
+        bytes: u64,
+        /// Who gave it.
+        origin: Origin,
+        /// The setting that bounds it.
+        bound_key: &'static str,
+        /// Its value.
+        bound: u64,
+        /// Where that came from.
+        bound_origin: String,
+    },
+    /// Two values that must ascend and do not.
+    #[error("{what}; give {first} less than {second}")]
+    Order {
+        /// Both, with who gave them.
+        what: String,
+        /// The setting that must be less.
+        first: &'static str,
+        /// The setting that must be more.
+        second: &'static str,
+    },
+    /// Nodes to join by, though nodes cannot join yet.
+    #[error(
+        "cluster.seed_nodes names {nodes} node{} ({origin}), but nodes cannot join each other yet; \
+         leave it out, and this one serves alone under the rules of cluster mode",
+        if *nodes == 1 { "" } else { "s" }
+    )]
+    SeedNodes {
+        /// How many.
+        nodes: usize,
+        /// Who gave them.
+        origin: Origin,
+    },
+    /// The file watcher is wanted and cannot be had.
+    #[error("file_watcher.enabled is true ({origin}), but {cause}; leave it out or give false")]
+    FileWatcher {
+        /// Why not.
+        cause: FileWatcherError,
+        /// Who wants it.
+        origin: Origin,
+    },
+    /// A rule of cluster mode does not hold.
+    #[error("{0}")]
+    Cluster(ClusterConfigViolation),
     /// A text that YAML takes for something else, such as a key made of digits.
     #[error("{key} is not a text ({origin}); write it in quotes")]
     Unquoted {
@@ -151,7 +205,7 @@ impl fmt::Display for Violations {
         let count = self.0.len();
         write!(f, "the configuration has {count} problem{}", if count == 1 { "" } else { "s" })?;
         for violation in &self.0 {
-            write!(f, "\n  {violation}")?;
+            write!(f, "\n  {}", violation.to_string().replace('\n', "\n  "))?;
         }
         Ok(())
     }

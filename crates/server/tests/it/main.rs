@@ -6,3 +6,4 @@ mod flow;
 mod guard;
 mod hostile;
 mod server;
+mod storage_types;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
-use vectorizer_engine::{Engine, EngineOptions};
+use vectorizer_engine::{Engine, EngineOptions, StorageRule};
 use vectorizer_memory::{Governor, Limits};
 use vectorizer_server::{ServerConfig, ServerError};
 
@@ -57,6 +57,18 @@ impl Server {
     pub(crate) fn start_with(folder: &Folder, config: ServerConfig, limits: Limits) -> Self {
         let governor = Governor::new(limits);
         let engine = open(&folder.0, Arc::clone(&governor));
+        Self::start_on(engine, governor, config)
+    }
+
+    /// Serves an engine under the rules of cluster mode.
+    pub(crate) fn start_in_cluster_mode(folder: &Folder, config: ServerConfig) -> Self {
+        let governor = Governor::new(Limits::of_root(1 << 30));
+        let options = EngineOptions { storage: StorageRule::MmapOnly, ..options() };
+        let engine = Engine::open(&folder.0, Arc::clone(&governor), options).expect("an engine");
+        Self::start_on(engine, governor, config)
+    }
+
+    fn start_on(engine: Engine, governor: Arc<Governor>, config: ServerConfig) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -100,6 +112,9 @@ impl Drop for Server {
 }
 
 pub(crate) fn open(path: &Path, governor: Arc<Governor>) -> Engine {
-    let options = EngineOptions { search_threads: 2, build_threads: 1, ..EngineOptions::default() };
-    Engine::open(path, governor, options).expect("an engine")
+    Engine::open(path, governor, options()).expect("an engine")
+}
+
+fn options() -> EngineOptions {
+    EngineOptions { search_threads: 2, build_threads: 1, ..EngineOptions::default() }
 }

@@ -2,9 +2,11 @@
 
 #![expect(clippy::panic, reason = "a test fails by panicking, wherever it notices")]
 
+mod cluster;
 mod commands;
 mod kill;
 mod memory;
+mod migrate;
 mod misuse;
 mod starts;
 mod support;

@@ -11,7 +11,9 @@ use serde_json::Value;
 pub(crate) fn vectorizer(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vectorizer"));
     command.args(arguments).current_dir(std::env::temp_dir()).stdin(Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VECTORIZER_")) {
+    let ours = ["VECTORIZER_", "CACHE_", "CLUSTER_ENABLED", "NODE_ID", "SEED_NODES"];
+    let is_ours = |name: &str| ours.iter().any(|ours| name.starts_with(ours));
+    for (name, _) in std::env::vars().filter(|(name, _)| is_ours(name)) {
         command.env_remove(name);
     }
     command

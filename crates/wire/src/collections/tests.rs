@@ -62,7 +62,7 @@ fn tuning_is_noted() {
         "quantization_config": {"scalar": {"type": "int8", "quantile": 0.99}}}"#,
     )
     .expect("created");
-    assert_eq!(created.storage_type, Some(StorageType::Memory));
+    assert_eq!(created.storage_type, None, "where vectors lie is a hint");
     assert_eq!(created.changes.hnsw.m, Some(8));
     let noted: Vec<_> =
         created.changes.tuning.iter().map(|(path, text)| format!("{path}={text}")).collect();
@@ -83,6 +83,22 @@ fn tuning_is_noted() {
     let updated = update(r#"{"quantization_config": "Disabled"}"#).expect("updated");
     assert_eq!(updated.changes.quantization, Some(Quantization::Off));
     assert_eq!(updated.changes.forget, ["quantization_config"]);
+}
+
+#[test]
+fn the_storage_type_is_a_field_of_its_own() {
+    let of = |rest: &str| {
+        create(&format!(r#"{{"vectors": {{"size": 4, "distance": "Dot"}}{rest}}}"#))
+            .map(|created| created.storage_type)
+    };
+    assert_eq!(of(""), Ok(None));
+    assert_eq!(of(r#", "storage_type": "memory""#), Ok(Some(StorageType::Memory)));
+    assert_eq!(of(r#", "storage_type": "mmap""#), Ok(Some(StorageType::Mmap)));
+    let refused = of(r#", "storage_type": "ram""#).unwrap_err().to_string();
+    assert!(refused.contains("storage_type: unknown variant `ram`"), "{refused}");
+    for hint in [r#", "on_disk_payload": false"#, r#", "hnsw_config": {"memory": "pinned"}"#] {
+        assert_eq!(of(hint), Ok(None), "{hint}");
+    }
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! The settings of memory: the limit, operations, pressure, caches, tenants.
+
+use super::{BYTES, COUNT, FLAG, KnownKey, SHARE, key};
+
+const OPERATION: &str = "a byte count, at most memory.max_per_operation";
+const TTL: &str = "a duration such as 30s, 5m or 1h, or off";
+const ADDRESS: &str = "an address such as http://mimir:9009";
+
+/// The limit, operations and pressure.
+pub(super) const LIMITS: [KnownKey; 12] = [
+    key(
+        "memory.limit",
+        BYTES,
+        "",
+        "What the whole process may hold; without it 90 percent of the cgroup's limit, else half \
+         of the machine's memory.",
+    ),
+    key(
+        "memory.max_heap_size",
+        "a byte count, at most memory.limit",
+        "",
+        "What operations may hold together; without it 2 GiB, or memory.limit if that is less.",
+    ),
+    key(
+        "memory.max_per_operation",
+        "a byte count, at most memory.limit",
+        "",
+        "What one operation may hold; without it 512 MiB, or half of memory.limit if that is less.",
+    ),
+    key("memory.operations.search.max_bytes", OPERATION, "", "What one search may hold."),
+    key("memory.operations.write.max_bytes", OPERATION, "", "What one write may hold."),
+    key("memory.operations.scroll.max_bytes", OPERATION, "", "What one scroll may hold."),
+    key("memory.operations.facet.max_bytes", OPERATION, "", "What one facet count may hold."),
+    key("memory.operations.build.max_bytes", OPERATION, "", "What one build of an index may hold."),
+    key(
+        "memory.check_interval",
+        "a duration such as 500ms or 30s",
+        "30s",
+        "How often pressure is looked at and told while nothing asks for memory.",
+    ),
+    key(
+        "memory.warning_threshold",
+        SHARE,
+        "0.75",
+        "The share of memory.limit from which memory that cannot be reclaimed is a warning.",
+    ),
+    key(
+        "memory.critical_threshold",
+        SHARE,
+        "0.85",
+        "The share of memory.limit from which background work pauses.",
+    ),
+    key(
+        "memory.cleanup_threshold",
+        SHARE,
+        "0.9",
+        "The share of memory.limit from which everything is reclaimed, and operations are refused \
+         if that is not enough.",
+    ),
+];
+
+/// Caches, tenants, measurements.
+pub(super) const CACHES: [KnownKey; 15] = [
+    key(
+        "memory.cache.percent",
+        "a number from 0 to 100",
+        "25",
+        "Percent of memory.limit that caches may hold, at least 100 MB, at most 2 GB and half of \
+         the limit; 0 means no caching. Alias: CACHE_MEMORY_PERCENT.",
+    ),
+    key(
+        "memory.cache.max_items",
+        COUNT,
+        "1000",
+        "Items in all caches together. Alias: CACHE_MAX_ITEMS.",
+    ),
+    key(
+        "memory.cache.tenant_max_items",
+        COUNT,
+        "500",
+        "Items of tenant discovery. Alias: CACHE_TENANT_MAX_ITEMS.",
+    ),
+    key(
+        "memory.cache.mimir_max_items",
+        COUNT,
+        "500",
+        "Items of Mimir discovery. Alias: CACHE_MIMIR_MAX_ITEMS.",
+    ),
+    key(
+        "memory.cache.memory_threshold",
+        SHARE,
+        "0.8",
+        "The share of the caches' limit from which there is a warning. Alias: \
+         CACHE_MEMORY_THRESHOLD.",
+    ),
+    key(
+        "memory.cache.eviction_threshold",
+        SHARE,
+        "0.9",
+        "The share of the caches' limit from which items are evicted. Alias: \
+         CACHE_EVICTION_THRESHOLD.",
+    ),
+    key(
+        "memory.cache.eviction_policy",
+        "lru, lfu, ttl, size or hybrid",
+        "hybrid",
+        "Which items go first. Alias: CACHE_EVICTION_POLICY.",
+    ),
+    key(
+        "memory.cache.ttl.query",
+        TTL,
+        "off",
+        "How long answers are kept; off is as long as there is room.",
+    ),
+    key("memory.cache.ttl.metadata", TTL, "off", "How long metadata is kept."),
+    key("memory.cache.ttl.embedding", TTL, "off", "How long embeddings of texts are kept."),
+    key("memory.cache.ttl.discovery", TTL, "5m", "How long discovered tenants and peers are kept."),
+    key(
+        "memory.cache.ttl",
+        TTL,
+        "",
+        "One duration for queries, metadata and embeddings, instead of the section of that name.",
+    ),
+    key("tenants.enabled", FLAG, "false", "Whether bytes are charged to tenants."),
+    key(
+        "tenants.quotas.NAME",
+        "a byte count such as 512MB or 4GB",
+        "",
+        "What the tenant of this name may hold; a line for each.",
+    ),
+    key("telemetry.mimir.url", ADDRESS, "", "Where Mimir answers, to discover its tenants."),
+];

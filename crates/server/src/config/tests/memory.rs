@@ -1,0 +1,159 @@
+//! Operations, pressure, caches and tenants: aliases, bounds, and what follows from the limit.
+
+use std::time::Duration;
+
+use super::{Machine, load, sources};
+use crate::config::{EvictionPolicy, OperationKind, cache_limit};
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+#[test]
+fn caches_hold_a_share_within_its_bounds() {
+    for (percent, limit, cluster_max, bytes) in [
+        (25, 4 * GIB, None, GIB),
+        (25, 64 * GIB, None, 2 * GIB),
+        (25, 300 * MIB, None, 100 * MIB),
+        (25, 128 * MIB, None, 64 * MIB),
+        (100, 3 * GIB, None, 3 * GIB / 2),
+        (1, 4 * GIB, None, 100 * MIB),
+        (0, 4 * GIB, None, 0),
+        (0, 4 * GIB, Some(GIB), 0),
+        (25, 64 * GIB, Some(GIB), GIB),
+        (25, 2 * GIB, Some(GIB), 512 * MIB),
+        (50, 4 * GIB, Some(3 * GIB), 2 * GIB),
+        (25, 4 * GIB, Some(50 * MIB), 50 * MIB),
+        (100, u64::MAX, None, 2 * GIB),
+    ] {
+        let found = cache_limit(percent, limit, cluster_max);
+        assert_eq!(found, bytes, "{percent} percent of {limit}, {cluster_max:?}");
+        assert!(found <= limit / 2);
+    }
+}
+
+#[test]
+fn the_aliases_of_caches_are_settings() {
+    let machine = Machine::new("caches", 8 << 20);
+    let aliases = [
+        ("CACHE_MEMORY_PERCENT", "10"),
+        ("CACHE_MAX_ITEMS", "7"),
+        ("CACHE_TENANT_MAX_ITEMS", "8"),
+        ("CACHE_MIMIR_MAX_ITEMS", "9"),
+        ("CACHE_MEMORY_THRESHOLD", "0.5"),
+        ("CACHE_EVICTION_THRESHOLD", "0.6"),
+        ("CACHE_EVICTION_POLICY", "lfu"),
+    ];
+    let loaded = load(&machine.0, &sources(None, &aliases, &[])).unwrap();
+    let cache = loaded.settings.memory.cache;
+    assert_eq!((cache.percent, cache.items_max), (10, 7));
+    assert_eq!((cache.tenant_items_max, cache.mimir_items_max), (8, 9));
+    assert!((cache.memory_threshold - 0.5).abs() < 1e-9);
+    assert!((cache.eviction_threshold - 0.6).abs() < 1e-9);
+    assert_eq!(cache.eviction_policy, EvictionPolicy::Lfu);
+    // A tenth of the half of 8 GiB.
+    assert_eq!(loaded.budget.cache_bytes, (4 * GIB) / 10);
+    let clash = [aliases[0], ("VECTORIZER__MEMORY__CACHE__PERCENT", "20")];
+    let loaded = load(&machine.0, &sources(None, &clash, &[])).unwrap();
+    assert_eq!(loaded.settings.memory.cache.percent, 20);
+    assert!(loaded.remarks[0].text.contains("CACHE_MEMORY_PERCENT=10 is not used"));
+}
+
+#[test]
+fn operations_are_bounded_by_the_limit() {
+    let machine = Machine::new("operations", 8 << 20);
+    let with = |flags: &[(&str, &str)]| load(&machine.0, &sources(None, &[], flags));
+    let default = with(&[]).unwrap().budget;
+    assert_eq!((default.heap_bytes, default.operation_bytes), (2 * GIB, 512 * MIB));
+    let small = with(&[("memory.limit", "512MB")]).unwrap().budget;
+    assert_eq!((small.heap_bytes, small.operation_bytes), (512 * MIB, 256 * MIB));
+    let given = [
+        ("memory.limit", "1GB"),
+        ("memory.max_heap_size", "1GB"),
+        ("memory.max_per_operation", "100MB"),
+        ("memory.operations.search.max_bytes", "64MB"),
+    ];
+    let loaded = with(&given).unwrap();
+    assert_eq!((loaded.budget.heap_bytes, loaded.budget.operation_bytes), (GIB, 100 * MIB));
+    let of = |kind| loaded.budget.operation_bytes_of(kind, &loaded.settings);
+    assert_eq!((of(OperationKind::Search), of(OperationKind::Build)), (64 * MIB, 100 * MIB));
+    let refusal = with(&[
+        ("memory.limit", "1GB"),
+        ("memory.max_heap_size", "2GB"),
+        ("memory.max_per_operation", "1025MB"),
+        ("memory.operations.facet.max_bytes", "2GB"),
+        ("memory.operations.scroll.max_bytes", "0"),
+    ]);
+    let refusal = refusal.unwrap_err();
+    for told in [
+        "4 problems",
+        "memory.max_heap_size is 2.0 GiB (--set memory.max_heap_size), above memory.limit, which \
+         is 1.0 GiB (memory.limit, --set memory.limit); give it at most that, or raise memory.limit",
+        "memory.max_per_operation is 1.0 GiB (",
+        "memory.operations.facet.max_bytes is 2.0 GiB (",
+        "above memory.max_per_operation, which is 1.0 GiB (--set memory.max_per_operation)",
+        "memory.operations.scroll.max_bytes is `0` (",
+    ] {
+        assert!(refusal.contains(told), "{told}\n{refusal}");
+    }
+}
+
+#[test]
+fn thresholds_ascend() {
+    let machine = Machine::new("thresholds", 8 << 20);
+    let with = |flags: &[(&str, &str)]| load(&machine.0, &sources(None, &[], flags));
+    for (key, value, told) in [
+        ("memory.warning_threshold", "0.85", "give memory.warning_threshold less than"),
+        ("memory.cleanup_threshold", "0.8", "give memory.critical_threshold less than"),
+        ("memory.cache.eviction_threshold", "0.7", "give memory.cache.memory_threshold less"),
+        ("memory.warning_threshold", "0", "give it a share above 0, at most 1"),
+        ("memory.cleanup_threshold", "90", "memory.cleanup_threshold is `90` ("),
+        ("memory.cleanup_threshold", "NaN", "memory.cleanup_threshold is `NaN` ("),
+    ] {
+        let refusal = with(&[(key, value)]).unwrap_err();
+        assert!(refusal.contains(told) && refusal.contains("1 problem\n"), "{key}: {refusal}");
+    }
+    let loaded = with(&[("memory.cleanup_threshold", "1"), ("memory.check_interval", "5s")]);
+    assert_eq!(loaded.unwrap().settings.memory.check_interval, Duration::from_secs(5));
+}
+
+#[test]
+fn items_expire_after_one_duration_or_each_cache_its_own() {
+    let machine = Machine::new("ttl", 8 << 20);
+    let of = |text: &str| {
+        let loaded = load(&machine.0, &sources(Some(machine.file(text)), &[], &[]));
+        loaded.map(|loaded| loaded.settings.memory.cache.ttl)
+    };
+    let minutes = |minutes| Some(Duration::from_mins(minutes));
+    let default = of("").unwrap();
+    assert_eq!((default.query, default.discovery), (None, minutes(5)));
+    let one = of("memory: {cache: {ttl: 10m}}\n").unwrap();
+    assert_eq!((one.query, one.metadata, one.embedding), (minutes(10), minutes(10), minutes(10)));
+    assert_eq!(one.discovery, minutes(5));
+    let own = of("memory:\n  cache:\n    ttl:\n      query: 1m\n      discovery: off\n").unwrap();
+    assert_eq!((own.query, own.metadata, own.discovery), (minutes(1), None, None));
+    let refusal = of("memory: {cache: {ttl: {query: 5}}}\n").unwrap_err();
+    assert!(refusal.contains("memory.cache.ttl.query is `5` ("), "{refusal}");
+    assert!(of("memory: {cache: {ttl: 0s}}\n").is_err());
+}
+
+#[test]
+fn tenants_have_quotas_by_name() {
+    let machine = Machine::new("tenants", 8 << 20);
+    let of = |text: &str| load(&machine.0, &sources(Some(machine.file(text)), &[], &[]));
+    let text = "tenants:\n  enabled: true\n  quotas:\n    acme.com: 512MB\n    other: 1GB\n";
+    let loaded = of(text).unwrap();
+    assert!(loaded.settings.tenants.enabled);
+    let quotas: Vec<_> = loaded.settings.tenants.quotas.into_iter().collect();
+    assert_eq!(quotas, [("acme.com".to_owned(), 512 * MIB), ("other".to_owned(), GIB)]);
+    let shown = loaded.settings.shown.iter().find(|s| s.key == "tenants.quotas.other").unwrap();
+    assert_eq!(shown.value.as_deref(), Some("1GB"));
+    let refusal = of("tenants: {quotas: {a: 0, b: many}}\n").unwrap_err();
+    assert!(refusal.contains("2 problems"), "{refusal}");
+    assert!(refusal.contains("tenants.quotas.b is `many` ("), "{refusal}");
+    assert!(of("tenants: {quotas: 1GB}\n").unwrap_err().contains("tenants.quotas is a section"));
+    let mimir = of("telemetry: {mimir: {url: 'http://mimir:9009/prometheus'}}\n").unwrap();
+    assert_eq!(mimir.settings.mimir_url.as_deref(), Some("http://mimir:9009/prometheus"));
+    for url in ["mimir:9009", "http://", "http://:80", "http://a b"] {
+        assert!(of(&format!("telemetry: {{mimir: {{url: '{url}'}}}}\n")).is_err(), "{url}");
+    }
+}
