@@ -107,6 +107,7 @@ impl Inner {
         let parts = self.shard_parts(name.clone(), id)?;
         let directory = &*parts.directory;
         let (manifest, missing) = load_manifest(directory, id)?;
+        self.node.config.storage.admit(&name, manifest.settings.storage_type, Arrival::Stored)?;
         // What cannot be counted is met again when the collection is opened.
         let dead = manifest.segments.iter().try_fold(0, |dead, record| {
             let listed = record.component(ComponentKind::Tombstones, "");
