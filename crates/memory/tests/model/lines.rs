@@ -72,15 +72,19 @@ fn what_a_refused_charge_held_on_the_way_is_told() {
     check(|| {
         let governor = Governor::new(Limits::of_root(100).with_class(Class::Text, 50));
         let held = governor.reserve(Class::Builds, &SYSTEM, 60).expect("room");
-        let newcomer = {
+        let newcomers = [45, 48].map(|bytes| {
             let governor = Arc::clone(&governor);
-            thread::spawn(move || drop(governor.reserve(Class::Text, &SYSTEM, 45)))
-        };
+            thread::spawn(move || {
+                for _ in 0..3 {
+                    drop(governor.reserve(Class::Text, &SYSTEM, bytes));
+                }
+            })
+        });
         let waiter = {
             let governor = Arc::clone(&governor);
             thread::spawn(move || block_on(wait(&governor, Class::Text, 40)).map(drop))
         };
-        newcomer.join().expect("it ends");
+        join(newcomers);
         waiter.join().expect("it ends").expect("there was room all along");
         drop(held);
         assert_nothing_held(&governor);
