@@ -116,7 +116,7 @@ fn credit_is_not_kept_from_who_waits() {
 }
 
 #[test]
-fn changes_of_limits_serve_the_line() {
+fn a_raised_limit_serves_the_line() {
     check(|| {
         let governor = Governor::new(Limits::of_root(50));
         let _held = governor.reserve(Class::Builds, &SYSTEM, 40).expect("room");
@@ -125,9 +125,23 @@ fn changes_of_limits_serve_the_line() {
             thread::spawn(move || block_on(wait(&governor, Class::Text, 30)).map(drop))
         };
         governor.set_drift(10);
-        governor.set_limits(Limits::of_root(80)).expect("higher");
-        assert!(governor.set_limits(Limits::of_root(30)).is_err());
         governor.set_drift(0);
+        governor.set_limits(Limits::of_root(80)).expect("higher");
         waiter.join().expect("it ends").expect("its turn");
+    });
+}
+
+/// Who met the tighter bound of a change that was refused.
+#[test]
+fn a_refused_change_serves_the_line() {
+    check(|| {
+        let governor = Governor::new(Limits::of_root(80));
+        let _held = governor.reserve(Class::Builds, &SYSTEM, 40).expect("room");
+        let waiter = {
+            let governor = Arc::clone(&governor);
+            thread::spawn(move || block_on(wait(&governor, Class::Text, 30)).map(drop))
+        };
+        assert!(governor.set_limits(Limits::of_root(30)).is_err());
+        waiter.join().expect("it ends").expect("there was room all along");
     });
 }
