@@ -5,13 +5,19 @@ use crate::sync::{AtomicU64, SeqCst};
 /// Bytes held, the most there ever were, and the bound.
 ///
 /// Sequentially consistent throughout: a lowered limit and a concurrent charge must agree on
-/// which came first (see [`Account::try_charge`]).
+/// which came first (see [`Account::set_limit`]).
 #[derive(Debug)]
 pub(crate) struct Account {
+    /// Bytes held, and above them how often the limit was set, so that no swap succeeds that
+    /// was decided by an earlier limit.
     used: AtomicU64,
     peak: AtomicU64,
     limit: AtomicU64,
 }
+
+/// The largest sum of bytes: 256 TiB.
+pub(crate) const BYTES_MAX: u64 = LIMIT_SET - 1;
+const LIMIT_SET: u64 = 1 << 48;
 
 /// What of an account a charge may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +52,7 @@ impl Account {
     }
 
     pub(crate) fn used(&self) -> u64 {
-        self.used.load(SeqCst)
+        self.used.load(SeqCst) & BYTES_MAX
     }
 
     pub(crate) fn peak(&self) -> u64 {
@@ -65,15 +71,15 @@ impl Account {
     }
 
     /// Publishes a limit. The caller then reads [`Account::used`] and takes the limit back if
-    /// more is held: whoever charges later sees the new limit.
+    /// more is held: whoever charges later sees the new limit, because a swap that began before
+    /// fails.
     pub(crate) fn set_limit(&self, limit: u64) {
         self.limit.store(limit, SeqCst);
+        // Above the bytes, where it wraps by itself.
+        self.used.fetch_add(LIMIT_SET, SeqCst);
     }
 
     /// Adds `bytes` if they fit into what `view` makes of the limit. Returns what is held then.
-    ///
-    /// The limit is read again after the swap. So either the charge sees a limit lowered
-    /// meanwhile and takes itself back, or whoever lowered it sees the charge.
     pub(crate) fn try_charge(
         &self,
         bytes: u64,
@@ -81,25 +87,21 @@ impl Account {
     ) -> Result<u64, Refusal> {
         let mut current = self.used.load(SeqCst);
         loop {
-            let limit = self.limit();
-            let View { most, now } = view(limit);
-            let next = current.checked_add(bytes).filter(|next| *next <= now);
+            let held = current & BYTES_MAX;
+            let View { most, now } = view(self.limit());
+            let next = held.checked_add(bytes).filter(|next| *next <= now.min(BYTES_MAX));
             let Some(next) = next else {
-                let available = now.saturating_sub(current);
-                let short = current.saturating_add(bytes).saturating_sub(now);
+                let available = now.saturating_sub(held);
+                let short = held.saturating_add(bytes).saturating_sub(now);
                 return Err(Refusal { limit: most, available, short });
             };
-            match self.used.compare_exchange(current, next, SeqCst, SeqCst) {
-                Ok(_) if self.limit() >= limit => {
+            match self.used.compare_exchange(current, current + bytes, SeqCst, SeqCst) {
+                Ok(_) => {
                     // Most charges raise nothing, and a read is cheaper than a write.
                     if self.peak.load(SeqCst) < next {
                         self.peak.fetch_max(next, SeqCst);
                     }
                     return Ok(next);
-                }
-                Ok(_) => {
-                    self.release(bytes);
-                    current = self.used.load(SeqCst);
                 }
                 Err(seen) => current = seen,
             }
@@ -130,9 +132,9 @@ pub(crate) fn add(counter: &AtomicU64, bytes: u64) {
 pub(crate) fn subtract(counter: &AtomicU64, bytes: u64) {
     let mut current = counter.load(SeqCst);
     loop {
-        let next = current.checked_sub(bytes);
-        debug_assert!(next.is_some(), "{bytes} bytes released, {current} held");
-        let next = next.unwrap_or(0);
+        let held = current & BYTES_MAX;
+        debug_assert!(bytes <= held, "{bytes} bytes released, {held} held");
+        let next = current - bytes.min(held);
         match counter.compare_exchange_weak(current, next, SeqCst, SeqCst) {
             Ok(_) => return,
             Err(seen) => current = seen,

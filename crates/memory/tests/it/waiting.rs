@@ -199,10 +199,12 @@ fn a_thread_waits_until_it_is_unparked() {
     thread::scope(|scope| {
         let waiter = scope.spawn(|| {
             let deadline = Instant::now() + Duration::from_secs(10);
-            wait(&governor, 60).block(|| {
+            let granted = wait(&governor, 60).block(|| {
                 thread::park_timeout(Duration::from_secs(10));
                 Instant::now() < deadline
-            })
+            });
+            assert!(Instant::now() < deadline, "nobody unparked it");
+            granted
         });
         while governor.usage().waiting == before {
             thread::yield_now();

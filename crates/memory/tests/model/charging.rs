@@ -54,6 +54,22 @@ fn charges_never_exceed_the_root_and_balance() {
 }
 
 #[test]
+fn the_peak_is_of_all_that_was_held_at_once() {
+    check(|| {
+        let governor = Governor::new(Limits::of_root(100));
+        let workers = [10, 20, 30].map(|bytes| {
+            let governor = Arc::clone(&governor);
+            thread::spawn(move || governor.reserve(Class::Builds, &SYSTEM, bytes))
+        });
+        let held = workers.map(|worker| worker.join().expect("it ends").expect("room"));
+        assert_eq!(governor.peak(), 60);
+        drop(held);
+        governor.reset_peaks();
+        assert_eq!(governor.peak(), 0);
+    });
+}
+
+#[test]
 fn transfers_keep_every_sum() {
     check(|| {
         let limits = Limits::of_root(100).with_class(Class::Builds, 50).with_cache_limit(40);
@@ -81,29 +97,20 @@ fn a_limit_that_was_lowered_holds() {
     check(|| {
         let limits = Limits::of_root(100);
         let governor = Governor::new(limits);
-        let believed = Believed::default();
-        let workers = [40, 30].map(|bytes| {
-            let (governor, believed) = (Arc::clone(&governor), believed.clone());
-            thread::spawn(move || {
-                for _ in 0..2 {
-                    let Ok(held) = governor.reserve(Class::Builds, &SYSTEM, bytes) else {
-                        continue;
-                    };
-                    believed.took(bytes, 100);
-                    believed.gives(bytes);
-                    drop(held);
-                }
-            })
-        });
+        let held = governor.reserve(Class::Builds, &SYSTEM, 40).expect("room");
+        let worker = {
+            let governor = Arc::clone(&governor);
+            thread::spawn(move || drop(governor.reserve(Class::Builds, &SYSTEM, 30)))
+        };
         if governor.set_limits(Limits::of_root(60)).is_ok() {
             for _ in 0..3 {
-                assert!(believed.0.load(SeqCst) <= 60);
                 assert!(governor.reserved() <= 60);
             }
             governor.set_limits(limits).expect("higher");
         }
-        join(workers);
+        join([worker]);
         assert_eq!(governor.limits(), limits);
+        drop(held);
         assert_nothing_held(&governor);
     });
 }

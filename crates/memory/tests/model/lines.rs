@@ -72,15 +72,19 @@ fn what_a_refused_charge_held_on_the_way_is_told() {
     check(|| {
         let governor = Governor::new(Limits::of_root(100).with_class(Class::Text, 50));
         let held = governor.reserve(Class::Builds, &SYSTEM, 60).expect("room");
-        let newcomer = {
+        let newcomers = [45, 48].map(|bytes| {
             let governor = Arc::clone(&governor);
-            thread::spawn(move || drop(governor.reserve(Class::Text, &SYSTEM, 45)))
-        };
+            thread::spawn(move || {
+                for _ in 0..3 {
+                    drop(governor.reserve(Class::Text, &SYSTEM, bytes));
+                }
+            })
+        });
         let waiter = {
             let governor = Arc::clone(&governor);
             thread::spawn(move || block_on(wait(&governor, Class::Text, 40)).map(drop))
         };
-        newcomer.join().expect("it ends");
+        join(newcomers);
         waiter.join().expect("it ends").expect("there was room all along");
         drop(held);
         assert_nothing_held(&governor);
@@ -112,7 +116,7 @@ fn credit_is_not_kept_from_who_waits() {
 }
 
 #[test]
-fn changes_of_limits_serve_the_line() {
+fn a_raised_limit_serves_the_line() {
     check(|| {
         let governor = Governor::new(Limits::of_root(50));
         let _held = governor.reserve(Class::Builds, &SYSTEM, 40).expect("room");
@@ -121,9 +125,23 @@ fn changes_of_limits_serve_the_line() {
             thread::spawn(move || block_on(wait(&governor, Class::Text, 30)).map(drop))
         };
         governor.set_drift(10);
-        governor.set_limits(Limits::of_root(80)).expect("higher");
-        assert!(governor.set_limits(Limits::of_root(30)).is_err());
         governor.set_drift(0);
+        governor.set_limits(Limits::of_root(80)).expect("higher");
         waiter.join().expect("it ends").expect("its turn");
+    });
+}
+
+/// Who met the tighter bound of a change that was refused.
+#[test]
+fn a_refused_change_serves_the_line() {
+    check(|| {
+        let governor = Governor::new(Limits::of_root(80));
+        let _held = governor.reserve(Class::Builds, &SYSTEM, 40).expect("room");
+        let waiter = {
+            let governor = Arc::clone(&governor);
+            thread::spawn(move || block_on(wait(&governor, Class::Text, 30)).map(drop))
+        };
+        assert!(governor.set_limits(Limits::of_root(30)).is_err());
+        waiter.join().expect("it ends").expect("there was room all along");
     });
 }

@@ -57,7 +57,7 @@ const SYSTEM: Tenant = Tenant::system();
 /// Runs a scenario in many orders: arbitrary ones, and those with few switches at odd places.
 fn check(scenario: impl Fn() + Send + Sync + Clone + 'static) {
     const SEED: u64 = 7;
-    const ORDERS: usize = 1_000;
+    const ORDERS: usize = 3_000;
     let mut config = Config::new();
     config.stack_size = 1 << 18;
     let random = RandomScheduler::new_from_seed(SEED, ORDERS);

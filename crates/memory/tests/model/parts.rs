@@ -1,6 +1,6 @@
 //! What single parts promise to the rest, each in one order of threads.
 
-use crate::account::{Account, Refusal, View};
+use crate::account::{Account, BYTES_MAX, Refusal, View};
 use crate::credit::{CREDIT_BYTES, Closed, Credit};
 use crate::{Class, once};
 
@@ -36,8 +36,12 @@ fn what_is_short_counts_what_is_held_too_much_already() {
 fn sums_do_not_wrap() {
     once(|| {
         let account = Account::new(u64::MAX);
-        assert!(account.try_charge(u64::MAX, View::whole).is_ok());
+        assert!(account.try_charge(BYTES_MAX + 1, View::whole).is_err());
+        assert_eq!(account.try_charge(BYTES_MAX, View::whole), Ok(BYTES_MAX));
         assert!(account.try_charge(1, View::whole).is_err());
+        assert!(account.try_charge(u64::MAX, View::whole).is_err());
+        account.set_limit(u64::MAX);
+        assert_eq!(account.used(), BYTES_MAX, "the count of limits is apart");
     });
 }
 
