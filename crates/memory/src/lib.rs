@@ -17,11 +17,14 @@
 //! - [`Class`], [`Limits`]: the tree; `account`: one node's counter; `tenant`: names
 //! - `books`: charging root, class and tenant together; [`Reservation`]: who holds the bytes
 //! - [`Governor`], [`Usage`]: the way in, and the report; [`MemoryError`]: refusals
+//! - [`CacheMemoryManager`]: the caches together; [`CacheLadder`]: how full they are
 
 #![forbid(unsafe_code)]
 
 mod account;
 mod books;
+mod cache_ladder;
+mod caches;
 mod class;
 mod error;
 mod governor;
@@ -31,6 +34,11 @@ mod reservation;
 mod tenant;
 mod usage;
 
+pub use cache_ladder::{CacheLadder, CacheLevel, CacheLevelChange, CacheLines, CacheStep};
+pub use caches::{
+    CacheMemoryLimitExceeded, CacheMemoryManager, CacheMemoryStats, Clock, EVICTION_BATCH_BYTES,
+    Evicted, ManagedCache,
+};
 pub use class::Class;
 pub use error::{Holder, MemoryError, Result, Scope};
 pub use governor::Governor;
