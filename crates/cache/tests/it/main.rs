@@ -3,6 +3,7 @@
 mod behaviour;
 mod fixture;
 mod footprint;
+mod hit_ratio;
 mod pitfalls;
 mod properties;
 mod stress;
