@@ -1,17 +1,23 @@
 //! One node's counter: charged by compare-and-swap against its limit.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::sync::{AtomicU64, SeqCst};
 
 /// Bytes held, the most there ever were, and the bound.
 ///
 /// Sequentially consistent throughout: a lowered limit and a concurrent charge must agree on
-/// which came first (see [`Account::try_charge`]).
+/// which came first (see [`Account::set_limit`]).
 #[derive(Debug)]
 pub(crate) struct Account {
+    /// Bytes held, and above them how often the limit was set, so that no swap succeeds that
+    /// was decided by an earlier limit.
     used: AtomicU64,
     peak: AtomicU64,
     limit: AtomicU64,
 }
+
+/// The largest sum of bytes: 256 TiB.
+pub(crate) const BYTES_MAX: u64 = LIMIT_SET - 1;
+const LIMIT_SET: u64 = 1 << 48;
 
 /// What of an account a charge may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,16 +47,23 @@ pub(crate) struct Refusal {
 }
 
 impl Account {
-    pub(crate) const fn new(limit: u64) -> Self {
+    pub(crate) fn new(limit: u64) -> Self {
         Self { used: AtomicU64::new(0), peak: AtomicU64::new(0), limit: AtomicU64::new(limit) }
     }
 
     pub(crate) fn used(&self) -> u64 {
-        self.used.load(SeqCst)
+        self.used.load(SeqCst) & BYTES_MAX
     }
 
     pub(crate) fn peak(&self) -> u64 {
         self.peak.load(SeqCst)
+    }
+
+    /// From now on the peak is the most that is held from now on.
+    pub(crate) fn reset_peak(&self) {
+        self.peak.store(0, SeqCst);
+        // After the store: a charge that raised the peak before is held, or given back.
+        self.peak.fetch_max(self.used(), SeqCst);
     }
 
     pub(crate) fn limit(&self) -> u64 {
@@ -58,15 +71,15 @@ impl Account {
     }
 
     /// Publishes a limit. The caller then reads [`Account::used`] and takes the limit back if
-    /// more is held: whoever charges later sees the new limit.
+    /// more is held: whoever charges later sees the new limit, because a swap that began before
+    /// fails.
     pub(crate) fn set_limit(&self, limit: u64) {
         self.limit.store(limit, SeqCst);
+        // Above the bytes, where it wraps by itself.
+        self.used.fetch_add(LIMIT_SET, SeqCst);
     }
 
     /// Adds `bytes` if they fit into what `view` makes of the limit. Returns what is held then.
-    ///
-    /// The limit is read again after the swap. So either the charge sees a limit lowered
-    /// meanwhile and takes itself back, or whoever lowered it sees the charge.
     pub(crate) fn try_charge(
         &self,
         bytes: u64,
@@ -74,25 +87,21 @@ impl Account {
     ) -> Result<u64, Refusal> {
         let mut current = self.used.load(SeqCst);
         loop {
-            let limit = self.limit();
-            let View { most, now } = view(limit);
-            let next = current.checked_add(bytes).filter(|next| *next <= now);
+            let held = current & BYTES_MAX;
+            let View { most, now } = view(self.limit());
+            let next = held.checked_add(bytes).filter(|next| *next <= now.min(BYTES_MAX));
             let Some(next) = next else {
-                let available = now.saturating_sub(current);
-                let short = current.saturating_add(bytes).saturating_sub(now);
+                let available = now.saturating_sub(held);
+                let short = held.saturating_add(bytes).saturating_sub(now);
                 return Err(Refusal { limit: most, available, short });
             };
-            match self.used.compare_exchange(current, next, SeqCst, SeqCst) {
-                Ok(_) if self.limit() >= limit => {
+            match self.used.compare_exchange(current, current + bytes, SeqCst, SeqCst) {
+                Ok(_) => {
                     // Most charges raise nothing, and a read is cheaper than a write.
                     if self.peak.load(SeqCst) < next {
                         self.peak.fetch_max(next, SeqCst);
                     }
                     return Ok(next);
-                }
-                Ok(_) => {
-                    self.release(bytes);
-                    current = self.used.load(SeqCst);
                 }
                 Err(seen) => current = seen,
             }
@@ -123,57 +132,12 @@ pub(crate) fn add(counter: &AtomicU64, bytes: u64) {
 pub(crate) fn subtract(counter: &AtomicU64, bytes: u64) {
     let mut current = counter.load(SeqCst);
     loop {
-        let next = current.checked_sub(bytes);
-        debug_assert!(next.is_some(), "{bytes} bytes released, {current} held");
-        let next = next.unwrap_or(0);
+        let held = current & BYTES_MAX;
+        debug_assert!(bytes <= held, "{bytes} bytes released, {held} held");
+        let next = current - bytes.min(held);
         match counter.compare_exchange_weak(current, next, SeqCst, SeqCst) {
             Ok(_) => return,
             Err(seen) => current = seen,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn beside(unreserved: u64) -> impl Fn(u64) -> View {
-        move |limit| View { most: limit, now: limit - unreserved }
-    }
-
-    #[test]
-    fn a_charge_counts_what_nobody_reserved() {
-        let account = Account::new(90);
-        assert_eq!(account.try_charge(40, beside(20)), Ok(40));
-        let refusal = Refusal { limit: 90, available: 30, short: 1 };
-        assert_eq!(account.try_charge(31, beside(20)), Err(refusal));
-        assert_eq!(account.try_charge(30, beside(20)), Ok(70));
-        assert_eq!((account.used(), account.peak()), (70, 70));
-        account.release(70);
-        assert_eq!((account.used(), account.peak()), (0, 70));
-    }
-
-    #[test]
-    fn what_is_short_counts_what_is_held_too_much_already() {
-        let account = Account::new(90);
-        assert_eq!(account.try_charge(80, View::whole), Ok(80));
-        let refusal = Refusal { limit: 90, available: 0, short: 15 };
-        assert_eq!(account.try_charge(5, beside(20)), Err(refusal));
-    }
-
-    #[test]
-    fn sums_do_not_wrap() {
-        let account = Account::new(u64::MAX);
-        assert!(account.try_charge(u64::MAX, View::whole).is_ok());
-        assert!(account.try_charge(1, View::whole).is_err());
-    }
-
-    #[test]
-    #[cfg(debug_assertions)]
-    #[should_panic(expected = "2 bytes released, 1 held")]
-    fn underflow_is_loud() {
-        let account = Account::new(10);
-        account.try_charge(1, View::whole).unwrap();
-        account.release(2);
     }
 }

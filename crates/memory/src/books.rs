@@ -2,14 +2,18 @@
 
 mod admit;
 mod change;
+mod lending;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::account::{Account, Refusal, View, add, subtract};
+use crate::ask::{Ask, Bound, Refused, Standing};
+use crate::counters::{Counters, Counts};
 use crate::error::{Holder, MemoryError, Scope};
+use crate::queue::Queue;
 use crate::reclaim::Hook;
+use crate::sync::{AtomicU64, Mutex, SeqCst, lock};
 use crate::tenant::{SYSTEM, TenantAccount};
 use crate::{Class, Limits, Tenant};
 
@@ -34,45 +38,10 @@ pub(crate) struct Books {
     tenants: Mutex<BTreeMap<Arc<str>, Arc<TenantAccount>>>,
     limits: Mutex<change::InForce>,
     pub(crate) hook: Hook,
-}
-
-/// Bytes that someone asks for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ask<'a> {
-    pub(crate) class: Class,
-    pub(crate) tenant: &'a Tenant,
-    pub(crate) bytes: u64,
-}
-
-/// What a charge may draw on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// What nobody set aside.
-    Ordinary,
-    /// The emergency bytes too; class and tenant may exceed their bounds by as much.
-    Emergency,
-}
-
-/// A node of the tree, within an [`Ask`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bound {
-    Root,
-    Caches,
-    Class,
-    Tenant,
-}
-
-/// A charge that did not fit, and where.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Refused {
-    bound: Bound,
-    refusal: Refusal,
-}
-
-impl Refused {
-    fn at(bound: Bound) -> impl Fn(Refusal) -> Self {
-        move |refusal| Self { bound, refusal }
-    }
+    pub(crate) queue: Queue,
+    /// [`CREDIT_BYTES`](crate::credit::CREDIT_BYTES) for each open slot.
+    pub(crate) open_credit: Account,
+    pub(crate) counters: Counters,
 }
 
 impl Books {
@@ -83,11 +52,14 @@ impl Books {
             drift: AtomicU64::new(0),
             emergency: AtomicU64::new(0),
             caches_reserve: AtomicU64::new(0),
-            classes: [const { Account::new(0) }; Class::COUNT],
+            classes: std::array::from_fn(|_| Account::new(0)),
             system: Arc::new(TenantAccount::new(SYSTEM)),
             tenants: Mutex::new(BTreeMap::new()),
             limits: Mutex::new(change::InForce::new(*limits)),
             hook: Hook::default(),
+            queue: Queue::new(),
+            open_credit: Account::new(u64::MAX),
+            counters: Counters::new(),
         };
         books.publish(limits);
         books
@@ -103,11 +75,17 @@ impl Books {
         if let Some(account) = tenants.get(name) {
             return Tenant(Some(Arc::clone(account)));
         }
-        tenants.retain(|_, account| {
-            Arc::strong_count(account) > 1 || account.total.limit() != u64::MAX
+        let idle = tenants.extract_if(.., |_, account| {
+            Arc::strong_count(account) == 1 && account.total.limit() == u64::MAX
         });
+        let idle: Vec<_> = idle.map(|(_, account)| account).collect();
         let account = Arc::new(TenantAccount::new(name));
         tenants.insert(Arc::clone(&account.name), Arc::clone(&account));
+        drop(tenants);
+        // All they hold is credit.
+        for forgotten in &idle {
+            self.recall_of(forgotten);
+        }
         Tenant(Some(account))
     }
 
@@ -116,7 +94,7 @@ impl Books {
     }
 
     /// Charges tenant, class, caches and root, in this order: the root's counter and peak never
-    /// hold bytes that were refused.
+    /// hold bytes that were refused. Does not serve those in line for what it held on the way.
     pub(crate) fn charge(&self, ask: Ask<'_>, standing: Standing) -> Result<(), Refused> {
         self.charge_tenant(ask, standing)?;
         let account = self.account(ask.tenant);
@@ -135,6 +113,18 @@ impl Books {
     pub(crate) fn release(&self, ask: Ask<'_>) {
         self.root.release(ask.bytes);
         self.release_sides(ask);
+        self.serve();
+    }
+
+    /// Charges whoever is in line and fits. Called whenever there may be more room than before.
+    pub(crate) fn serve(&self) {
+        if self.queue.waiting() > 0 {
+            self.queue.serve(|ask| {
+                self.charge(ask, Standing::InLine)?;
+                self.counters.admitted(ask.class);
+                Ok(())
+            });
+        }
     }
 
     /// Moves the bytes to another class or tenant; the root's charge stands throughout.
@@ -164,6 +154,7 @@ impl Books {
         if tenant_moves {
             left.total.release(from.bytes);
         }
+        self.serve();
         Ok(())
     }
 
@@ -174,20 +165,28 @@ impl Books {
     }
 
     fn root_view(&self, limit: u64, standing: Standing) -> View {
-        let set_aside = match standing {
-            Standing::Ordinary => self.emergency.load(SeqCst),
-            Standing::Emergency => 0,
+        let emergency = self.emergency.load(SeqCst);
+        let (set_aside, claim) = match standing {
+            Standing::Ordinary => (emergency, self.queue.root_claim()),
+            Standing::InLine => (emergency, 0),
+            Standing::Emergency => (0, 0),
         };
         let most = limit.saturating_sub(set_aside);
-        View { most, now: most.saturating_sub(self.drift.load(SeqCst)) }
+        View { most, now: most.saturating_sub(self.drift.load(SeqCst)).saturating_sub(claim) }
     }
 
-    /// What classes and tenants may hold.
-    fn side_view(&self, limit: u64, standing: Standing) -> View {
-        View::whole(match standing {
-            Standing::Ordinary => limit,
-            Standing::Emergency => limit.saturating_add(self.emergency.load(SeqCst)),
-        })
+    fn class_view(&self, limit: u64, class: Class, standing: Standing) -> View {
+        match standing {
+            Standing::Ordinary => {
+                View { most: limit, now: limit.saturating_sub(self.queue.class_claim(class)) }
+            }
+            Standing::InLine => View::whole(limit),
+            Standing::Emergency => View::whole(self.with_emergency(limit)),
+        }
+    }
+
+    fn with_emergency(&self, limit: u64) -> u64 {
+        limit.saturating_add(self.emergency.load(SeqCst))
     }
 
     fn release_sides(&self, Ask { class, tenant, bytes }: Ask<'_>) {
@@ -213,7 +212,11 @@ impl Books {
         let held = account
             .try_charge(ask.bytes, |limit| {
                 // Where the caches have a bound, that of one of them is a share.
-                if shared { View::whole(u64::MAX) } else { self.side_view(limit, standing) }
+                if shared {
+                    View::whole(u64::MAX)
+                } else {
+                    self.class_view(limit, ask.class, standing)
+                }
             })
             .map_err(Refused::at(Bound::Class))?;
         if !ask.class.is_cache() {
@@ -238,7 +241,10 @@ impl Books {
 
     fn charge_tenant(&self, ask: Ask<'_>, standing: Standing) -> Result<(), Refused> {
         let account = self.account(ask.tenant);
-        let charged = account.total.try_charge(ask.bytes, |limit| self.side_view(limit, standing));
+        let charged = account.total.try_charge(ask.bytes, |limit| match standing {
+            Standing::Ordinary | Standing::InLine => View::whole(limit),
+            Standing::Emergency => View::whole(self.with_emergency(limit)),
+        });
         charged.map(drop).map_err(Refused::at(Bound::Tenant))
     }
 
@@ -251,8 +257,32 @@ impl Books {
         }
     }
 
-    /// What the caller is told.
-    pub(crate) fn error(&self, ask: Ask<'_>, Refused { bound, refusal }: Refused) -> MemoryError {
+    /// The bound that would refuse it even if nothing else were held.
+    pub(crate) fn never(&self, ask: Ask<'_>) -> Option<Refused> {
+        let class = self.classes[ask.class.index()].limit();
+        let caches = self.caches.limit();
+        let shared = ask.class.is_cache() && caches != u64::MAX;
+        let bounds = [
+            (Bound::Tenant, self.account(ask.tenant).total.limit()),
+            (Bound::Class, if shared { u64::MAX } else { class }),
+            (
+                Bound::Caches,
+                if shared { self.caches_view(caches, class, 0).most } else { u64::MAX },
+            ),
+            (Bound::Root, self.root_view(self.root.limit(), Standing::InLine).most),
+        ];
+        let (bound, limit) = bounds.into_iter().find(|(_, most)| ask.bytes > *most)?;
+        Some(Refused { bound, refusal: Refusal { limit, available: 0, short: 0 } })
+    }
+
+    /// Counts a refusal, and makes of it what the caller is told.
+    pub(crate) fn error(&self, ask: Ask<'_>, refused: Refused) -> MemoryError {
+        let error = self.tell(ask, refused);
+        self.counters.refused(ask.class, &error);
+        error
+    }
+
+    fn tell(&self, ask: Ask<'_>, Refused { bound, refusal }: Refused) -> MemoryError {
         let Ask { class, bytes: requested, .. } = ask;
         let Refusal { limit, available, .. } = refusal;
         let scope = self.scope(bound, ask);
@@ -296,15 +326,29 @@ impl Books {
         holders
     }
 
+    /// What became of the requests of each class.
+    pub(crate) fn counts(&self) -> Vec<Counts> {
+        let mut counts = Class::ALL.map(|class| self.counters.counts(class));
+        for account in self.accounts() {
+            for (class, slot) in account.credit.slots() {
+                counts[class.index()].admitted += slot.cuts();
+            }
+        }
+        counts.into()
+    }
+
+    /// From now on peaks are of what is held from now on.
+    pub(crate) fn reset_peaks(&self) {
+        self.root.reset_peak();
+        self.caches.reset_peak();
+        self.classes.iter().for_each(Account::reset_peak);
+        self.accounts().iter().for_each(|account| account.total.reset_peak());
+    }
+
     /// Every tenant's account, the system's first.
     pub(crate) fn accounts(&self) -> Vec<Arc<TenantAccount>> {
         let mut accounts = vec![Arc::clone(&self.system)];
         accounts.extend(lock(&self.tenants).values().map(Arc::clone));
         accounts
     }
-}
-
-/// Locks; a holder that panicked left nothing half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

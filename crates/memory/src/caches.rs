@@ -106,6 +106,8 @@ pub struct CacheMemoryManager {
     counters: stats::Counters,
     /// Bytes granted since usage was last observed.
     granted: AtomicU64,
+    /// Bytes granted after which it is observed; follows the limit.
+    observed_each: AtomicU64,
 }
 
 impl CacheMemoryManager {
@@ -119,6 +121,7 @@ impl CacheMemoryManager {
             changes: Mutex::default(),
             counters: stats::Counters::default(),
             granted: AtomicU64::new(0),
+            observed_each: AtomicU64::new(0),
         });
         let weak: Weak<dyn Reclaim> = Arc::<Self>::downgrade(&manager);
         manager.governor.set_reclaimer(weak);
@@ -214,18 +217,15 @@ impl CacheMemoryManager {
 
     fn count_granted(&self, bytes: u64) {
         let granted = self.granted.fetch_add(bytes, SeqCst) + bytes;
-        if granted >= self.observed_each() {
+        if granted >= self.observed_each.load(SeqCst) {
             self.observe();
         }
-    }
-
-    fn observed_each(&self) -> u64 {
-        (self.limit() / OBSERVED_PARTS).max(1)
     }
 
     /// Moves along the ladder; returns what is to be evicted.
     fn climb(&self) -> u64 {
         let (usage, limit) = (self.current_usage(), self.limit());
+        self.observed_each.store(limit / OBSERVED_PARTS, SeqCst);
         let step = lock(&self.ladder).observe(usage, limit);
         if let Some(change) = step.change {
             if change.from < change.to {

@@ -1,10 +1,13 @@
 //! The way in: reservations, limits, drift, and the report.
 
-use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Weak};
 
-use crate::books::{Ask, Books};
-use crate::error::Result;
+use crate::ask::Ask;
+use crate::books::Books;
+use crate::counters::Counts;
+use crate::error::{MemoryError, Result};
+use crate::sync::SeqCst;
+use crate::waiting::Waiting;
 use crate::{Class, Limits, Reclaim, Reservation, Tenant, TenantUsage, Usage};
 
 /// Decides who may hold how many bytes; one per process.
@@ -30,8 +33,8 @@ impl Governor {
     /// first if the process or the tenant is full; the caller holds no lock that a cache takes.
     ///
     /// # Errors
-    /// [`MemoryError::AllocationTooLarge`](crate::MemoryError::AllocationTooLarge) if it could
-    /// never fit, [`MemoryError::InsufficientMemory`](crate::MemoryError::InsufficientMemory) if
+    /// [`MemoryError::AllocationTooLarge`] if it could
+    /// never fit, [`MemoryError::InsufficientMemory`] if
     /// it does not fit now; nothing is charged.
     pub fn reserve(&self, class: Class, tenant: &Tenant, bytes: u64) -> Result<Reservation> {
         self.take(Ask { class, tenant, bytes }, Books::reclaim_and_admit)
@@ -60,6 +63,22 @@ impl Governor {
         self.take(Ask { class, tenant, bytes }, Books::admit_emergency)
     }
 
+    /// [`Governor::reserve`] that waits for its turn if the bytes do not fit now. Those who wait
+    /// are served in order as others give back; until the first of them fits, newcomers see the
+    /// room less what it asked for. Only those of the same tenant may pass who waits because its
+    /// tenant is full.
+    ///
+    /// # Errors
+    /// [`MemoryError::AllocationTooLarge`]: it could never
+    /// fit.
+    pub fn wait_for(&self, class: Class, tenant: &Tenant, bytes: u64) -> Result<Waiting> {
+        let ask = Ask { class, tenant, bytes };
+        Ok(match self.books.admit_or_join(ask)? {
+            None => Waiting::granted(&self.books, ask),
+            Some(seat) => Waiting::in_line(&self.books, seat),
+        })
+    }
+
     fn take(
         &self,
         ask: Ask<'_>,
@@ -79,10 +98,13 @@ impl Governor {
     /// now on; what is reserved stays.
     pub fn set_drift(&self, bytes: u64) {
         self.books.drift.store(bytes, SeqCst);
+        self.books.serve();
     }
 
-    /// Bytes reserved in all.
+    /// Bytes reserved in all. Takes credit back first: bytes charged ahead for small reservations
+    /// of each thread, at most a hundredth of the root, count as reserved.
     pub fn reserved(&self) -> u64 {
+        self.books.recall();
         self.books.root.used()
     }
 
@@ -96,6 +118,22 @@ impl Governor {
         self.books.root.peak()
     }
 
+    /// From now on all peaks are of what is held from now on.
+    pub fn reset_peaks(&self) {
+        self.books.recall();
+        self.books.reset_peaks();
+    }
+
+    /// What became of the requests of each class, in the order of [`Class::ALL`].
+    pub fn counts(&self) -> Vec<Counts> {
+        self.books.counts()
+    }
+
+    /// The last refusals, at most sixteen, oldest first.
+    pub fn last_refusals(&self) -> Vec<MemoryError> {
+        self.books.counters.last_refusals()
+    }
+
     /// The bounds in force.
     pub fn limits(&self) -> Limits {
         self.books.limits_now()
@@ -106,8 +144,8 @@ impl Governor {
     /// the tighter bounds.
     ///
     /// # Errors
-    /// [`MemoryError::LimitBelowHeld`](crate::MemoryError::LimitBelowHeld) or
-    /// [`MemoryError::LimitsChanging`](crate::MemoryError::LimitsChanging); the old bounds stand.
+    /// [`MemoryError::LimitBelowHeld`] or
+    /// [`MemoryError::LimitsChanging`]; the old bounds stand.
     pub fn set_limits(&self, limits: Limits) -> Result<()> {
         self.books.set_limits(&limits)
     }
@@ -116,15 +154,16 @@ impl Governor {
     /// caches give back what it holds beyond.
     ///
     /// # Errors
-    /// [`MemoryError::LimitBelowHeld`](crate::MemoryError::LimitBelowHeld) or
-    /// [`MemoryError::LimitsChanging`](crate::MemoryError::LimitsChanging); the old bound stands.
+    /// [`MemoryError::LimitBelowHeld`] or
+    /// [`MemoryError::LimitsChanging`]; the old bound stands.
     pub fn set_tenant_limit(&self, tenant: &Tenant, limit: Option<u64>) -> Result<()> {
         self.books.set_tenant_limit(tenant, limit.unwrap_or(u64::MAX))
     }
 
-    /// Who holds what.
+    /// Who holds what. Takes credit back first, as [`Governor::reserved`] does.
     pub fn usage(&self) -> Usage {
         let books = &self.books;
+        books.recall();
         let limits = self.limits();
         let mut tenants: Vec<TenantUsage> = books
             .accounts()
@@ -139,11 +178,12 @@ impl Governor {
             .collect();
         tenants.sort_by(|a, b| (b.bytes, &a.name).cmp(&(a.bytes, &b.name)));
         Usage {
-            root: self.reserved(),
+            root: books.root.used(),
             limit: limits.root,
             base: limits.base,
             drift: books.drift.load(SeqCst),
             emergency: limits.emergency,
+            waiting: books.queue.waiting(),
             caches: books.caches.used(),
             caches_limit: limits.caches,
             available: self.available(),

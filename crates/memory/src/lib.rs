@@ -4,35 +4,49 @@
 //! [`Class`] and a [`Tenant`]; the bytes are charged to root, class and tenant, all or nothing,
 //! and dropping the reservation is the only release.
 //!
+//! Who does not fit may have caches give back ([`Reclaim`]), wait in line ([`Waiting`]), or be
+//! refused with the holders named.
+//!
 //! It is not an allocator and measures nothing: drift between reserved and measured bytes comes
-//! in as an argument. It knows no clock, thread or file.
+//! in as an argument. It knows no clock and no file, and starts no thread.
 //!
 //! # Invariants
 //! - `reserved + drift + base <= limit` held at the moment of every admission; it is checked
-//!   inside the compare-and-swap that admits.
+//!   inside the compare-and-swap that admits. The same of the caches, classes and tenants.
 //! - Root, the sum of classes and the sum of tenants are equal whenever no call is under way.
 //! - A refused call changes nothing.
+//! - No lock is held while a reclaimer or a waker runs.
 //!
 //! # Layout
 //! - [`Class`], [`Limits`]: the tree; `account`: one node's counter; `tenant`: names
-//! - `books`: charging root, class and tenant together; [`Reservation`]: who holds the bytes
+//! - `ask`: what is asked and refused; `books`: charging all nodes together, changing bounds
+//! - `credit`: bytes charged ahead for small reservations; `counters`: what became of requests
+//! - `reclaim`, `queue`: what comes before a refusal; [`Reservation`], [`Waiting`]: who holds
+//!   the bytes or waits for them
 //! - [`Governor`], [`Usage`]: the way in, and the report; [`MemoryError`]: refusals
 //! - [`CacheMemoryManager`]: the caches together; [`CacheLadder`]: how full they are
+//! - `sync`: what threads share, so that a model check can put its own in place
 
 #![forbid(unsafe_code)]
 
 mod account;
+mod ask;
 mod books;
 mod cache_ladder;
 mod caches;
 mod class;
+mod counters;
+mod credit;
 mod error;
 mod governor;
 mod limits;
+mod queue;
 mod reclaim;
 mod reservation;
+mod sync;
 mod tenant;
 mod usage;
+mod waiting;
 
 pub use cache_ladder::{CacheLadder, CacheLevel, CacheLevelChange, CacheLines, CacheStep};
 pub use caches::{
@@ -40,6 +54,7 @@ pub use caches::{
     Evicted, ManagedCache,
 };
 pub use class::Class;
+pub use counters::{Counts, Reason};
 pub use error::{Holder, MemoryError, Result, Scope};
 pub use governor::Governor;
 pub use limits::Limits;
@@ -47,3 +62,4 @@ pub use reclaim::Reclaim;
 pub use reservation::Reservation;
 pub use tenant::Tenant;
 pub use usage::{TenantUsage, Usage};
+pub use waiting::Waiting;

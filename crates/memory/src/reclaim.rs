@@ -1,10 +1,10 @@
 //! Asking caches for bytes back.
 
-use std::cell::Cell;
 use std::fmt::Debug;
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::Weak;
 
 use crate::error::Scope;
+use crate::sync::{Mutex, lock, replace_reclaiming};
 
 /// Who can give reclaimable bytes back: the caches together.
 pub trait Reclaim: Send + Sync + Debug {
@@ -15,11 +15,6 @@ pub trait Reclaim: Send + Sync + Debug {
     /// It is called by whoever is short, on its thread, while the governor holds no lock. It may
     /// reserve, but then nothing is reclaimed for it, and only emergency bytes are sure.
     fn reclaim(&self, bytes: u64, for_scope: &Scope) -> u64;
-}
-
-thread_local! {
-    /// Whether this thread is within a reclaimer.
-    static RECLAIMING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// How often in a row reclaiming may leave as much short as before: others took what was freed,
@@ -38,7 +33,7 @@ struct Leave;
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        RECLAIMING.set(false);
+        replace_reclaiming(false);
     }
 }
 
@@ -48,7 +43,7 @@ pub(crate) struct Hook(Mutex<Option<Weak<dyn Reclaim>>>);
 
 impl Hook {
     pub(crate) fn set(&self, reclaimer: Weak<dyn Reclaim>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reclaimer);
+        *lock(&self.0) = Some(reclaimer);
     }
 
     /// Tries until it succeeds, and before each further try has given back what is `short`, if
@@ -72,9 +67,9 @@ impl Hook {
 
     /// Has `bytes` given back; none without a reclaimer, or if this thread is within one.
     fn reclaim(&self, bytes: u64, scope: &Scope) -> u64 {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let held = lock(&self.0).clone();
         let Some(reclaimer) = held.and_then(|weak| weak.upgrade()) else { return 0 };
-        if RECLAIMING.replace(true) {
+        if replace_reclaiming(true) {
             return 0;
         }
         let _leave = Leave;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use vectorizer_model::{Budget, BudgetExceeded};
 
-use crate::books::{Ask, Books};
+use crate::ask::Ask;
+use crate::books::Books;
 use crate::error::{MemoryError, Result};
 use crate::{Class, Tenant};
 
@@ -62,7 +63,7 @@ impl Reservation {
     pub fn shrink(&mut self, bytes: u64) {
         let bytes = self.at_most_held(bytes);
         self.bytes -= bytes;
-        self.books.release(self.ask(bytes));
+        self.books.give_back(self.ask(bytes));
     }
 
     /// Takes `bytes` out into a reservation of their own; nothing is charged or released. More
@@ -113,7 +114,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.books.release(self.ask(self.bytes));
+        self.books.give_back(self.ask(self.bytes));
     }
 }
 

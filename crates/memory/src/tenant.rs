@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use crate::Class;
 use crate::account::Account;
+use crate::credit::Credit;
+use crate::sync::AtomicU64;
 
 /// A handle of a tenant of one governor; a clone costs a count.
 #[derive(Clone)]
@@ -20,6 +21,7 @@ pub(crate) struct TenantAccount {
     pub(crate) name: Arc<str>,
     pub(crate) total: Account,
     pub(crate) by_class: [AtomicU64; Class::COUNT],
+    pub(crate) credit: Credit,
 }
 
 impl TenantAccount {
@@ -28,6 +30,7 @@ impl TenantAccount {
             name: name.into(),
             total: Account::new(u64::MAX),
             by_class: [const { AtomicU64::new(0) }; Class::COUNT],
+            credit: Credit::default(),
         }
     }
 }

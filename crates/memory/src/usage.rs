@@ -17,6 +17,8 @@ pub struct Usage {
     pub drift: u64,
     /// Bytes of the limit that only requests which free memory may use.
     pub emergency: u64,
+    /// How many requests wait for room.
+    pub waiting: u64,
     /// Bytes reserved by all caches together.
     pub caches: u64,
     /// Most bytes of all caches together; `u64::MAX` if they have no bound of their own.

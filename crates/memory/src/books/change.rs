@@ -1,11 +1,11 @@
 //! Changing bounds: all of them, or none.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 
-use super::{Books, lock};
+use super::Books;
 use crate::error::{MemoryError, Result, Scope};
 use crate::reclaim::Short;
+use crate::sync::{SeqCst, lock};
 use crate::{Class, Limits, Tenant};
 
 /// The bounds in force, and whether others are being tried.
@@ -28,6 +28,8 @@ struct Changing<'a>(&'a Books);
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
         lock(&self.0.limits).changing = false;
+        // There may be more room than before, or what was tried kept someone waiting.
+        self.0.serve();
     }
 }
 
@@ -79,12 +81,14 @@ impl Books {
 
     /// Has caches give back until nothing is exceeded.
     fn settle(&self, exceeded: impl Fn() -> Option<Exceeded>) -> Result<()> {
-        let settled = self.hook.retry(
-            || exceeded().map_or(Ok(()), Err),
-            |Exceeded { scope, limit, held }| {
-                Some(Short { bytes: held.saturating_sub(*limit), scope: scope.clone() })
-            },
-        );
+        let attempt = || match exceeded() {
+            Some(_) if self.recall() > 0 => exceeded().map_or(Ok(()), Err),
+            Some(still) => Err(still),
+            None => Ok(()),
+        };
+        let settled = self.hook.retry(attempt, |Exceeded { scope, limit, held }| {
+            Some(Short { bytes: held.saturating_sub(*limit), scope: scope.clone() })
+        });
         settled.map_err(|Exceeded { scope, limit, held }| {
             let holders = self.holders(&scope);
             MemoryError::LimitBelowHeld { limit, held, scope, holders }

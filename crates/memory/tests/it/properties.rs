@@ -3,9 +3,11 @@
 use proptest::prelude::*;
 use vectorizer_memory::{Class, Governor, Limits, Reservation, Tenant};
 
-const ROOT: u64 = 1000;
-const TEXT: u64 = 300;
-const TENANT: u64 = 500;
+/// Large enough that some calls are on credit.
+const UNIT: u64 = 7 << 10;
+const ROOT: u64 = 1000 * UNIT;
+const TEXT: u64 = 300 * UNIT;
+const TENANT: u64 = 500 * UNIT;
 
 #[derive(Debug, Clone)]
 enum Call {
@@ -22,7 +24,7 @@ enum Call {
 
 fn call() -> impl Strategy<Value = Call> {
     let at = 0..8_usize;
-    let bytes = 0..400_u64;
+    let bytes = prop_oneof![0..9_u64, 0..400_u64].prop_map(|units| units * UNIT);
     prop_oneof![
         (0..3_usize, 0..3_usize, bytes.clone()).prop_map(|(c, t, b)| Call::Reserve(c, t, b)),
         (at.clone(), bytes.clone()).prop_map(|(i, b)| Call::Grow(i, b)),
@@ -31,8 +33,8 @@ fn call() -> impl Strategy<Value = Call> {
         (at.clone(), at.clone()).prop_map(|(i, j)| Call::Merge(i, j)),
         (at.clone(), 0..3_usize, 0..3_usize).prop_map(|(i, c, t)| Call::Transfer(i, c, t)),
         at.prop_map(Call::Drop),
-        (0..200_u64).prop_map(Call::Drift),
-        (500..1200_u64).prop_map(Call::Limit),
+        (0..200_u64).prop_map(|units| Call::Drift(units * UNIT)),
+        (500..1200_u64).prop_map(|units| Call::Limit(units * UNIT)),
     ]
 }
 
