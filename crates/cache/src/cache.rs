@@ -14,6 +14,7 @@ use std::time::Duration;
 use vectorizer_memory::{CacheMemoryManager, Class, ManagedCache, Tenant};
 
 use crate::cache::contest::Contest;
+use crate::cache::eviction::Sweep;
 use crate::cache::room::Ledgers;
 use crate::entry::{Cached, Inserted, NewEntry, Refusal};
 use crate::hash::hash_of;
@@ -37,6 +38,7 @@ pub struct Cache<K, V> {
     /// What is charged for shards and the contest themselves, to the system.
     own: Mutex<Charge>,
     contest: Contest,
+    sweep: Sweep,
     counters: Counters,
     floor: AtomicU64,
     /// Nanoseconds; [`NO_TTL`] if entries do not expire.
@@ -74,6 +76,7 @@ where
             ledgers: Mutex::new(ledgers),
             own: Mutex::new(own),
             contest: Contest::default(),
+            sweep: Sweep::default(),
             counters: Counters::default(),
             floor: AtomicU64::new(options.floor),
             ttl: AtomicU64::new(NO_TTL),

@@ -2,14 +2,39 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use vectorizer_memory::{Class, Evicted, ManagedCache};
 
-use super::{Cache, giving, lock};
+use super::{Cache, giving, lock, nanos};
 use crate::ledger::Ledger;
 use crate::shard::Wanted;
+
+/// When shards are worth being looked through for what is out of date.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    /// Nanoseconds.
+    due: AtomicU64,
+    /// What was out of date by then is gone.
+    generation: AtomicU32,
+}
+
+impl Sweep {
+    fn is_due(&self, generation: u32, now: Duration) -> bool {
+        self.generation.load(SeqCst) != generation || nanos(now) >= self.due.load(SeqCst)
+    }
+
+    fn done(&self, generation: u32, due: u64) {
+        self.generation.store(generation, SeqCst);
+        self.due.store(due, SeqCst);
+    }
+
+    /// Times to live have changed.
+    pub(super) fn reset(&self) {
+        self.due.store(0, SeqCst);
+    }
+}
 
 /// A tenant's part of one shard, by their numbers.
 type Part = (u32, usize);
@@ -29,7 +54,10 @@ where
     /// Gives up at least `bytes` for the cache's own bounds, if it can: what is out of date first,
     /// then by the policy, from the tenant furthest above its guarantee.
     pub(super) fn evict_own(&self, bytes: u64, now: Duration) -> Evicted {
-        let mut evicted = self.evict_stale(bytes, now);
+        let mut evicted = Evicted::default();
+        if self.sweep.is_due(self.generation(), now) {
+            evicted += self.evict_stale(bytes, now);
+        }
         let left = bytes.saturating_sub(evicted.bytes);
         evicted += self.evict_victims(Target { bytes: left, most: u64::MAX }, None);
         evicted
@@ -38,6 +66,8 @@ where
     fn evict_stale(&self, bytes: u64, now: Duration) -> Evicted {
         let fresh = self.fresh(now);
         let mut evicted = Evicted::default();
+        // What comes in from now on is not older than now.
+        let mut oldest = nanos(now);
         for shard in &self.shards {
             while evicted.bytes < bytes {
                 let (gone, surplus) = giving(&mut lock(shard), |shard| shard.take_stale(fresh));
@@ -49,6 +79,10 @@ where
                     break;
                 }
             }
+            oldest = oldest.min(lock(shard).oldest().unwrap_or(u64::MAX));
+        }
+        if evicted.bytes < bytes {
+            self.sweep.done(fresh.generation, oldest.saturating_add(self.ttl.load(SeqCst)));
         }
         evicted
     }

@@ -92,6 +92,7 @@ where
     /// How long an entry may be returned from when it came in; `None` is for ever.
     pub fn set_ttl(&self, ttl: Option<Duration>) {
         self.ttl.store(ttl.map_or(NO_TTL, |ttl| nanos(ttl).min(NO_TTL - 1)), SeqCst);
+        self.sweep.reset();
     }
 
     /// Bytes that are never taken for others.

@@ -40,6 +40,11 @@ impl<K: Eq, V> Shard<K, V> {
         gone
     }
 
+    /// When the oldest entry came in.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        (self.age.len() > 0).then(|| self.nodes.get(self.age.tail()).inserted)
+    }
+
     /// The same for one tenant, wherever it is in the order of age.
     pub(crate) fn take_stale_of(&mut self, tenant: u32, fresh: Fresh) -> Gone<V> {
         let mut gone = Vec::new();
