@@ -24,6 +24,7 @@
 //! - `reclaim`, `queue`: what comes before a refusal; [`Reservation`], [`Waiting`]: who holds
 //!   the bytes or waits for them
 //! - [`Governor`], [`Usage`]: the way in, and the report; [`MemoryError`]: refusals
+//! - [`CacheMemoryManager`]: the caches together; [`CacheLadder`]: how full they are
 //! - `sync`: what threads share, so that a model check can put its own in place
 
 #![forbid(unsafe_code)]
@@ -31,6 +32,8 @@
 mod account;
 mod ask;
 mod books;
+mod cache_ladder;
+mod caches;
 mod class;
 mod counters;
 mod credit;
@@ -45,6 +48,11 @@ mod tenant;
 mod usage;
 mod waiting;
 
+pub use cache_ladder::{CacheLadder, CacheLevel, CacheLevelChange, CacheLines, CacheStep};
+pub use caches::{
+    CacheMemoryLimitExceeded, CacheMemoryManager, CacheMemoryStats, Clock, EVICTION_BATCH_BYTES,
+    Evicted, ManagedCache,
+};
 pub use class::Class;
 pub use counters::{Counts, Reason};
 pub use error::{Holder, MemoryError, Result, Scope};

@@ -9,6 +9,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::ffi::c_void;
 
 /// The system's allocator, counting.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,19 +22,32 @@ pub struct Heap {
     pub held: i64,
     /// The most that was held at once, above what was held before.
     pub peak: i64,
+    /// What the allocator took for what is held: rounded up, and with its own header.
+    pub taken: i64,
 }
 
 thread_local! {
     static HELD: Cell<i64> = const { Cell::new(0) };
     static PEAK: Cell<i64> = const { Cell::new(0) };
+    static TAKEN: Cell<i64> = const { Cell::new(0) };
 }
+
+unsafe extern "C" {
+    /// Of glibc, which is what [`System`] is here: bytes of a block that can be used.
+    fn malloc_usable_size(block: *mut c_void) -> usize;
+}
+
+/// Bytes that a block keeps beside those that can be used.
+const HEADER: usize = 8;
 
 /// Runs `work` and says what this thread held for it. All zero without [`CountingAllocator`].
 pub fn heap_of<T>(work: impl FnOnce() -> T) -> (T, Heap) {
-    let before = HELD.get();
+    let (before, taken) = (HELD.get(), TAKEN.get());
     PEAK.set(before);
     let result = work();
-    (result, Heap { held: HELD.get() - before, peak: PEAK.get() - before })
+    let heap =
+        Heap { held: HELD.get() - before, peak: PEAK.get() - before, taken: TAKEN.get() - taken };
+    (result, heap)
 }
 
 fn add(bytes: i64) {
@@ -47,6 +61,19 @@ fn add(bytes: i64) {
     }
 }
 
+/// What the allocator took for a block that lives.
+fn taken(block: *mut u8) -> i64 {
+    if block.is_null() {
+        return 0;
+    }
+    // SAFETY: the block comes from the system's allocator and was not given back yet.
+    signed(unsafe { malloc_usable_size(block.cast()) } + HEADER)
+}
+
+fn take(bytes: i64) {
+    TAKEN.try_with(|taken| taken.set(taken.get() + bytes)).unwrap_or(());
+}
+
 fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
@@ -57,24 +84,34 @@ unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(signed(layout.size()));
         // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
+        let block = unsafe { System.alloc(layout) };
+        take(taken(block));
+        block
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         add(signed(layout.size()));
         // SAFETY: the caller keeps the contract of `alloc_zeroed`.
-        unsafe { System.alloc_zeroed(layout) }
+        let block = unsafe { System.alloc_zeroed(layout) };
+        take(taken(block));
+        block
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         add(-signed(layout.size()));
+        take(-taken(ptr));
         // SAFETY: the caller keeps the contract of `dealloc`.
         unsafe { System.dealloc(ptr, layout) }
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         add(signed(new_size) - signed(layout.size()));
+        let before = taken(ptr);
         // SAFETY: the caller keeps the contract of `realloc`.
-        unsafe { System.realloc(ptr, layout, new_size) }
+        let block = unsafe { System.realloc(ptr, layout, new_size) };
+        if !block.is_null() {
+            take(taken(block) - before);
+        }
+        block
     }
 }

@@ -19,6 +19,7 @@
 //! - refusing what would fit: `credit::credit_is_recalled_*`, and the model's `credits`
 
 mod behaviour;
+mod cache_manager;
 mod caches;
 mod counters;
 mod credit;

@@ -1,0 +1,140 @@
+//! Giving up entries until bytes are really free.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use super::{CacheMemoryManager, Evicted, ManagedCache};
+use crate::Scope;
+
+/// The most that is asked of all caches at once, so that none gives up much before another was
+/// asked, and usage is looked at again in between.
+pub const EVICTION_BATCH_BYTES: u64 = 10 << 20;
+
+/// A cache that is asked, and whether it had nothing more.
+struct Asked {
+    cache: Arc<dyn ManagedCache>,
+    exhausted: bool,
+}
+
+impl Asked {
+    /// Bytes that may be taken.
+    fn above_floor(&self) -> u64 {
+        if self.exhausted {
+            return 0;
+        }
+        self.cache.memory_usage().saturating_sub(self.cache.floor())
+    }
+}
+
+impl CacheMemoryManager {
+    /// Evicts within `scope` until `target` bytes are given back or nothing more can be.
+    pub(super) fn evict(&self, target: u64, scope: &Scope) -> Evicted {
+        let mut evicted = Evicted::default();
+        if target == 0 {
+            return evicted;
+        }
+        let now = self.clock.now();
+        let mut asked = self.within(scope);
+        if !matches!(scope, Scope::Tenant(_)) {
+            for Asked { cache, .. } in &asked {
+                if evicted.bytes < target && cache.memory_usage() > cache.floor() {
+                    evicted += cache.evict_expired(now);
+                }
+            }
+        }
+        while evicted.bytes < target {
+            let batch = (target - evicted.bytes).min(EVICTION_BATCH_BYTES);
+            let given = evict_batch(&mut asked, batch, scope, now);
+            if given == Evicted::default() {
+                break;
+            }
+            evicted += given;
+        }
+        if evicted.items > 0 {
+            self.counters.count(evicted, now);
+        }
+        evicted
+    }
+
+    fn within(&self, scope: &Scope) -> Vec<Asked> {
+        let mut caches = self.caches();
+        if let Scope::Class(only) = scope {
+            caches.retain(|cache| cache.class() == *only);
+        }
+        caches.into_iter().map(|cache| Asked { cache, exhausted: false }).collect()
+    }
+
+    /// Bytes that caches hold.
+    pub fn current_usage(&self) -> u64 {
+        self.governor.usage().caches
+    }
+
+    /// Bytes that caches may hold.
+    pub fn limit(&self) -> u64 {
+        let limits = self.governor.limits();
+        limits.caches.min(limits.root)
+    }
+
+    /// Used bytes of each hundred that caches may hold; 0 if they may hold none.
+    pub fn usage_percentage(&self) -> f64 {
+        match self.limit() {
+            0 => 0.0,
+            limit => self.current_usage() as f64 * 100.0 / limit as f64,
+        }
+    }
+
+    /// Runs of evictions so far.
+    pub fn total_evictions(&self) -> u64 {
+        self.counters.evictions.load(SeqCst)
+    }
+}
+
+fn evict_batch(asked: &mut [Asked], batch: u64, scope: &Scope, now: Duration) -> Evicted {
+    let parts: Vec<(u64, u32)> =
+        asked.iter().map(|asked| (asked.above_floor(), asked.cache.ease())).collect();
+    let mut evicted = Evicted::default();
+    for (asked, share) in asked.iter_mut().zip(split(batch, &parts)) {
+        if share == 0 {
+            continue;
+        }
+        let given = match scope {
+            Scope::Tenant(name) => asked.cache.evict_tenant(name, share, now),
+            Scope::Root | Scope::Caches | Scope::Class(_) => asked.cache.evict(share, now),
+        };
+        asked.exhausted = given == Evicted::default();
+        evicted += given;
+    }
+    evicted
+}
+
+/// Splits `bytes` over caches by what each has above its floor times its ease; none is asked for
+/// more than it has. Rounded up, so that small parts do not vanish.
+fn split(bytes: u64, parts: &[(u64, u32)]) -> Vec<u64> {
+    let weight = |(above, ease): &(u64, u32)| u128::from(*above) * u128::from((*ease).max(1));
+    let whole: u128 = parts.iter().map(weight).sum();
+    let share = |part: &(u64, u32)| {
+        if whole == 0 {
+            return 0;
+        }
+        // At most 2^64 * 2^32 * 10 MiB, which fits.
+        let share = (weight(part) * u128::from(bytes)).div_ceil(whole);
+        u64::try_from(share).unwrap_or(u64::MAX).min(part.0)
+    };
+    parts.iter().map(share).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_split_by_usage_above_floor_and_ease() {
+        assert_eq!(split(90, &[(100, 1), (100, 2)]), [30, 60]);
+        assert_eq!(split(90, &[(0, 9), (100, 1)]), [0, 90]);
+        assert_eq!(split(90, &[(50, 4), (100, 1)]), [50, 30]);
+        assert_eq!(split(1, &[(1000, 1); 3]), [1, 1, 1]);
+        assert_eq!(split(1, &[]), []);
+        assert_eq!(split(EVICTION_BATCH_BYTES, &[(u64::MAX, u32::MAX)]), [EVICTION_BATCH_BYTES]);
+    }
+}
