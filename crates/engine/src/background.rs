@@ -154,7 +154,6 @@ impl Inner {
         let mut watches = Watches::default();
         while !self.node.is_closing() {
             self.flush.wait(TICK);
-            self.node.refill_emergency();
             let shards = self.shards();
             watches.retain(&shards);
             let pressed = self.pressed.swap(false, Ordering::AcqRel);

@@ -11,6 +11,7 @@
 //!   `cost`: what an operation takes; `parts`: operations by filter
 //! - [`view`]: what one request sees; `selection`, `nearest`: searching it; [`leaf`]: the questions
 //! - `manifest`, `catalogue`, `recovery`: what is on disk, and opening it
+//! - `estimate`: what reading takes; [`Origin`]: whose memory a write uses
 //! - [`verify`](mod@verify): checking a folder that no engine has open
 //! - `flush`, `merge`, `build`: background work; `policy`: which is next; `background`: the threads
 //! - [`ticket`], [`executor`]: results that come later, and the threads that searches run on
@@ -29,6 +30,7 @@ mod cost;
 mod deaths;
 pub mod engine;
 pub mod error;
+mod estimate;
 pub mod executor;
 mod flush;
 mod flush_budget;
@@ -43,6 +45,7 @@ mod merge;
 mod nearest;
 mod node;
 pub mod options;
+mod origin;
 mod parts;
 mod policy;
 mod reach;
@@ -59,11 +62,13 @@ pub mod view;
 pub use applied::Applied;
 pub use engine::Engine;
 pub use error::EngineError;
+pub use estimate::records_bytes;
 pub use info::CollectionInfo;
 pub use leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
 };
 pub use options::EngineOptions;
+pub use origin::Origin;
 pub use parts::Part;
 pub use ticket::Ticket;
 pub use vectorizer_hnsw::Scratch;

@@ -24,6 +24,9 @@
 //! - `reclaim`, `queue`: what comes before a refusal; [`Reservation`], [`Waiting`]: who holds
 //!   the bytes or waits for them
 //! - [`Governor`], [`Usage`]: the way in, and the report; [`MemoryError`]: refusals
+//! - [`MemoryGuard`], [`AllocationGuard`]: operations, estimated and reserved as one;
+//!   [`PressureLadder`]: steps; [`MemoryStats`]: what was measured; [`Clock`]: time comes in
+//! - `faults`: failures on demand, for tests
 //! - `sync`: what threads share, so that a model check can put its own in place
 
 #![forbid(unsafe_code)]
@@ -32,26 +35,38 @@ mod account;
 mod ask;
 mod books;
 mod class;
+mod clock;
 mod counters;
 mod credit;
 mod error;
+mod faults;
 mod governor;
+mod guard;
 mod limits;
+mod pressure;
 mod queue;
 mod reclaim;
 mod reservation;
+mod stats;
 mod sync;
 mod tenant;
 mod usage;
 mod waiting;
 
 pub use class::Class;
+pub use clock::Clock;
 pub use counters::{Counts, Reason};
 pub use error::{Holder, MemoryError, Result, Scope};
 pub use governor::Governor;
+pub use guard::{
+    AllocationGuard, CleanupCallback, Drawn, Finished, MemoryGuard, MemoryLimits, OperationId,
+    OperationKind, OperationUsage, Overdue, Pressure, WaitingGuard,
+};
 pub use limits::Limits;
+pub use pressure::{PressureChange, PressureLadder, PressureLevel, PressureLines};
 pub use reclaim::Reclaim;
 pub use reservation::Reservation;
+pub use stats::{Measurement, MemoryStats};
 pub use tenant::Tenant;
 pub use usage::{TenantUsage, Usage};
 pub use waiting::Waiting;

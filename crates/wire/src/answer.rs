@@ -29,6 +29,8 @@ pub struct ErrorEnvelope<'a> {
 #[derive(Debug, Serialize)]
 struct ErrorStatus<'a> {
     error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     holders: Vec<HolderOut<'a>>,
 }
@@ -49,7 +51,8 @@ impl<'a> ErrorEnvelope<'a> {
             tenant: &holder.tenant,
             bytes: holder.bytes,
         });
-        Self { status: ErrorStatus { error: text, holders: holders.collect() }, time }
+        let code = error.and_then(|error| error.code);
+        Self { status: ErrorStatus { error: text, code, holders: holders.collect() }, time }
     }
 }
 

@@ -5,6 +5,7 @@ mod caches;
 mod counters;
 mod credit;
 mod emergency;
+mod guard;
 mod properties;
 mod reclaiming;
 mod stress;
