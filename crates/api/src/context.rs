@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vectorizer_engine::{Engine, EngineError};
-use vectorizer_model::CollectionName;
-use vectorizer_query::{BoxFuture, CollectionView};
+use vectorizer_engine::Engine;
+use vectorizer_memory::{MemoryGuard, Tenant};
+use vectorizer_query::BoxFuture;
 
 use crate::defaults::CollectionDefaults;
-use crate::error::Result;
 use crate::turn::Turn;
 
 /// Waits for a while; the caller's runtime owns the timer.
@@ -22,12 +21,20 @@ pub struct Context {
     sleep: Sleep,
     defaults: CollectionDefaults,
     settings_turn: Arc<Turn>,
+    tenant: Tenant,
+    /// Called when memory is cleaned up; the memory guard holds it weakly.
+    _relief: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Context {
     /// A context over an engine, with a timer.
     pub fn new(engine: Engine, sleep: Sleep, defaults: CollectionDefaults) -> Self {
-        Self { engine, sleep, defaults, settings_turn: Arc::new(Turn::default()) }
+        let tenant = engine.governor().tenant("default");
+        let full = engine.clone();
+        let relief: Arc<dyn Fn() + Send + Sync> = Arc::new(move || full.relieve());
+        engine.memory_guard().on_cleanup(Arc::downgrade(&relief));
+        let settings_turn = Arc::new(Turn::default());
+        Self { engine, sleep, defaults, settings_turn, tenant, _relief: relief }
     }
 
     /// The engine.
@@ -40,19 +47,14 @@ impl Context {
         &self.defaults
     }
 
-    /// Waits until a collection is open, which may read the disk: never on a thread of the caller's
-    /// runtime.
-    pub(crate) async fn prepare(&self, collection: &CollectionName) -> Result<()> {
-        if let Some(opening) = self.engine.prepare(collection)? {
-            opening.await.map_err(EngineError::from)??;
-        }
-        Ok(())
+    /// What admits operations.
+    pub fn memory_guard(&self) -> &Arc<MemoryGuard> {
+        self.engine.memory_guard()
     }
 
-    /// Everything acknowledged so far in a collection.
-    pub(crate) async fn view(&self, collection: &CollectionName) -> Result<CollectionView> {
-        self.prepare(collection).await?;
-        Ok(CollectionView::local(&self.engine, collection)?)
+    /// Who pays for operations.
+    pub(crate) fn tenant(&self) -> &Tenant {
+        &self.tenant
     }
 
     pub(crate) fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

@@ -63,6 +63,8 @@ pub struct ApiError {
     pub kind: ErrorKind,
     /// What is wrong, and what would mend it.
     pub message: String,
+    /// The stable name of a refusal for lack of memory.
+    pub code: Option<&'static str>,
     /// When a retry may help.
     pub retry_after: Option<Duration>,
     /// Who holds most memory, if memory is what was short.
@@ -81,7 +83,7 @@ impl ApiError {
     /// A failure of a kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { kind, message, retry_after: None, holders: Vec::new(), type_name: None }
+        Self { kind, message, code: None, retry_after: None, holders: Vec::new(), type_name: None }
     }
 
     /// The request is at fault.
@@ -112,24 +114,29 @@ impl std::error::Error for ApiError {}
 
 impl From<MemoryError> for ApiError {
     fn from(error: MemoryError) -> Self {
-        let message = error.to_string();
-        match error {
+        let (message, code) = (error.to_string(), Some(error.code()));
+        let refused = match error {
             MemoryError::AllocationTooLarge { .. } => {
                 Self::new(ErrorKind::ResourceExhausted, message)
             }
             MemoryError::InsufficientMemory { scope, holders, .. } => {
                 let kind = match scope {
                     Scope::Root => ErrorKind::Unavailable,
-                    Scope::Caches | Scope::Class(_) | Scope::Tenant(_) => {
+                    Scope::Caches | Scope::Class(_) | Scope::Tenant(_) | Scope::Operation(_) => {
                         ErrorKind::ResourceExhausted
                     }
                 };
                 Self { holders, ..Self::new(kind, message).with_retry() }
             }
+            MemoryError::MemoryPressureTooHigh { holders, .. } => {
+                Self { holders, ..Self::new(ErrorKind::Unavailable, message).with_retry() }
+            }
+            MemoryError::SystemError { .. } => Self::new(ErrorKind::Unavailable, message),
             MemoryError::LimitBelowHeld { .. } | MemoryError::ForeignReservation | _ => {
                 Self::new(ErrorKind::Internal, message)
             }
-        }
+        };
+        Self { code, ..refused }
     }
 }
 
@@ -218,6 +225,7 @@ mod tests {
         };
         let never = refused(Class::Operations, 501);
         assert_eq!((never.kind, never.retry_after), (ErrorKind::ResourceExhausted, None));
+        assert_eq!(never.code, Some("allocation_too_large"));
         let _held = governor.reserve(Class::Operations, &tenant, 400).expect("room");
         let class_full = refused(Class::Operations, 200);
         assert_eq!(class_full.kind, ErrorKind::ResourceExhausted);
@@ -226,6 +234,15 @@ mod tests {
         let root_full = refused(Class::Memtables, 700);
         assert_eq!(root_full.kind, ErrorKind::Unavailable);
         assert!(root_full.retry_after.is_some());
+        let pressed = ApiError::from(MemoryError::MemoryPressureTooHigh {
+            unreclaimable: 950,
+            limit: 1000,
+            class: Class::Operations,
+            holders: class_full.holders,
+        });
+        assert_eq!(pressed.kind, ErrorKind::Unavailable);
+        assert!(pressed.retry_after.is_some() && !pressed.holders.is_empty());
+        assert_eq!(pressed.code, Some("memory_pressure_too_high"));
     }
 
     #[test]

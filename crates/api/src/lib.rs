@@ -7,6 +7,7 @@
 //!
 //! # Layout
 //! - [`operation`]: the trait; [`catalogue`]: all operations; [`context`]: what they run in
+//! - [`run`]: the one way in; [`estimate`]: what operations are expected to hold
 //! - [`collections`], [`points`], [`payload`], [`search`], [`index`]: one operation per file
 //! - [`settings`]: what a collection's settings become; [`defaults`]: where nothing is said
 //! - [`error`]: the eight kinds; `turn`: one settings change after the other; `write`: pacing
@@ -18,10 +19,12 @@ pub mod collections;
 pub mod context;
 pub mod defaults;
 pub mod error;
+pub mod estimate;
 pub mod index;
 pub mod operation;
 pub mod payload;
 pub mod points;
+pub mod run;
 pub mod search;
 pub mod settings;
 mod turn;
@@ -31,7 +34,9 @@ pub use catalogue::CATALOGUE;
 pub use context::{Context, Sleep};
 pub use defaults::CollectionDefaults;
 pub use error::{ApiError, ErrorKind, Result};
+pub use estimate::{Estimate, MemoryAwareOperation};
 pub use operation::{Access, Entry, Operation};
+pub use run::{Answered, Guarded};
 pub use vectorizer_query::{
     BoxFuture, NearestQuery, Page, PayloadSelector, Record, ScoredRecord, ScrollQuery,
     SearchParams, Select, Target, VectorSelector,

@@ -2,8 +2,9 @@
 
 use std::future::Future;
 
-use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::MemoryAwareOperation;
+use crate::run::Guarded;
 
 /// What an operation may touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,16 +29,16 @@ pub struct Entry {
 }
 
 /// One typed operation: its fields are the question.
-pub trait Operation: Send {
+pub trait Operation: MemoryAwareOperation + Send {
     /// Its line of the catalogue.
     const ENTRY: Entry;
 
     /// The answer.
     type Output: Send;
 
-    /// Does it.
+    /// Does it. [`Context::run`](crate::Context::run) alone can call it.
     ///
     /// # Errors
     /// [`ApiError`](crate::ApiError); unless its text says otherwise, nothing changed.
-    fn execute(self, context: &Context) -> impl Future<Output = Result<Self::Output>> + Send;
+    fn execute(self, context: &Guarded<'_>) -> impl Future<Output = Result<Self::Output>> + Send;
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use vectorizer_engine::EngineError;
 use vectorizer_model::operation::PointSelector;
-use vectorizer_model::{CollectionName, Operation, Payload, PointId, RequestId, SequenceNumber};
+use vectorizer_model::{CollectionName, Operation, Payload, PointId, SequenceNumber};
 use vectorizer_model::{check::PayloadLimits, limits};
 use vectorizer_query::Select;
 
-use crate::context::Context;
 use crate::error::{ApiError, Result};
+use crate::run::Guarded;
 
 /// The pauses of a paced write double from here to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(2);
@@ -27,7 +27,7 @@ pub struct Written {
     pub points: u64,
 }
 
-impl Context {
+impl Guarded<'_> {
     /// Writes; done when the write is durable and every later read sees it.
     pub(crate) async fn write(
         &self,
@@ -39,7 +39,7 @@ impl Context {
         }
         self.prepare(collection).await?;
         self.wait_for_pace(collection).await?;
-        let ticket = self.engine().submit(collection, operation, RequestId::default())?;
+        let ticket = self.engine().submit(collection, operation, self.origin())?;
         let applied = ticket.await.map_err(EngineError::from)??;
         Ok(Written { seq: applied.seq, points: applied.points })
     }
@@ -76,10 +76,10 @@ impl Context {
         if !matches!(**operation, Operation::Delete(_)) {
             self.wait_for_pace(collection).await?;
         }
-        let (engine, collection) = (self.engine().clone(), collection.clone());
+        let (engine, collection, origin) =
+            (self.engine().clone(), collection.clone(), self.origin());
         let operation = Arc::clone(operation);
-        let submit =
-            move || engine.submit_part(&collection, &operation, from, RequestId::default());
+        let submit = move || engine.submit_part(&collection, &operation, from, origin);
         let part = self.engine().spawn(queue, submit)?.await.map_err(EngineError::from)??;
         let applied = part.ticket.await.map_err(EngineError::from)??;
         Ok((Written { seq: applied.seq, points: applied.points }, part.next))

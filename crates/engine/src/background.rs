@@ -158,7 +158,6 @@ impl Inner {
         let mut watches = Watches::default();
         while !self.node.is_closing() {
             self.flush.wait(TICK);
-            self.node.refill_emergency();
             let open = self.collections.open();
             watches.retain(&open);
             let pressed = self.pressed.swap(false, Ordering::AcqRel);

@@ -7,11 +7,11 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use vectorizer_log::Entry;
-use vectorizer_memory::{Class, Governor, MemoryError, Tenant};
+use vectorizer_memory::{Class, Governor, MemoryError, MemoryGuard, Tenant};
 use vectorizer_model::encode::encode_operation;
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::{
-    CollectionName, CollectionSettings, Epoch, Operation, RequestId, SequenceNumber, ShardId,
+    CollectionName, CollectionSettings, Epoch, Operation, SequenceNumber, ShardId,
 };
 use vectorizer_vfs::{Directory, DirectoryLock, OsDirectory};
 
@@ -24,6 +24,7 @@ use crate::error::{EngineError, Result};
 use crate::executor::Executor;
 use crate::node::{Node, Pending, report};
 use crate::options::EngineOptions;
+use crate::origin::Origin;
 use crate::policy::Lane;
 use crate::shard::Shard;
 use crate::storage_type::{Arrival, StorageRule};
@@ -160,10 +161,10 @@ impl Engine {
         &self,
         collection: &CollectionName,
         operation: Operation,
-        request: RequestId,
+        origin: impl Into<Origin>,
     ) -> Result<Ticket<Result<Applied>>> {
         self.check_pace_of(collection, &operation)?;
-        let ticket = self.queue(collection, operation, request)?;
+        let ticket = self.queue(collection, operation, origin.into())?;
         self.0.inner.wake_committer();
         Ok(ticket)
     }
@@ -173,10 +174,10 @@ impl Engine {
         &self,
         collection: &CollectionName,
         operation: Operation,
-        request: RequestId,
+        origin: Origin,
     ) -> Result<Ticket<Result<Applied>>> {
         let shard = self.0.inner.shard(collection)?;
-        self.0.inner.submit_to_shard(&shard, operation, request)
+        self.0.inner.submit_to_shard(&shard, operation, origin)
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -233,6 +234,16 @@ impl Engine {
     /// The budget that this engine draws on.
     pub fn governor(&self) -> &Arc<Governor> {
         &self.0.inner.node.governor
+    }
+
+    /// What admits operations within that budget, and builds.
+    pub fn memory_guard(&self) -> &Arc<MemoryGuard> {
+        &self.0.inner.node.guard
+    }
+
+    /// Has every memtable that holds anything flushed soon: that gives memory back.
+    pub fn relieve(&self) {
+        self.0.inner.relieve();
     }
 
     /// Flushes every memtable, so that the next start replays little.
@@ -350,26 +361,27 @@ impl Inner {
         bytes: u64,
     ) -> Result<Ticket<Result<Applied>>> {
         self.check_catalogue()?;
-        self.append(ShardId::CATALOGUE, &self.assigned, (operation, RequestId::default()), bytes)
+        self.append(ShardId::CATALOGUE, &self.assigned, (operation, Origin::default()), bytes)
     }
 
     fn submit_to_shard(
         &self,
         shard: &Arc<Shard>,
         operation: Operation,
-        request: RequestId,
+        origin: Origin,
     ) -> Result<Ticket<Result<Applied>>> {
         self.check_welcome(shard, &operation)?;
         let Some(PointSelector::Filter(filter)) = operation.selector() else {
-            let memtable = crate::cost::memtable_bytes(shard, &shard.view(), &operation)?;
-            return self.submit_planned(shard, operation, request, memtable);
+            let memtable =
+                crate::cost::memtable_bytes(shard, &shard.view_for(&origin), &operation)?;
+            return self.submit_planned(shard, operation, origin, memtable);
         };
-        let planned = self.plan_part(shard, &operation, filter, None)?;
+        let planned = self.plan_part(&shard.view_for(&origin), &operation, filter, None)?;
         if planned.next.is_some() {
             let what = "the filter names more points than one entry takes; write it in parts";
             return Err(EngineError::InvalidOperation(what.to_owned()));
         }
-        self.submit_planned(shard, planned.operation, request, planned.memtable)
+        self.submit_planned(shard, planned.operation, origin, planned.memtable)
     }
 
     /// Whether an operation would be taken now, as far as that depends neither on its size nor on
@@ -393,10 +405,10 @@ impl Inner {
         &self,
         shard: &Shard,
         operation: Operation,
-        request: RequestId,
+        origin: Origin,
         memtable: u64,
     ) -> Result<Ticket<Result<Applied>>> {
-        let ticket = self.append(shard.id, shard.assigned(), (operation, request), memtable)?;
+        let ticket = self.append(shard.id, shard.assigned(), (operation, origin), memtable)?;
         shard.backlog.note_write(memtable);
         Ok(ticket)
     }
@@ -406,7 +418,7 @@ impl Inner {
         &self,
         shard: ShardId,
         assigned: &Mutex<SequenceNumber>,
-        (operation, request): (Operation, RequestId),
+        (operation, origin): (Operation, Origin),
         memtable: u64,
     ) -> Result<Ticket<Result<Applied>>> {
         let mut payload = Vec::new();
@@ -421,12 +433,16 @@ impl Inner {
             operation,
             memtable: reserve(Class::Memtables, memtable)
                 .inspect_err(|refused| self.flush_if_full(refused))?,
-            _transit: reserve(Class::Operations, transit)?,
+            _transit: match &origin.guard {
+                Some(guard) => guard.draw(transit)?,
+                None => reserve(Class::Operations, transit)?.into(),
+            },
             done,
         };
         let mut assigned = lock(assigned);
         let seq = assigned.next();
         let epoch = Epoch::default();
+        let request = origin.request;
         let entry = Entry { shard, epoch, seq, request, payload, companion: pending };
         log.append(entry).map_err(|refused| EngineError::Log(refused.cause))?;
         *assigned = seq;
@@ -436,9 +452,14 @@ impl Inner {
     /// Has every memtable flushed that holds anything, if memory is what is full.
     fn flush_if_full(&self, refused: &EngineError) {
         if matches!(refused, EngineError::Memory(MemoryError::InsufficientMemory { .. })) {
-            self.pressed.store(true, Ordering::Release);
-            self.flush.raise();
+            self.relieve();
         }
+    }
+
+    /// Has every memtable flushed that holds anything.
+    fn relieve(&self) {
+        self.pressed.store(true, Ordering::Release);
+        self.flush.raise();
     }
 
     /// Whether writes to a shard are welcome now.

@@ -15,6 +15,7 @@
 //! - `manifest`, `catalogue`, `recovery`: what is on disk, and opening it
 //! - `storage_type`: what a collection may be in cluster mode; `stored`,
 //!   `convert`: finding and converting what is not
+//! - `estimate`: what reading takes; [`Origin`]: whose memory a write uses
 //! - [`verify`](mod@verify): checking a folder that no engine has open
 //! - `flush`, `merge`, `build`: background work; `policy`: which is next; `background`: the threads
 //! - [`ticket`], [`executor`]: results that come later, and the threads that searches run on
@@ -36,6 +37,7 @@ mod cost;
 mod deaths;
 pub mod engine;
 pub mod error;
+mod estimate;
 pub mod executor;
 mod flush;
 mod flush_budget;
@@ -52,6 +54,7 @@ mod merge;
 mod nearest;
 mod node;
 pub mod options;
+mod origin;
 mod parts;
 mod policy;
 mod reach;
@@ -71,12 +74,14 @@ pub use applied::Applied;
 pub use convert::ContentDigest;
 pub use engine::Engine;
 pub use error::EngineError;
+pub use estimate::records_bytes;
 pub use info::CollectionInfo;
 pub use leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
 };
 pub use loading::Totals;
 pub use options::EngineOptions;
+pub use origin::Origin;
 pub use parts::Part;
 pub use storage_type::StorageRule;
 pub use stored::stored_storage_types;

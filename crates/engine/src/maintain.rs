@@ -131,6 +131,10 @@ impl Inner {
 
     /// Does the next piece of a lane's work on a shard. False if there is none.
     fn maintain(&self, shard: &Arc<Shard>, lane: Lane, idle: bool) -> Result<bool> {
+        // What is under way ends, and gives its memory back; flushes go on, for they free some.
+        if self.node.guard.pauses_background() {
+            return Ok(false);
+        }
         let _alone = shard.lock_lane(lane);
         self.work(shard, lane, idle)
     }

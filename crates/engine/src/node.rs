@@ -2,11 +2,13 @@
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use vectorizer_log::{Durability, Log};
-use vectorizer_memory::{Class, Governor, Reservation, Tenant};
+use vectorizer_memory::{
+    Class, Clock, Drawn, Governor, MemoryGuard, MemoryLimits, Reservation, Tenant,
+};
 use vectorizer_model::settings::StorageType;
 use vectorizer_model::{Operation, SequenceNumber, ShardId};
 use vectorizer_pages::Pool;
@@ -28,7 +30,7 @@ pub(crate) struct Pending {
     /// For what the memtable will hold.
     pub(crate) memtable: Reservation,
     /// For the encoded and the decoded operation, until it is applied.
-    pub(crate) _transit: Reservation,
+    pub(crate) _transit: Drawn,
     pub(crate) done: Completer<Result<Applied>>,
 }
 
@@ -49,8 +51,8 @@ pub(crate) struct Node {
     /// The log's buffers.
     _log_buffers: Reservation,
     pub(crate) flush_reserve: FlushReserve,
-    /// What operations that free memory may draw on when nothing else is left.
-    emergency: Mutex<Reservation>,
+    /// Admits operations and builds.
+    pub(crate) guard: Arc<MemoryGuard>,
 }
 
 /// A pause of work that gives way, after every few rows. So it still gets a fifth of the time: fresh
@@ -66,8 +68,15 @@ impl Drop for GoesFirst<'_> {
     }
 }
 
-/// Bytes set aside for operations that free memory: some thousand deletes under way.
-const EMERGENCY_BYTES: u64 = 512 << 10;
+/// The time since the node was opened.
+#[derive(Debug)]
+struct SinceOpened(Instant);
+
+impl Clock for SinceOpened {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
 
 impl Node {
     /// # Errors
@@ -79,10 +88,13 @@ impl Node {
     ) -> Result<Self> {
         let system = Tenant::system();
         let buffers = governor.reserve(Class::Memtables, &system, vectorizer_log::BUFFER_BYTES)?;
-        let emergency = governor.reserve(Class::Collections, &system, EMERGENCY_BYTES)?;
         let flush_reserve = FlushReserve::take(&governor, config.memtable_bytes)?;
+        let limits = MemoryLimits::of_root(governor.limits().root);
+        let clock = Arc::new(SinceOpened(Instant::now()));
+        let guard = MemoryGuard::new(Arc::clone(&governor), limits, clock)?;
         Ok(Self {
             governor,
+            guard,
             frames: Arc::new(Frames::new(Arc::clone(&pool))),
             pool,
             backlog: Arc::new(Backlog::new(config.backlog_bytes_max)),
@@ -93,12 +105,10 @@ impl Node {
             first: AtomicUsize::new(0),
             _log_buffers: buffers,
             flush_reserve,
-            emergency: Mutex::new(emergency),
         })
     }
 
-    /// Takes bytes of the budget. What frees memory takes them from those set aside if there are
-    /// no others.
+    /// Takes bytes of the budget. What frees memory may take those set aside for it.
     ///
     /// # Errors
     /// The budget refuses.
@@ -109,25 +119,11 @@ impl Node {
         bytes: u64,
         frees: bool,
     ) -> Result<Reservation> {
-        let refused = match self.governor.reserve(class, tenant, bytes) {
-            Ok(reservation) => return Ok(reservation),
-            Err(refused) => refused,
-        };
-        let mut emergency = self.emergency.lock().unwrap_or_else(PoisonError::into_inner);
-        if !frees || emergency.bytes() < bytes {
-            return Err(refused.into());
-        }
-        let mut taken = emergency.split(bytes);
-        taken.transfer(class, tenant)?;
-        Ok(taken)
-    }
-
-    /// Sets aside again what operations that free memory took, as far as there is room.
-    pub(crate) fn refill_emergency(&self) {
-        let mut emergency = self.emergency.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing = EMERGENCY_BYTES.saturating_sub(emergency.bytes());
-        // If there is no room the next tick tries again.
-        emergency.try_grow(missing).ok();
+        Ok(if frees {
+            self.governor.reserve_emergency(class, tenant, bytes)?
+        } else {
+            self.governor.reserve(class, tenant, bytes)?
+        })
     }
 
     /// Bytes that a request could get now, from what is free and from what would be given back.

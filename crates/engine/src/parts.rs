@@ -11,18 +11,19 @@
 //! how many points were changed before it.
 
 use vectorizer_model::operation::PointSelector;
-use vectorizer_model::{CollectionName, Condition, Filter, Operation, PointId, RequestId};
+use vectorizer_model::{CollectionName, Condition, Filter, Operation, PointId};
 
 use crate::applied::Applied;
 use crate::cost::{Price, added_slack, check_selector};
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, Result};
 use crate::leaf::LeafScroll;
-use crate::shard::Shard;
+use crate::origin::Origin;
 use crate::ticket::Ticket;
+use crate::view::ReadView;
 
 /// Most points of one entry that names points by filter.
-const PART_POINTS_MAX: usize = 4096;
+pub(crate) const PART_POINTS_MAX: usize = 4096;
 /// An entry takes at most this share of a memtable, or names one point.
 const PART_SHARE: u64 = 4;
 
@@ -54,10 +55,10 @@ impl Engine {
         collection: &CollectionName,
         operation: &Operation,
         from: Option<PointId>,
-        request: RequestId,
+        origin: impl Into<Origin>,
     ) -> Result<Part> {
         self.check_pace_of(collection, operation)?;
-        let part = self.queue_part(collection, operation, from, request)?;
+        let part = self.queue_part(collection, operation, from, origin.into())?;
         self.inner().wake_committer();
         Ok(part)
     }
@@ -68,17 +69,18 @@ impl Engine {
         collection: &CollectionName,
         operation: &Operation,
         from: Option<PointId>,
-        request: RequestId,
+        origin: Origin,
     ) -> Result<Part> {
         let shard = self.inner().shard(collection)?;
         let Some(PointSelector::Filter(filter)) = operation.selector() else {
-            let ticket = self.queue(collection, operation.clone(), request)?;
+            let ticket = self.queue(collection, operation.clone(), origin)?;
             return Ok(Part { ticket, next: None });
         };
         self.inner().check_welcome(&shard, operation)?;
-        let planned = self.inner().plan_part(&shard, operation, filter, from)?;
+        let view = shard.view_for(&origin);
+        let planned = self.inner().plan_part(&view, operation, filter, from)?;
         let ticket =
-            self.inner().submit_planned(&shard, planned.operation, request, planned.memtable)?;
+            self.inner().submit_planned(&shard, planned.operation, origin, planned.memtable)?;
         Ok(Part { ticket, next: planned.next })
     }
 
@@ -90,7 +92,7 @@ impl Engine {
     pub fn write(&self, collection: &CollectionName, operation: Operation) -> Result<Applied> {
         if !matches!(operation.selector(), Some(PointSelector::Filter(_))) {
             self.wait_for_pace(collection, &operation)?;
-            let ticket = self.queue(collection, operation, RequestId::default())?;
+            let ticket = self.queue(collection, operation, Origin::default())?;
             self.inner().commit_here();
             return ticket.wait()?;
         }
@@ -113,7 +115,7 @@ impl Engine {
         from: Option<PointId>,
     ) -> Result<(Applied, Option<PointId>)> {
         self.wait_for_pace(collection, operation)?;
-        let part = self.queue_part(collection, operation, from, RequestId::default())?;
+        let part = self.queue_part(collection, operation, from, Origin::default())?;
         self.inner().commit_here();
         Ok((part.ticket.wait()??, part.next))
     }
@@ -136,16 +138,15 @@ impl Inner {
     /// The entry for the next points that a filter names, and what it takes.
     pub(crate) fn plan_part(
         &self,
-        shard: &std::sync::Arc<Shard>,
+        view: &ReadView,
         operation: &Operation,
         filter: &Filter,
         from: Option<PointId>,
     ) -> Result<Planned> {
         check_selector(&PointSelector::Filter(filter.clone()))?;
-        let view = shard.view();
         let scroll = LeafScroll { filter: filter.clone(), from, limit: PART_POINTS_MAX };
         let (mut ids, mut next) = view.scroll(&scroll)?;
-        let price = Price::new(&view, operation);
+        let price = Price::new(view, operation);
         let bound = self.node.config.memtable_bytes / PART_SHARE;
         let mut memtable = 0;
         for at in 0..ids.len() {
@@ -213,12 +214,12 @@ mod tests {
         let clear = Operation::ClearPayload { points: PointSelector::Filter(filter.clone()) };
 
         let shard = engine.inner().shard(&name).expect("there");
-        let planned = engine.inner().plan_part(&shard, &clear, &filter, None).expect("room");
+        let planned = engine.inner().plan_part(&shard.view(), &clear, &filter, None).expect("room");
         engine.write(&name, coloured(&[2], "blue")).expect("room");
         engine.write(&name, coloured(&[4], "red")).expect("room");
-        let request = RequestId::default();
+        let origin = Origin::default();
         let ticket =
-            engine.inner().submit_planned(&shard, planned.operation, request, planned.memtable);
+            engine.inner().submit_planned(&shard, planned.operation, origin, planned.memtable);
         engine.inner().wake_committer();
         let applied = ticket.expect("room").wait().expect("kept").expect("applied");
         assert_eq!(applied.points, 2, "1 and 3; 2 is blue by now, 4 was not there");

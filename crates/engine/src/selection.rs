@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use vectorizer_memory::Reservation;
+use vectorizer_memory::Drawn;
 use vectorizer_model::{Cardinality, Condition, Filter, Ordinal, PointId, Selection, VectorName};
 use vectorizer_payload::{
     Admitted, Leaf, Rows, Selected, estimate, matches, sample_candidates, sample_rows, select,
@@ -32,7 +32,7 @@ pub(crate) struct RowSelection<'a> {
     vector: Option<&'a VectorName>,
     cardinality: Cardinality,
     /// For bitmaps of the segment's rows, and tests of them.
-    _held: Reservation,
+    _held: Drawn,
 }
 
 /// Bitmaps of a segment's rows that are there at once while indexes are asked.
@@ -144,7 +144,7 @@ impl Selection for RowSelection<'_> {
 }
 
 /// Bytes of the bitmaps and tests that asking the indexes leaves.
-fn bytes_needed(filter: &Filter, rows: u32) -> u64 {
+pub(crate) fn bytes_needed(filter: &Filter, rows: u32) -> u64 {
     if filter.is_empty() {
         return 0;
     }

@@ -22,6 +22,7 @@ use crate::error::{EngineError, Result};
 use crate::manifest::{Manifest, StoreError};
 use crate::memtable::Memtable;
 use crate::node::Node;
+use crate::origin::Origin;
 use crate::policy::Lane;
 use crate::state::{LiveSegment, ShardState};
 use crate::throttle::ShardBacklog;
@@ -166,6 +167,15 @@ impl Shard {
         // The lock keeps a publication from coming between the two readings.
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         ReadView::new(Arc::clone(self), Arc::clone(&state), self.applied())
+    }
+
+    /// The same, drawing on the memory of whoever hands over a write.
+    pub(crate) fn view_for(self: &Arc<Self>, origin: &Origin) -> ReadView {
+        let view = self.view();
+        match &origin.guard {
+            Some(guard) => view.with_guard(guard.clone()),
+            None => view,
+        }
     }
 
     /// Shows readers another state. The caller holds the applier's lock.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 use vectorizer_hnsw::Scratch;
 use vectorizer_kernels::normalise;
-use vectorizer_memory::{Class, Reservation};
+use vectorizer_memory::{AllocationGuard, Class, Drawn};
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::{
@@ -19,6 +19,7 @@ use vectorizer_payload::{include_keys, matches};
 use vectorizer_segment::{SegmentQuery, SegmentSearchError, Shortlist};
 
 use crate::error::{EngineError, Result};
+use crate::estimate::STEP_BYTES;
 use crate::leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
 };
@@ -39,15 +40,13 @@ const SPREAD: f32 = 1.25;
 /// Candidates that are rescored, as a multiple of the limit, unless the request says otherwise.
 const OVERSAMPLING: f32 = 3.0;
 
-/// Bytes of a candidate in the heaps and lists of a search.
-const CANDIDATE_BYTES: u64 = (2 * size_of::<Hit>() + 4 * size_of::<Scored>()) as u64;
-
 /// A shard as one request sees it.
 #[derive(Debug, Clone)]
 pub struct ReadView {
     shard: Arc<Shard>,
     state: Arc<ShardState>,
     seq: SequenceNumber,
+    guard: Option<AllocationGuard>,
 }
 
 /// Where a visible row lies.
@@ -58,7 +57,14 @@ pub(crate) enum Place<'a> {
 
 impl ReadView {
     pub(crate) fn new(shard: Arc<Shard>, state: Arc<ShardState>, seq: SequenceNumber) -> Self {
-        Self { shard, state, seq }
+        Self { shard, state, seq, guard: None }
+    }
+
+    /// The same, drawing on the memory of an operation.
+    #[must_use]
+    pub fn with_guard(mut self, guard: AllocationGuard) -> Self {
+        self.guard = Some(guard);
+        self
     }
 
     /// The position that it shows.
@@ -80,19 +86,26 @@ impl ReadView {
         u64::from(self.shard.id.0)
     }
 
-    /// Takes bytes of the budget for the time of a request.
-    pub(crate) fn reserve(&self, bytes: u64) -> Result<Reservation> {
+    /// Takes bytes into use for the time of a request: those of its operation, or of the governor
+    /// if it has none.
+    ///
+    /// # Errors
+    /// [`EngineError::Memory`].
+    pub fn reserve(&self, bytes: u64) -> Result<Drawn> {
+        if let Some(guard) = &self.guard {
+            return Ok(guard.draw(bytes)?);
+        }
         let (shard, class) = (&self.shard, Class::Operations);
-        Ok(shard.node.governor.reserve(class, &shard.tenant, bytes)?)
+        Ok(shard.node.governor.reserve(class, &shard.tenant, bytes)?.into())
     }
 
     /// Rows that are there or were, dead ones included.
-    fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         let segments = self.state.segments.iter().map(|live| live.segment.rows() as usize);
         segments.chain(self.memtables().map(|memtable| memtable.rows() as usize)).sum()
     }
 
-    fn memtables(&self) -> impl Iterator<Item = &Memtable> {
+    pub(crate) fn memtables(&self) -> impl Iterator<Item = &Memtable> {
         let frozen = self.state.frozen.iter().map(|frozen| &*frozen.memtable);
         std::iter::once(&*self.state.active).chain(frozen)
     }
@@ -244,8 +257,7 @@ impl ReadView {
     /// If a page cannot be read.
     pub fn scroll(&self, scroll: &LeafScroll) -> Result<(Vec<PointId>, Option<PointId>)> {
         let wanted = scroll.limit.saturating_add(1);
-        let rows = self.rows().saturating_add(1);
-        let _held = self.reserve(wanted.min(rows) as u64 * size_of::<PointId>() as u64)?;
+        let _held = self.reserve(self.page_bytes(scroll.limit))?;
         let mut lowest = LowestIds { limit: wanted, heap: BinaryHeap::new() };
         self.for_each_memtable_row(&scroll.filter, |row| {
             if scroll.from.is_none_or(|from| row.id >= from) {
@@ -278,7 +290,7 @@ impl ReadView {
     /// # Errors
     /// If a page cannot be read.
     pub fn records(&self, ids: &[PointId], select: &Select) -> Result<Vec<Record>> {
-        let mut held = self.reserve(0)?;
+        let mut held = self.reserve(STEP_BYTES)?;
         let mut records = Vec::with_capacity(ids.len());
         for &id in ids {
             let before = records.len();
@@ -362,10 +374,8 @@ impl ReadView {
             });
         }
         // Candidates on their way through the heaps of the memtables and of one segment.
-        let (_, rescored) = effort(&search.params, search.limit, 1.0);
-        let candidates = rescored.max(search.limit).min(self.rows());
-        let listed = Shortlist::bytes_needed(candidates);
-        let _held = self.reserve(candidates as u64 * CANDIDATE_BYTES + listed)?;
+        let candidates = self.candidates(&search.params, search.limit);
+        let _held = self.reserve(self.search_bytes(candidates, settings.dim))?;
         let mut shortlist = Shortlist::new(candidates);
         let mut query = search.query.clone();
         if settings.metric == Metric::Cosine {
@@ -475,7 +485,7 @@ impl LowestIds {
     clippy::cast_sign_loss,
     reason = "limits are bounded, and a multiple below one is raised to one"
 )]
-fn effort(params: &SearchParams, limit: usize, share: f32) -> (usize, usize) {
+pub(crate) fn effort(params: &SearchParams, limit: usize, share: f32) -> (usize, usize) {
     let oversampling = params.oversampling.unwrap_or(OVERSAMPLING).max(1.0);
     let candidates = (limit as f32 * oversampling).ceil() as usize;
     let rescored = if params.rescore.unwrap_or(true) { candidates } else { 0 };

@@ -11,6 +11,7 @@ use crate::account::{Account, Refusal, View, add, subtract};
 use crate::ask::{Ask, Bound, Refused, Standing};
 use crate::counters::{Counters, Counts};
 use crate::error::{Holder, MemoryError, Scope};
+use crate::faults::Faults;
 use crate::queue::Queue;
 use crate::reclaim::Hook;
 use crate::sync::{AtomicU64, Mutex, SeqCst, lock};
@@ -42,6 +43,7 @@ pub(crate) struct Books {
     /// [`CREDIT_BYTES`](crate::credit::CREDIT_BYTES) for each open slot.
     pub(crate) open_credit: Account,
     pub(crate) counters: Counters,
+    pub(crate) faults: Faults,
 }
 
 impl Books {
@@ -60,6 +62,7 @@ impl Books {
             queue: Queue::new(),
             open_credit: Account::new(u64::MAX),
             counters: Counters::new(),
+            faults: Faults::none(),
         };
         books.publish(limits);
         books
@@ -282,6 +285,13 @@ impl Books {
         error
     }
 
+    /// Counts a refusal that was decided elsewhere.
+    pub(crate) fn note_refused(&self, error: &MemoryError) {
+        if let Some(class) = error.class() {
+            self.counters.refused(class, error);
+        }
+    }
+
     fn tell(&self, ask: Ask<'_>, Refused { bound, refusal }: Refused) -> MemoryError {
         let Ask { class, bytes: requested, .. } = ask;
         let Refusal { limit, available, .. } = refusal;
@@ -302,17 +312,22 @@ impl Books {
 
     /// Who holds most within `scope`, largest first, then by class and name.
     pub(crate) fn holders(&self, scope: &Scope) -> Vec<Holder> {
+        self.holders_of(|class, tenant| match scope {
+            Scope::Root => true,
+            Scope::Caches => class.is_cache(),
+            Scope::Class(only) => *only == class,
+            Scope::Operation(_) => matches!(class, Class::Operations | Class::Builds),
+            Scope::Tenant(name) => **name == *tenant,
+        })
+    }
+
+    /// Who holds most of what is `within`, largest first, then by class and name.
+    pub(crate) fn holders_of(&self, within: impl Fn(Class, &str) -> bool) -> Vec<Holder> {
         let mut holders = Vec::new();
         for account in self.accounts() {
             for class in Class::ALL {
                 let bytes = account.by_class[class.index()].load(SeqCst);
-                let within = match scope {
-                    Scope::Root => true,
-                    Scope::Caches => class.is_cache(),
-                    Scope::Class(only) => *only == class,
-                    Scope::Tenant(name) => *name == account.name,
-                };
-                if bytes > 0 && within {
+                if bytes > 0 && within(class, &account.name) {
                     let tenant = Arc::clone(&account.name);
                     holders.push(Holder { class, tenant, bytes });
                 }

@@ -14,13 +14,7 @@ pub use eviction::EVICTION_BATCH_BYTES;
 pub use stats::CacheMemoryStats;
 
 use crate::cache_ladder::{CacheLadder, CacheLevelChange, CacheLines};
-use crate::{Class, Governor, MemoryError, Reclaim, Reservation, Scope, Tenant};
-
-/// Where time comes from; this crate reads no clock.
-pub trait Clock: Send + Sync + Debug {
-    /// The time since some start that stays the same; never goes back.
-    fn now(&self) -> Duration;
-}
+use crate::{Class, Clock, Governor, MemoryError, Reclaim, Reservation, Scope, Tenant};
 
 /// What an eviction really gave back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

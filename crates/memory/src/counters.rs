@@ -36,12 +36,14 @@ pub enum Reason {
     Class,
     /// The tenant was full.
     Tenant,
+    /// Too much was held that cannot be reclaimed.
+    Pressure,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 5] =
-        [Self::TooLarge, Self::Root, Self::Caches, Self::Class, Self::Tenant];
+    pub const ALL: [Self; 6] =
+        [Self::TooLarge, Self::Root, Self::Caches, Self::Class, Self::Tenant, Self::Pressure];
 
     const COUNT: usize = Self::ALL.len();
 
@@ -53,6 +55,7 @@ impl Reason {
             Self::Caches => "caches_full",
             Self::Class => "class_full",
             Self::Tenant => "tenant_full",
+            Self::Pressure => "pressure",
         }
     }
 
@@ -63,10 +66,12 @@ impl Reason {
             MemoryError::InsufficientMemory { scope, .. } => Some(match scope {
                 Scope::Root => Self::Root,
                 Scope::Caches => Self::Caches,
-                Scope::Class(_) => Self::Class,
+                Scope::Class(_) | Scope::Operation(_) => Self::Class,
                 Scope::Tenant(_) => Self::Tenant,
             }),
+            MemoryError::MemoryPressureTooHigh { .. } => Some(Self::Pressure),
             MemoryError::LimitBelowHeld { .. }
+            | MemoryError::SystemError { .. }
             | MemoryError::LimitsChanging
             | MemoryError::ForeignReservation => None,
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use vectorizer_model::BudgetExceeded;
 use vectorizer_model::bytes::ByteCount;
 
 use crate::Class;
@@ -21,6 +22,8 @@ pub enum Scope {
     Class(Class),
     /// One tenant, by name.
     Tenant(Arc<str>),
+    /// One operation of a kind, by its name.
+    Operation(&'static str),
 }
 
 impl fmt::Display for Scope {
@@ -30,6 +33,7 @@ impl fmt::Display for Scope {
             Self::Caches => f.write_str("the caches"),
             Self::Class(class) => write!(f, "class {class}"),
             Self::Tenant(name) => write!(f, "tenant {name}"),
+            Self::Operation(kind) => write!(f, "one operation of kind {kind}"),
         }
     }
 }
@@ -42,6 +46,7 @@ impl Scope {
             Self::Caches => "raise the cache limit",
             Self::Class(_) => "raise the limit of the class",
             Self::Tenant(_) => "raise the limit of the tenant",
+            Self::Operation(_) => "raise memory.operations.<kind>.max_bytes",
         }
     }
 }
@@ -105,6 +110,32 @@ pub enum MemoryError {
         /// Who holds most within the scope, at most five, largest first.
         holders: Vec<Holder>,
     },
+    /// So much is held that cannot be reclaimed that only what frees memory is admitted: a retry
+    /// helps once holders gave back.
+    #[error(
+        "memory pressure too high: {} of {} cannot be reclaimed, held by {}; \
+         retry after they gave back or raise memory.limit",
+        ByteCount(*unreclaimable), ByteCount(*limit), Listed(holders)
+    )]
+    MemoryPressureTooHigh {
+        /// Bytes that cannot be reclaimed.
+        unreclaimable: u64,
+        /// Bytes that the process may hold.
+        limit: u64,
+        /// The class that asked.
+        class: Class,
+        /// Who holds most of them, at most five, largest first.
+        holders: Vec<Holder>,
+    },
+    /// What the process holds cannot be measured: the books alone decide until it can.
+    #[error(
+        "memory cannot be measured: {cause}; requests are admitted by what is reserved until \
+         the files of /proc and of the cgroup can be read again"
+    )]
+    SystemError {
+        /// What stood in the way.
+        cause: String,
+    },
     /// A new limit below what is held: a retry helps once holders gave back.
     #[error(
         "limit {} of {scope} is below the {} held by {}; free them first or choose a higher limit",
@@ -129,11 +160,40 @@ pub enum MemoryError {
 }
 
 impl MemoryError {
+    /// The class that asked, if it was a request that was refused.
+    pub const fn class(&self) -> Option<Class> {
+        match self {
+            Self::AllocationTooLarge { class, .. }
+            | Self::InsufficientMemory { class, .. }
+            | Self::MemoryPressureTooHigh { class, .. } => Some(*class),
+            Self::SystemError { .. }
+            | Self::LimitBelowHeld { .. }
+            | Self::LimitsChanging
+            | Self::ForeignReservation => None,
+        }
+    }
+
+    /// The same for whoever knows budgets only.
+    pub(crate) const fn exceeded(&self, requested: u64) -> BudgetExceeded {
+        let available = match self {
+            Self::InsufficientMemory { available, .. } => *available,
+            Self::AllocationTooLarge { limit, .. } => *limit,
+            Self::MemoryPressureTooHigh { .. }
+            | Self::SystemError { .. }
+            | Self::LimitBelowHeld { .. }
+            | Self::LimitsChanging
+            | Self::ForeignReservation => 0,
+        };
+        BudgetExceeded { requested, available }
+    }
+
     /// The stable name of the kind.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::AllocationTooLarge { .. } => "allocation_too_large",
             Self::InsufficientMemory { .. } => "insufficient_memory",
+            Self::MemoryPressureTooHigh { .. } => "memory_pressure_too_high",
+            Self::SystemError { .. } => "system_error",
             Self::LimitBelowHeld { .. } => "limit_below_held",
             Self::LimitsChanging => "limits_changing",
             Self::ForeignReservation => "foreign_reservation",

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use crate::ask::Ask;
 use crate::books::Books;
 use crate::counters::Counts;
-use crate::error::{MemoryError, Result};
+use crate::error::{Holder, MemoryError, Result};
 use crate::sync::SeqCst;
 use crate::waiting::Waiting;
 use crate::{Class, Limits, Reclaim, Reservation, Tenant, TenantUsage, Usage};
@@ -106,6 +106,47 @@ impl Governor {
     pub fn reserved(&self) -> u64 {
         self.books.recall();
         self.books.root.used()
+    }
+
+    /// Takes all credit back.
+    pub(crate) fn recall(&self) {
+        self.books.recall();
+    }
+
+    /// Bytes that count as held and that nobody can be made to give back: base, drift, and what is
+    /// reserved for classes that are not reclaimable. Each number is read by itself.
+    pub fn unreclaimable(&self) -> u64 {
+        let reclaimable = Class::ALL.into_iter().filter(|class| class.is_reclaimable());
+        let reclaimable: u64 =
+            reclaimable.map(|class| self.books.classes[class.index()].used()).sum();
+        let held = self.books.root.used().saturating_sub(reclaimable);
+        let Limits { root, .. } = self.limits();
+        // The root's account is bounded by its limit less the base.
+        let base = root.saturating_sub(self.books.root.limit());
+        held.saturating_add(base).saturating_add(self.books.drift.load(SeqCst))
+    }
+
+    /// Who holds most of [`Governor::unreclaimable`], at most five, largest first.
+    pub(crate) fn unreclaimable_holders(&self) -> Vec<Holder> {
+        self.books.holders_of(|class, _| !class.is_reclaimable())
+    }
+
+    /// Counts a refusal that was decided elsewhere.
+    pub(crate) fn note_refused(&self, refusal: MemoryError) -> MemoryError {
+        self.books.note_refused(&refusal);
+        refusal
+    }
+
+    /// For tests: the `nth` request for bytes from now on is refused as if the root were full, 1
+    /// being the next; 0 refuses none.
+    pub fn fail_request(&self, nth: u64) {
+        self.books.faults.set(nth);
+    }
+
+    /// How many requests there are until the one that [`Governor::fail_request`] named; 0 after
+    /// it.
+    pub fn requests_until_failure(&self) -> u64 {
+        self.books.faults.left()
     }
 
     /// Bytes that the root could still grant to an ordinary request.

@@ -25,6 +25,9 @@
 //!   the bytes or waits for them
 //! - [`Governor`], [`Usage`]: the way in, and the report; [`MemoryError`]: refusals
 //! - [`CacheMemoryManager`]: the caches together; [`CacheLadder`]: how full they are
+//! - [`MemoryGuard`], [`AllocationGuard`]: operations, estimated and reserved as one;
+//!   [`PressureLadder`]: steps; [`MemoryStats`]: what was measured; [`Clock`]: time comes in
+//! - `faults`: failures on demand, for tests
 //! - `sync`: what threads share, so that a model check can put its own in place
 
 #![forbid(unsafe_code)]
@@ -35,14 +38,19 @@ mod books;
 mod cache_ladder;
 mod caches;
 mod class;
+mod clock;
 mod counters;
 mod credit;
 mod error;
+mod faults;
 mod governor;
+mod guard;
 mod limits;
+mod pressure;
 mod queue;
 mod reclaim;
 mod reservation;
+mod stats;
 mod sync;
 mod tenant;
 mod usage;
@@ -50,16 +58,23 @@ mod waiting;
 
 pub use cache_ladder::{CacheLadder, CacheLevel, CacheLevelChange, CacheLines, CacheStep};
 pub use caches::{
-    CacheMemoryLimitExceeded, CacheMemoryManager, CacheMemoryStats, Clock, EVICTION_BATCH_BYTES,
-    Evicted, ManagedCache,
+    CacheMemoryLimitExceeded, CacheMemoryManager, CacheMemoryStats, EVICTION_BATCH_BYTES, Evicted,
+    ManagedCache,
 };
 pub use class::Class;
+pub use clock::Clock;
 pub use counters::{Counts, Reason};
 pub use error::{Holder, MemoryError, Result, Scope};
 pub use governor::Governor;
+pub use guard::{
+    AllocationGuard, CleanupCallback, Drawn, Finished, MemoryGuard, MemoryLimits, OperationId,
+    OperationKind, OperationUsage, Overdue, Pressure, WaitingGuard,
+};
 pub use limits::Limits;
+pub use pressure::{PressureChange, PressureLadder, PressureLevel, PressureLines};
 pub use reclaim::Reclaim;
 pub use reservation::Reservation;
+pub use stats::{Measurement, MemoryStats};
 pub use tenant::Tenant;
 pub use usage::{TenantUsage, Usage};
 pub use waiting::Waiting;

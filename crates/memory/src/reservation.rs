@@ -120,16 +120,7 @@ impl Drop for Reservation {
 
 impl Budget for Reservation {
     fn try_grow(&mut self, bytes: u64) -> std::result::Result<(), BudgetExceeded> {
-        Self::try_grow(self, bytes).map_err(|refusal| BudgetExceeded {
-            requested: bytes,
-            available: match refusal {
-                MemoryError::InsufficientMemory { available, .. } => available,
-                MemoryError::AllocationTooLarge { limit, .. } => limit,
-                MemoryError::LimitBelowHeld { .. }
-                | MemoryError::LimitsChanging
-                | MemoryError::ForeignReservation => 0,
-            },
-        })
+        Self::try_grow(self, bytes).map_err(|refusal| refusal.exceeded(bytes))
     }
 
     fn shrink(&mut self, bytes: u64) {

@@ -1,33 +1,6 @@
-//! What an answer takes in memory, and hits joined with their records.
+//! Hits joined with their records.
 
-use std::sync::Arc;
-
-use vectorizer_engine::{Hit, Record, Select, VectorSelector};
-use vectorizer_memory::{Class, Governor, Reservation};
-use vectorizer_model::CollectionSettings;
-
-use crate::error::Result;
-
-/// What a record takes besides payload and vectors, about.
-const RECORD_BYTES: usize = 256;
-
-/// Holds memory for an answer of about this many bytes while it is made.
-pub(crate) fn reserve(governor: &Arc<Governor>, bytes: usize) -> Result<Reservation> {
-    let tenant = governor.tenant("default");
-    Ok(governor.reserve(Class::Operations, &tenant, bytes as u64)?)
-}
-
-/// About what so many records take besides their payloads.
-pub(crate) fn records_bytes(
-    settings: &CollectionSettings,
-    select: &Select,
-    records: usize,
-) -> usize {
-    let dims = settings.vectors.values().map(|vector| vector.dim as usize);
-    let wanted = select.vectors != VectorSelector::Nothing;
-    let vectors = if wanted { dims.sum::<usize>() * size_of::<f32>() } else { 0 };
-    records.saturating_mul(RECORD_BYTES + vectors)
-}
+use vectorizer_engine::{Hit, Record};
 
 /// Hits with their records, which come in the order of the hits; a hit without one is left out.
 pub(crate) fn paired(hits: Vec<Hit>, records: Vec<Record>) -> Vec<(Hit, Record)> {

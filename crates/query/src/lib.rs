@@ -8,13 +8,14 @@
 //! # Layout
 //! - [`access`]: the seam; [`local`]: the shards of this node; [`view`]: a collection's shards
 //! - [`search`]: nearest points; [`read`]: scroll, count, retrieve; `merge`: one answer of many
-//! - `join`: awaiting many shards; `answer`: its memory, and hits with their records; [`error`]: why a query is refused
+//! - `join`: awaiting many shards; `answer`: hits with their records; `estimate`: what a query takes; [`error`]: why a query is refused
 
 #![forbid(unsafe_code)]
 
 pub mod access;
 mod answer;
 pub mod error;
+mod estimate;
 mod join;
 pub mod local;
 mod merge;

@@ -11,7 +11,7 @@ use vectorizer_memory::{Class, Governor, Reservation, Tenant};
 use vectorizer_model::{CollectionSettings, Filter, PointId, SequenceNumber};
 
 use crate::access::{BoxFuture, ShardAccess};
-use crate::answer::{paired, records_bytes, reserve};
+use crate::answer::paired;
 use crate::error::Result;
 
 thread_local! {
@@ -110,8 +110,7 @@ impl ShardAccess for LocalShard {
             let mut hits = search(&governor, view, &leaf)?;
             hits.drain(..skipped.min(hits.len()));
             let ids: Vec<PointId> = hits.iter().map(|hit| hit.id).collect();
-            let bytes = records_bytes(view.settings(), &select, ids.len());
-            let _held = reserve(&governor, bytes)?;
+            let _held = view.reserve(view.records_bytes(&select, ids.len()))?;
             Ok(paired(hits, view.records(&ids, &select)?))
         })
     }

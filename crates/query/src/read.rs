@@ -1,9 +1,9 @@
 //! Reading points by id, by page and by number.
 
+use vectorizer_engine::records_bytes;
 use vectorizer_model::limits;
 use vectorizer_model::{Filter, PointId};
 
-use crate::answer::records_bytes;
 use crate::error::{QueryError, Result};
 use crate::join::Join;
 use crate::merge::merge_pages;

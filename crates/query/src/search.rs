@@ -75,7 +75,7 @@ impl CollectionView {
             params: query.params,
             distance_below: query.score_threshold.map(|score| metric.distance_from_score(score)),
         };
-        let _held = self.reserve(leaf.limit.saturating_mul(2 * size_of::<Hit>()))?;
+        let _held = self.reserve(hits_bytes(leaf.limit))?;
         let found = match self.only_shard() {
             Some(shard) => shard.nearest(leaf, offset, query.select).await?,
             None => self.nearest_of_all(leaf, (offset, limit), query.select).await?,
@@ -142,6 +142,11 @@ impl CollectionView {
     }
 }
 
+/// Bytes of so many hits, and of them in order.
+pub(crate) fn hits_bytes(limit: usize) -> u64 {
+    (limit as u64).saturating_mul(2 * size_of::<Hit>() as u64)
+}
+
 fn check_range(name: &'static str, value: usize, min: usize, max: usize) -> Result<()> {
     if (min..=max).contains(&value) {
         return Ok(());
@@ -150,7 +155,7 @@ fn check_range(name: &'static str, value: usize, min: usize, max: usize) -> Resu
 }
 
 /// The filter, and not this point.
-fn without(mut filter: Filter, id: PointId) -> Filter {
+pub(crate) fn without(mut filter: Filter, id: PointId) -> Filter {
     filter.must_not.push(Condition::HasId(vec![id]));
     filter
 }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use vectorizer_engine::Engine;
-use vectorizer_memory::{Governor, Reservation};
+use vectorizer_engine::{Engine, ReadView};
+use vectorizer_memory::{AllocationGuard, Class, Drawn, Governor};
 use vectorizer_model::{CollectionName, CollectionSettings, SequenceNumber};
 
 use crate::access::ShardAccess;
-use crate::answer::reserve;
 use crate::error::Result;
 use crate::local::LocalShard;
 
@@ -19,6 +18,7 @@ pub struct CollectionView {
     settings: Arc<CollectionSettings>,
     seq: SequenceNumber,
     governor: Arc<Governor>,
+    guard: Option<AllocationGuard>,
 }
 
 impl CollectionView {
@@ -27,10 +27,27 @@ impl CollectionView {
     /// # Errors
     /// [`EngineError::CollectionNotFound`](vectorizer_engine::EngineError::CollectionNotFound).
     pub fn local(engine: &Engine, name: &CollectionName) -> Result<Self> {
-        let shard = LocalShard::new(engine.clone(), engine.view(name)?);
+        Ok(Self::of_shard(engine, engine.view(name)?, None))
+    }
+
+    /// The same, drawing on the memory of an operation.
+    ///
+    /// # Errors
+    /// [`EngineError::CollectionNotFound`](vectorizer_engine::EngineError::CollectionNotFound).
+    pub fn guarded(
+        engine: &Engine,
+        name: &CollectionName,
+        guard: &AllocationGuard,
+    ) -> Result<Self> {
+        let view = engine.view(name)?.with_guard(guard.clone());
+        Ok(Self::of_shard(engine, view, Some(guard.clone())))
+    }
+
+    fn of_shard(engine: &Engine, view: ReadView, guard: Option<AllocationGuard>) -> Self {
+        let shard = LocalShard::new(engine.clone(), view);
         let (settings, seq) = (Arc::clone(shard.settings()), shard.seq());
         let governor = Arc::clone(engine.governor());
-        Ok(Self { shards: vec![Box::new(shard)], settings, seq, governor })
+        Self { shards: vec![Box::new(shard)], settings, seq, governor, guard }
     }
 
     /// The collection's settings.
@@ -47,7 +64,7 @@ impl CollectionView {
     #[cfg(test)]
     pub(crate) fn of(shards: Vec<Box<dyn ShardAccess>>, governor: Arc<Governor>) -> Self {
         let (settings, seq) = (Arc::clone(shards[0].settings()), shards[0].seq());
-        Self { shards, settings, seq, governor }
+        Self { shards, settings, seq, governor, guard: None }
     }
 
     pub(crate) fn shards(&self) -> impl Iterator<Item = &dyn ShardAccess> {
@@ -63,7 +80,11 @@ impl CollectionView {
     }
 
     /// Holds memory for an answer of about this many bytes while it is made.
-    pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation> {
-        reserve(&self.governor, bytes)
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<Drawn> {
+        if let Some(guard) = &self.guard {
+            return Ok(guard.draw(bytes)?);
+        }
+        let tenant = self.governor.tenant("default");
+        Ok(self.governor.reserve(Class::Operations, &tenant, bytes)?.into())
     }
 }

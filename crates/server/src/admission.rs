@@ -159,8 +159,13 @@ impl Admission {
     /// An answer's body, charged until it is sent.
     pub(crate) fn charge(&self, bytes: Vec<u8>) -> Result<Body, ApiError> {
         let held = self.reserve(bytes.capacity() as u64)?;
-        Ok(Body::from(Bytes::from_owner(Charged { bytes, _held: held })))
+        Ok(charged(bytes, held))
     }
+}
+
+/// A body that is charged until it is sent.
+pub(crate) fn charged(bytes: Vec<u8>, held: Reservation) -> Body {
+    Body::from(Bytes::from_owner(Charged { bytes, _held: held }))
 }
 
 impl Admitted {

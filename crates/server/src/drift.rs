@@ -10,14 +10,16 @@
 //! page cache and sockets, which a cgroup counts too, are bounded elsewhere.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use vectorizer_memory::Governor;
+use vectorizer_memory::{Governor, Measurement, MemoryGuard, Overdue, Pressure, PressureLevel};
 use vectorizer_model::bytes::MIB;
-use vectorizer_vfs::{keep_little_freed_memory, process_memory, release_freed_memory};
+use vectorizer_vfs::{
+    cgroup_memory, keep_little_freed_memory, machine_memory, process_memory, release_freed_memory,
+};
 
 /// How often the process is measured; what it can gain in between is what the limit can be passed
 /// by.
@@ -34,6 +36,7 @@ const BYTES_PER_ARENA: u64 = 128 * MIB;
 /// Measures the process until dropped.
 #[derive(Debug)]
 pub struct MemoryWatch {
+    guard: Arc<OnceLock<Weak<MemoryGuard>>>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -51,10 +54,19 @@ impl MemoryWatch {
         }
         let (stop, stopped) = channel();
         let root = root.to_path_buf();
+        let guard = Arc::new(OnceLock::new());
+        let told = Arc::clone(&guard);
         let thread = std::thread::Builder::new()
             .name("memory".to_owned())
-            .spawn(move || watch(&governor, &root, &stopped))?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+            .spawn(move || watch(&governor, &root, &told, &stopped))?;
+        Ok(Self { guard, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// From now on a guard is told what is measured, and what it reports is logged.
+    pub fn tell(&self, guard: &Arc<MemoryGuard>) {
+        if self.guard.set(Arc::downgrade(guard)).is_err() {
+            debug_assert!(false, "there is one guard");
+        }
     }
 }
 
@@ -69,7 +81,14 @@ impl Drop for MemoryWatch {
     }
 }
 
-fn watch(governor: &Governor, root: &Path, stopped: &Receiver<()>) {
+fn watch(
+    governor: &Governor,
+    root: &Path,
+    guard: &OnceLock<Weak<MemoryGuard>>,
+    stopped: &Receiver<()>,
+) {
+    let total = total_memory(root);
+    let mut shown = PressureLevel::Normal;
     let mut trimmed = Instant::now();
     let mut readable = true;
     while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
@@ -77,6 +96,7 @@ fn watch(governor: &Governor, root: &Path, stopped: &Receiver<()>) {
             if std::mem::take(&mut readable) {
                 tracing::warn!("the process cannot be measured; the last drift stands");
             }
+            tell(guard, Err("the process's status cannot be read".to_owned()), &mut shown);
             continue;
         };
         readable = true;
@@ -86,7 +106,46 @@ fn watch(governor: &Governor, root: &Path, stopped: &Receiver<()>) {
         if trim {
             trimmed = Instant::now();
         }
-        governor.set_drift(again.unwrap_or(reading).drift());
+        let reading = again.unwrap_or(reading);
+        governor.set_drift(reading.drift());
+        let measured = total.as_ref().map(|&total| Measurement { total, used: reading.anonymous });
+        tell(guard, measured.map_err(Clone::clone), &mut shown);
+    }
+}
+
+/// Bytes that there are: the cgroup's limit, else the machine's memory.
+fn total_memory(root: &Path) -> Result<u64, String> {
+    let group = cgroup_memory(root).ok().flatten().and_then(|group| group.limit);
+    match group {
+        Some(limit) => Ok(limit.bytes),
+        None => machine_memory(root).map(|machine| machine.total).map_err(|e| e.to_string()),
+    }
+}
+
+/// Tells the guard what was measured, and an operator what changed by it.
+fn tell(
+    guard: &OnceLock<Weak<MemoryGuard>>,
+    measured: Result<Measurement, String>,
+    shown: &mut PressureLevel,
+) {
+    let Some(guard) = guard.get().and_then(Weak::upgrade) else { return };
+    guard.observe(measured);
+    let Pressure { level, unreclaimable, limit } = guard.pressure();
+    if level != *shown {
+        let (from, to) = (shown.name(), level.name());
+        if level > *shown {
+            tracing::warn!(from, to, unreclaimable, limit, "memory pressure rises");
+        } else {
+            tracing::info!(from, to, unreclaimable, limit, "memory pressure falls");
+        }
+        *shown = level;
+    }
+    if level == PressureLevel::Cleanup && guard.cleanup() {
+        tracing::info!("memtables are flushed to give memory back");
+    }
+    for Overdue { operation, bytes, age } in guard.overdue() {
+        let (name, tenant, seconds) = (operation.name, operation.tenant.name(), age.as_secs());
+        tracing::warn!(name, tenant, bytes, seconds, "an operation holds memory for long");
     }
 }
 

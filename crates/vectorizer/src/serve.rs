@@ -97,6 +97,7 @@ fn open(configuration: &Configuration) -> anyhow::Result<(MemoryWatch, Engine)> 
         };
         anyhow::anyhow!("cannot open the data folder {path}: {error}{hint}")
     })?;
+    watch.tell(engine.memory_guard());
     Ok((watch, engine))
 }
 

@@ -31,6 +31,8 @@ struct ErrorStatus<'a> {
     error: &'a str,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     type_name: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     holders: Vec<HolderOut<'a>>,
 }
@@ -52,7 +54,8 @@ impl<'a> ErrorEnvelope<'a> {
             bytes: holder.bytes,
         });
         let type_name = error.and_then(|error| error.type_name);
-        let status = ErrorStatus { error: text, type_name, holders: holders.collect() };
+        let code = error.and_then(|error| error.code);
+        let status = ErrorStatus { error: text, type_name, code, holders: holders.collect() };
         Self { status, time }
     }
 }

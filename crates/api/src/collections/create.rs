@@ -8,7 +8,9 @@ use vectorizer_model::{CollectionName, CollectionSettings, Datatype, Metric, Vec
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 use crate::settings::SettingsChanges;
 
 /// Creates a collection.
@@ -35,6 +37,12 @@ pub struct NewVector {
     pub datatype: Datatype,
 }
 
+impl MemoryAwareOperation for CreateCollection {
+    fn estimate_memory_usage(&self, _: &Context) -> Result<Estimate> {
+        Ok(Estimate::settings())
+    }
+}
+
 impl Operation for CreateCollection {
     const ENTRY: Entry = Entry {
         name: "create_collection",
@@ -44,7 +52,7 @@ impl Operation for CreateCollection {
 
     type Output = ();
 
-    async fn execute(self, context: &Context) -> Result<()> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<()> {
         let defaults = context.defaults();
         let vectors = self.vectors.into_iter().map(|(name, vector)| {
             let NewVector { dim, metric, datatype } = vector;

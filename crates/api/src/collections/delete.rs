@@ -5,13 +5,21 @@ use vectorizer_model::CollectionName;
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 
 /// Deletes a collection with all its points.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteCollection {
     /// Its name.
     pub name: CollectionName,
+}
+
+impl MemoryAwareOperation for DeleteCollection {
+    fn estimate_memory_usage(&self, _: &Context) -> Result<Estimate> {
+        Ok(Estimate::settings().that_frees())
+    }
 }
 
 impl Operation for DeleteCollection {
@@ -24,7 +32,7 @@ impl Operation for DeleteCollection {
     /// Whether it was there.
     type Output = bool;
 
-    async fn execute(self, context: &Context) -> Result<bool> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<bool> {
         let ticket = match context.engine().drop_collection(&self.name) {
             Err(EngineError::CollectionNotFound { .. }) => return Ok(false),
             other => other?,

@@ -4,13 +4,21 @@ use vectorizer_model::CollectionName;
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 
 /// Says whether a collection is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CollectionExists {
     /// Its name.
     pub name: CollectionName,
+}
+
+impl MemoryAwareOperation for CollectionExists {
+    fn estimate_memory_usage(&self, _: &Context) -> Result<Estimate> {
+        Ok(Estimate::little())
+    }
 }
 
 impl Operation for CollectionExists {
@@ -22,7 +30,7 @@ impl Operation for CollectionExists {
 
     type Output = bool;
 
-    async fn execute(self, context: &Context) -> Result<bool> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<bool> {
         Ok(context.engine().contains(&self.name))
     }
 }

@@ -5,13 +5,21 @@ use vectorizer_model::CollectionName;
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 
 /// Tells what a collection is and holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetCollection {
     /// Its name.
     pub name: CollectionName,
+}
+
+impl MemoryAwareOperation for GetCollection {
+    fn estimate_memory_usage(&self, _: &Context) -> Result<Estimate> {
+        Ok(Estimate::little())
+    }
 }
 
 impl Operation for GetCollection {
@@ -23,7 +31,7 @@ impl Operation for GetCollection {
 
     type Output = CollectionInfo;
 
-    async fn execute(self, context: &Context) -> Result<CollectionInfo> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<CollectionInfo> {
         let engine = context.engine();
         if let Some(info) = engine.info_at_hand(&self.name)? {
             return Ok(info);

@@ -4,11 +4,19 @@ use vectorizer_model::CollectionName;
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 
 /// Lists the collections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListCollections;
+
+impl MemoryAwareOperation for ListCollections {
+    fn estimate_memory_usage(&self, _: &Context) -> Result<Estimate> {
+        Ok(Estimate::little())
+    }
+}
 
 impl Operation for ListCollections {
     const ENTRY: Entry =
@@ -17,7 +25,7 @@ impl Operation for ListCollections {
     /// Their names, sorted.
     type Output = Vec<CollectionName>;
 
-    async fn execute(self, context: &Context) -> Result<Vec<CollectionName>> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<Vec<CollectionName>> {
         Ok(context.engine().collections())
     }
 }

@@ -4,7 +4,9 @@ use vectorizer_model::{self as model, CollectionName};
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 use crate::settings::SettingsChanges;
 
 /// Changes a collection's settings.
@@ -16,6 +18,12 @@ pub struct UpdateCollection {
     pub changes: SettingsChanges,
 }
 
+impl MemoryAwareOperation for UpdateCollection {
+    fn estimate_memory_usage(&self, _: &Context) -> Result<Estimate> {
+        Ok(Estimate::settings())
+    }
+}
+
 impl Operation for UpdateCollection {
     const ENTRY: Entry = Entry {
         name: "update_collection",
@@ -25,7 +33,7 @@ impl Operation for UpdateCollection {
 
     type Output = ();
 
-    async fn execute(self, context: &Context) -> Result<()> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<()> {
         let _turn = context.settings_turn().take().await;
         let before = context.view(&self.name).await?;
         let mut settings = (**before.settings()).clone();

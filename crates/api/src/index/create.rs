@@ -5,7 +5,9 @@ use vectorizer_model::{self as model, CollectionName, KeyPath};
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 use crate::settings::SettingsChanges;
 use crate::write::Written;
 
@@ -27,6 +29,12 @@ pub fn params_path(key: &KeyPath) -> String {
     format!("payload_schema.{key}")
 }
 
+impl MemoryAwareOperation for CreateFieldIndex {
+    fn estimate_memory_usage(&self, _: &Context) -> Result<Estimate> {
+        Ok(Estimate::settings())
+    }
+}
+
 impl Operation for CreateFieldIndex {
     const ENTRY: Entry = Entry {
         name: "create_field_index",
@@ -36,7 +44,7 @@ impl Operation for CreateFieldIndex {
 
     type Output = Written;
 
-    async fn execute(self, context: &Context) -> Result<Written> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<Written> {
         let _turn = context.settings_turn().take().await;
         let view = context.view(&self.collection).await?;
         let path = params_path(&self.key);

@@ -4,7 +4,9 @@ use vectorizer_model::{self as model, CollectionName, KeyPath};
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 use crate::write::Written;
 
 /// Removes the index of a payload field; if there is none, nothing happens.
@@ -16,6 +18,12 @@ pub struct DeleteFieldIndex {
     pub key: KeyPath,
 }
 
+impl MemoryAwareOperation for DeleteFieldIndex {
+    fn estimate_memory_usage(&self, _: &Context) -> Result<Estimate> {
+        Ok(Estimate::settings().that_frees())
+    }
+}
+
 impl Operation for DeleteFieldIndex {
     const ENTRY: Entry = Entry {
         name: "delete_field_index",
@@ -25,7 +33,7 @@ impl Operation for DeleteFieldIndex {
 
     type Output = Written;
 
-    async fn execute(self, context: &Context) -> Result<Written> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<Written> {
         let _turn = context.settings_turn().take().await;
         let view = context.view(&self.collection).await?;
         if !view.settings().field_indexes.contains_key(&self.key) {

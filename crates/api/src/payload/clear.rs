@@ -5,7 +5,9 @@ use vectorizer_model::{self as model, CollectionName};
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 use crate::write::Written;
 
 /// Empties payloads. Listed points must all be there.
@@ -17,13 +19,23 @@ pub struct ClearPayload {
     pub points: PointSelector,
 }
 
+impl MemoryAwareOperation for ClearPayload {
+    fn opens(&self) -> Option<&CollectionName> {
+        Some(&self.collection)
+    }
+
+    fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
+        Estimate::change(context, &self.collection, &self.points, None)
+    }
+}
+
 impl Operation for ClearPayload {
     const ENTRY: Entry =
         Entry { name: "clear_payload", summary: "Empties payloads", access: Access::Write };
 
     type Output = Written;
 
-    async fn execute(self, context: &Context) -> Result<Written> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<Written> {
         let Self { collection, points } = self;
         context.check_points_exist(&collection, &points).await?;
         let operation = model::Operation::ClearPayload { points };

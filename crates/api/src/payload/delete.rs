@@ -5,7 +5,9 @@ use vectorizer_model::{self as model, CollectionName, KeyPath};
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 use crate::write::Written;
 
 /// Removes keys of payloads. Listed points must all be there.
@@ -19,6 +21,16 @@ pub struct DeletePayload {
     pub keys: Vec<KeyPath>,
 }
 
+impl MemoryAwareOperation for DeletePayload {
+    fn opens(&self) -> Option<&CollectionName> {
+        Some(&self.collection)
+    }
+
+    fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
+        Estimate::change(context, &self.collection, &self.points, None)
+    }
+}
+
 impl Operation for DeletePayload {
     const ENTRY: Entry = Entry {
         name: "delete_payload",
@@ -28,7 +40,7 @@ impl Operation for DeletePayload {
 
     type Output = Written;
 
-    async fn execute(self, context: &Context) -> Result<Written> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<Written> {
         let Self { collection, points, keys } = self;
         context.check_points_exist(&collection, &points).await?;
         let operation = model::Operation::DeletePayload { points, keys };

@@ -5,7 +5,9 @@ use vectorizer_model::{self as model, CollectionName};
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 use crate::write::{Written, check_count};
 
 /// Deletes points; those that are not there are passed over.
@@ -17,13 +19,24 @@ pub struct DeletePoints {
     pub points: PointSelector,
 }
 
+impl MemoryAwareOperation for DeletePoints {
+    fn opens(&self) -> Option<&CollectionName> {
+        Some(&self.collection)
+    }
+
+    fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
+        let change = Estimate::change(context, &self.collection, &self.points, None)?;
+        Ok(change.that_frees())
+    }
+}
+
 impl Operation for DeletePoints {
     const ENTRY: Entry =
         Entry { name: "delete_points", summary: "Deletes points", access: Access::Write };
 
     type Output = Written;
 
-    async fn execute(self, context: &Context) -> Result<Written> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<Written> {
         if let PointSelector::Ids(ids) = &self.points {
             check_count(ids)?;
         }

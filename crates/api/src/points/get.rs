@@ -5,7 +5,9 @@ use vectorizer_query::{Record, Select};
 
 use crate::context::Context;
 use crate::error::{ApiError, Result};
+use crate::estimate::{Estimate, MemoryAwareOperation, view};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 use crate::write::check_count;
 
 /// Reads points by id; those that are not there are passed over.
@@ -30,6 +32,13 @@ pub struct GetPoint {
     pub select: Select,
 }
 
+impl MemoryAwareOperation for GetPoints {
+    fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
+        let view = view(context, &self.collection)?;
+        Ok(Estimate::scroll(view.estimate_records(&self.select, self.ids.len())))
+    }
+}
+
 impl Operation for GetPoints {
     const ENTRY: Entry =
         Entry { name: "get_points", summary: "Reads points by id", access: Access::Read };
@@ -37,12 +46,23 @@ impl Operation for GetPoints {
     /// The points, each once, in the order of the ids.
     type Output = Vec<Record>;
 
-    async fn execute(self, context: &Context) -> Result<Vec<Record>> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<Vec<Record>> {
         check_count(&self.ids)?;
         let mut ids = self.ids;
         let mut seen = std::collections::BTreeSet::new();
         ids.retain(|id| seen.insert(*id));
         Ok(context.view(&self.collection).await?.retrieve(ids, self.select).await?)
+    }
+}
+
+impl MemoryAwareOperation for GetPoint {
+    fn opens(&self) -> Option<&CollectionName> {
+        Some(&self.collection)
+    }
+
+    fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
+        let view = view(context, &self.collection)?;
+        Ok(Estimate::scroll(view.estimate_records(&self.select, 1)))
     }
 }
 
@@ -52,7 +72,7 @@ impl Operation for GetPoint {
 
     type Output = Record;
 
-    async fn execute(self, context: &Context) -> Result<Record> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<Record> {
         let view = context.view(&self.collection).await?;
         let mut found = view.retrieve(vec![self.id], self.select).await?;
         let missing = || ApiError::not_found(format!("Point with id {} does not exists!", self.id));

@@ -5,7 +5,9 @@ use vectorizer_query::{Page, ScrollQuery};
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation, view};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 
 /// Reads points page by page, ids ascending.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +16,17 @@ pub struct ScrollPoints {
     pub collection: CollectionName,
     /// Which page.
     pub query: ScrollQuery,
+}
+
+impl MemoryAwareOperation for ScrollPoints {
+    fn opens(&self) -> Option<&CollectionName> {
+        Some(&self.collection)
+    }
+
+    fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
+        let view = view(context, &self.collection)?;
+        Ok(Estimate::scroll(self.query.estimate(&view)))
+    }
 }
 
 impl Operation for ScrollPoints {
@@ -25,7 +38,7 @@ impl Operation for ScrollPoints {
 
     type Output = Page;
 
-    async fn execute(self, context: &Context) -> Result<Page> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<Page> {
         Ok(context.view(&self.collection).await?.scroll(self.query).await?)
     }
 }

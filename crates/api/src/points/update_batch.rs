@@ -4,9 +4,11 @@ use vectorizer_model::CollectionName;
 
 use crate::context::Context;
 use crate::error::{ApiError, Result};
+use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::operation::{Access, Entry, Operation};
 use crate::payload::{ClearPayload, DeletePayload, OverwritePayload, SetPayload};
 use crate::points::{DeletePoints, UpsertPoints};
+use crate::run::Guarded;
 use crate::write::Written;
 
 /// Several changes of one collection's points, one after the other. Each is all or nothing; the
@@ -37,7 +39,18 @@ pub enum PointUpdate {
 }
 
 impl PointUpdate {
-    async fn execute(self, context: &Context) -> Result<Written> {
+    fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
+        match self {
+            Self::Upsert(update) => update.estimate_memory_usage(context),
+            Self::Delete(update) => update.estimate_memory_usage(context),
+            Self::SetPayload(update) => update.estimate_memory_usage(context),
+            Self::OverwritePayload(update) => update.estimate_memory_usage(context),
+            Self::DeletePayload(update) => update.estimate_memory_usage(context),
+            Self::ClearPayload(update) => update.estimate_memory_usage(context),
+        }
+    }
+
+    async fn execute(self, context: &Guarded<'_>) -> Result<Written> {
         match self {
             Self::Upsert(update) => update.execute(context).await,
             Self::Delete(update) => update.execute(context).await,
@@ -46,6 +59,25 @@ impl PointUpdate {
             Self::DeletePayload(update) => update.execute(context).await,
             Self::ClearPayload(update) => update.execute(context).await,
         }
+    }
+}
+
+impl MemoryAwareOperation for UpdateBatch {
+    fn opens(&self) -> Option<&CollectionName> {
+        Some(&self.collection)
+    }
+
+    fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
+        // One after the other, each done before the next begins.
+        let mut most = Estimate::settings();
+        let mut frees = !self.updates.is_empty();
+        for update in &self.updates {
+            let estimate = update.estimate_memory_usage(context)?;
+            most.bytes = most.bytes.max(estimate.bytes);
+            frees &= estimate.frees;
+        }
+        most.frees = frees;
+        Ok(most)
     }
 }
 
@@ -58,7 +90,7 @@ impl Operation for UpdateBatch {
 
     type Output = Vec<Written>;
 
-    async fn execute(self, context: &Context) -> Result<Vec<Written>> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<Vec<Written>> {
         // A collection that is not there is refused even if the list is empty.
         drop(context.view(&self.collection).await?);
         let mut written = Vec::with_capacity(self.updates.len());

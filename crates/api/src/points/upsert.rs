@@ -1,5 +1,6 @@
 //! Writes points whole; those that were there are replaced.
 
+use vectorizer_model::encode::encoded_payload_bytes;
 use vectorizer_model::operation::PointBatch;
 use vectorizer_model::vector::VectorColumn;
 use vectorizer_model::{
@@ -8,7 +9,9 @@ use vectorizer_model::{
 
 use crate::context::Context;
 use crate::error::{ApiError, Result};
+use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 use crate::write::Written;
 
 /// Writes points whole; those that were there are replaced. One bad point, and nothing changes.
@@ -31,6 +34,22 @@ pub struct NewPoint {
     pub payload: Payload,
 }
 
+impl MemoryAwareOperation for UpsertPoints {
+    fn opens(&self) -> Option<&CollectionName> {
+        Some(&self.collection)
+    }
+
+    fn estimate_memory_usage(&self, _: &Context) -> Result<Estimate> {
+        let points = &self.points;
+        let components = |point: &NewPoint| {
+            point.vectors.iter().map(|(_, vector)| vector.len() as u64).sum::<u64>()
+        };
+        let payloads = points.iter().map(|point| encoded_payload_bytes(&point.payload)).sum();
+        let components = points.iter().map(components).sum();
+        Ok(Estimate::batch(points.len() as u64, components, payloads))
+    }
+}
+
 impl Operation for UpsertPoints {
     const ENTRY: Entry = Entry {
         name: "upsert_points",
@@ -40,11 +59,20 @@ impl Operation for UpsertPoints {
 
     type Output = Written;
 
-    async fn execute(self, context: &Context) -> Result<Written> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<Written> {
         let settings = std::sync::Arc::clone(context.view(&self.collection).await?.settings());
+        let _columns = context.draw(columns_bytes(&self.points))?;
         let batch = columns(self.points, &settings)?;
         context.write(&self.collection, model::Operation::Upsert(batch)).await
     }
+}
+
+/// Bytes of the points' columns; their payloads move there as they are.
+fn columns_bytes(points: &[NewPoint]) -> u64 {
+    let vectors = points.iter().flat_map(|point| &point.vectors);
+    let components: usize = vectors.map(|(_, vector)| vector.len()).sum();
+    let moved = size_of::<PointId>() + size_of::<Payload>();
+    (points.len() * moved + components * size_of::<f32>()) as u64
 }
 
 /// The points column by column.

@@ -1,11 +1,14 @@
 //! Finds points: the nearest to a vector or another point, or the first by id.
 
+use vectorizer_engine::ReadView;
 use vectorizer_model::CollectionName;
 use vectorizer_query::{CollectionView, NearestQuery, ScoredRecord, ScrollQuery};
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation, view};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 
 /// Finds points of a collection.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +34,17 @@ pub enum Query {
 }
 
 impl Query {
+    /// About the bytes that answering it takes over what a view shows.
+    pub(crate) fn estimate(&self, view: &ReadView) -> u64 {
+        match self {
+            Self::Nearest(query) => query.estimate(view),
+            Self::ById { page, offset } => {
+                let limit = page.limit.saturating_add(*offset);
+                ScrollQuery { limit, ..(**page).clone() }.estimate(view)
+            }
+        }
+    }
+
     pub(crate) fn check(&self, view: &CollectionView) -> Result<()> {
         match self {
             Self::Nearest(query) => Ok(view.check(query)?),
@@ -51,6 +65,16 @@ impl Query {
     }
 }
 
+impl MemoryAwareOperation for QueryPoints {
+    fn opens(&self) -> Option<&CollectionName> {
+        Some(&self.collection)
+    }
+
+    fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
+        Ok(Estimate::search(self.query.estimate(&view(context, &self.collection)?)))
+    }
+}
+
 impl Operation for QueryPoints {
     const ENTRY: Entry = Entry {
         name: "query_points",
@@ -60,7 +84,7 @@ impl Operation for QueryPoints {
 
     type Output = Vec<ScoredRecord>;
 
-    async fn execute(self, context: &Context) -> Result<Vec<ScoredRecord>> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<Vec<ScoredRecord>> {
         let view = context.view(&self.collection).await?;
         self.query.run(&view).await
     }

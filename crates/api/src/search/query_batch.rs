@@ -5,7 +5,9 @@ use vectorizer_query::{ScoredRecord, join_all};
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::estimate::{Estimate, MemoryAwareOperation, view};
 use crate::operation::{Access, Entry, Operation};
+use crate::run::Guarded;
 use crate::search::query::Query;
 
 /// Answers several queries from one view of the collection; one bad query, and none is answered.
@@ -15,6 +17,18 @@ pub struct QueryBatch {
     pub collection: CollectionName,
     /// What is sought.
     pub queries: Vec<Query>,
+}
+
+impl MemoryAwareOperation for QueryBatch {
+    fn opens(&self) -> Option<&CollectionName> {
+        Some(&self.collection)
+    }
+
+    fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
+        let view = view(context, &self.collection)?;
+        let queries = self.queries.iter().map(|query| query.estimate(&view));
+        Ok(Estimate::search(queries.sum()))
+    }
 }
 
 impl Operation for QueryBatch {
@@ -27,7 +41,7 @@ impl Operation for QueryBatch {
     /// One answer for each query, in their order.
     type Output = Vec<Vec<ScoredRecord>>;
 
-    async fn execute(self, context: &Context) -> Result<Vec<Vec<ScoredRecord>>> {
+    async fn execute(self, context: &Guarded<'_>) -> Result<Vec<Vec<ScoredRecord>>> {
         let view = context.view(&self.collection).await?;
         self.queries.iter().try_for_each(|query| query.check(&view))?;
         let answers = self.queries.into_iter().map(|query| query.run(&view));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Ask, Books, Bound, Refused, Standing};
+use super::{Ask, Books, Bound, Refusal, Refused, Standing};
 use crate::error;
 use crate::queue::{Outcome, Seat};
 use crate::reclaim::Short;
@@ -10,17 +10,20 @@ use crate::reclaim::Short;
 impl Books {
     /// Charges what fits now.
     pub(crate) fn try_admit(&self, ask: Ask<'_>) -> error::Result<()> {
+        self.check_faults(ask)?;
         self.admit(ask, Self::charge_ordinary)
     }
 
     /// Charges, after having caches give back if it must.
     #[inline]
     pub(crate) fn reclaim_and_admit(&self, ask: Ask<'_>) -> error::Result<()> {
+        self.check_faults(ask)?;
         if self.cut(ask) { Ok(()) } else { self.admit(ask, Self::charge_reclaiming) }
     }
 
     /// The same, and from the emergency bytes if nothing else is left.
     pub(crate) fn admit_emergency(&self, ask: Ask<'_>) -> error::Result<()> {
+        self.check_faults(ask)?;
         if self.charge_reclaiming(ask).is_ok() {
             return Ok(());
         }
@@ -34,6 +37,7 @@ impl Books {
 
     /// Charges, after having caches give back if it must, or gets in line.
     pub(crate) fn admit_or_join(&self, ask: Ask<'_>) -> error::Result<Option<Arc<Seat>>> {
+        self.check_faults(ask)?;
         let Err(_full) = self.charge_reclaiming(ask) else { return Ok(None) };
         if let Some(refused) = self.never(ask) {
             return Err(self.error(ask, refused));
@@ -65,6 +69,18 @@ impl Books {
             self.serve();
             self.error(to, refused)
         })
+    }
+
+    /// Refuses the request that a test wants to be refused.
+    #[inline]
+    fn check_faults(&self, ask: Ask<'_>) -> error::Result<()> {
+        if ask.bytes > 0 && self.faults.strikes() { Err(self.fault(ask)) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn fault(&self, ask: Ask<'_>) -> error::MemoryError {
+        let refusal = Refusal { limit: u64::MAX, available: 0, short: ask.bytes };
+        self.error(ask, Refused { bound: Bound::Root, refusal })
     }
 
     fn admit(

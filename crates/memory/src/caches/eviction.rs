@@ -100,7 +100,9 @@ fn evict_batch(asked: &mut [Asked], batch: u64, scope: &Scope, now: Duration) ->
         }
         let given = match scope {
             Scope::Tenant(name) => asked.cache.evict_tenant(name, share, now),
-            Scope::Root | Scope::Caches | Scope::Class(_) => asked.cache.evict(share, now),
+            Scope::Root | Scope::Caches | Scope::Class(_) | Scope::Operation(_) => {
+                asked.cache.evict(share, now)
+            }
         };
         asked.exhausted = given == Evicted::default();
         evicted += given;

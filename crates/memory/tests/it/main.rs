@@ -24,6 +24,7 @@ mod caches;
 mod counters;
 mod credit;
 mod emergency;
+mod guard;
 mod properties;
 mod reclaiming;
 mod stress;

@@ -20,6 +20,7 @@ mod sources {
     pub(crate) mod counters;
     pub(crate) mod credit;
     pub(crate) mod error;
+    pub(crate) mod faults;
     pub(crate) mod governor;
     pub(crate) mod limits;
     pub(crate) mod queue;
@@ -46,7 +47,7 @@ use limits::Limits;
 use reclaim::Reclaim;
 use reservation::Reservation;
 use sources::{
-    account, ask, books, class, counters, credit, error, governor, limits, queue, reclaim,
+    account, ask, books, class, counters, credit, error, faults, governor, limits, queue, reclaim,
     reservation, tenant, usage, waiting,
 };
 use tenant::Tenant;

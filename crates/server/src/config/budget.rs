@@ -23,6 +23,11 @@ const FRAMES_FLOOR_PART: u64 = 16;
 /// This part is left free by frames that are borrowed, so that requests find room at once.
 const HEADROOM_PART: u64 = 16;
 
+/// This part is kept for requests that free memory: deletes, drops, and looking at what there is.
+const EMERGENCY_PART: u64 = 50;
+/// At least so many bytes, some thousand deletes under way.
+const EMERGENCY_BYTES_MIN: u64 = 512 << 10;
+
 /// How much the process may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
@@ -197,7 +202,8 @@ impl Budget {
 
     /// A governor of this budget.
     pub fn governor(&self) -> Arc<Governor> {
-        let limits = Limits::of_root(self.limit).with_base(self.base);
+        let emergency = (self.limit / EMERGENCY_PART).max(EMERGENCY_BYTES_MIN);
+        let limits = Limits::of_root(self.limit).with_base(self.base).with_emergency(emergency);
         Governor::new(limits.with_cache_limit(self.cache_bytes))
     }
 

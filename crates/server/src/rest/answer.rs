@@ -6,9 +6,10 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use vectorizer_memory::Reservation;
 use vectorizer_wire::answer::ErrorEnvelope;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, charged};
 use crate::status::RestError;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -23,29 +24,44 @@ pub(super) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
-    /// Whether the body's memory is charged; a refusal must not be refused.
-    charged: bool,
+    charge: Charge,
+}
+
+/// Who pays for an answer's body until it is sent.
+#[derive(Debug)]
+enum Charge {
+    /// Nobody: a refusal must not be refused.
+    None,
+    /// It is charged before it is sent.
+    Due,
+    /// It is charged already.
+    Held(Reservation),
 }
 
 impl Answer {
-    fn new(status: StatusCode, kind: HeaderValue, body: Vec<u8>, charged: bool) -> Self {
+    fn new(status: StatusCode, kind: HeaderValue, body: Vec<u8>, charge: Charge) -> Self {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
-        Self { status, headers, body, charged }
+        Self { status, headers, body, charge }
     }
 
     /// JSON that was asked for.
     pub(super) fn json(body: Vec<u8>) -> Self {
-        Self::new(StatusCode::OK, JSON, body, true)
+        Self::new(StatusCode::OK, JSON, body, Charge::Due)
+    }
+
+    /// JSON whose memory is charged.
+    pub(super) fn held_json(body: Vec<u8>, held: Reservation) -> Self {
+        Self::new(StatusCode::OK, JSON, body, Charge::Held(held))
     }
 
     /// Plain text.
     pub(super) fn text(status: StatusCode, text: &str) -> Self {
-        Self::new(status, TEXT, text.as_bytes().to_vec(), false)
+        Self::new(status, TEXT, text.as_bytes().to_vec(), Charge::None)
     }
 
     /// Measurements.
     pub(super) fn metrics(text: String) -> Self {
-        Self::new(StatusCode::OK, HeaderValue::from_static(METRICS), text.into_bytes(), true)
+        Self::new(StatusCode::OK, HeaderValue::from_static(METRICS), text.into_bytes(), Charge::Due)
     }
 
     /// Nobody comes in without the key.
@@ -64,7 +80,7 @@ impl Answer {
         let time = started.elapsed().as_secs_f64();
         let envelope = ErrorEnvelope::new(&refusal.text, api, time);
         let body = serde_json::to_vec(&envelope).unwrap_or_default();
-        let mut answer = Self::new(refusal.status, JSON, body, false);
+        let mut answer = Self::new(refusal.status, JSON, body, Charge::None);
         if let Some(seconds) = refusal.retry_after {
             answer.headers.insert(RETRY_AFTER, seconds.into());
         }
@@ -73,17 +89,17 @@ impl Answer {
 
     /// The response, its memory charged until it is sent.
     pub(super) fn into_response(self, admission: &Admission, started: Instant) -> Response {
-        let Self { status, headers, body, charged } = self;
-        let body = if charged {
-            match admission.charge(body) {
+        let Self { status, headers, body, charge } = self;
+        let body = match charge {
+            Charge::None => Body::from(body),
+            Charge::Held(held) => charged(body, held),
+            Charge::Due => match admission.charge(body) {
                 Ok(body) => body,
                 Err(error) => {
                     let failed = Self::failed(&error.into(), started);
                     return failed.into_response(admission, started);
                 }
-            }
-        } else {
-            Body::from(body)
+            },
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;

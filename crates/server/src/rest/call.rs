@@ -9,8 +9,8 @@ use axum::http::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use vectorizer_api::{ApiError, ErrorKind, Operation, Record};
-use vectorizer_memory::Reservation;
+use vectorizer_api::{Answered, ApiError, ErrorKind, Operation, Record};
+use vectorizer_memory::{AllocationGuard, Drawn, MemoryError, Reservation};
 use vectorizer_model::CollectionName;
 use vectorizer_wire::WireError;
 use vectorizer_wire::answer::Envelope;
@@ -24,6 +24,8 @@ use crate::status::RestError;
 
 /// Work on more bytes than this must not hold up other requests.
 const LONG_WORK_BYTES: usize = 64 << 10;
+/// Bytes of an answer without records, about.
+const LITTLE_BYTES: usize = 512;
 
 /// One request on its way to an operation.
 pub(super) struct Call {
@@ -36,6 +38,8 @@ pub(super) struct Call {
     body: Mutex<Body>,
     /// Memory of the decoded request, held until it is answered.
     held: Option<Reservation>,
+    /// Memory of the operation and of what it came to, held until that is encoded.
+    answer: Mutex<Option<(AllocationGuard, Drawn)>>,
     /// Whether the body is so long that what is done with it takes long too.
     long: bool,
 }
@@ -46,7 +50,8 @@ pub(super) type Outcome = Result<Answer, RestError>;
 impl Call {
     pub(super) fn new(door: Arc<Door>, started: Instant, path: Vec<String>, query: String) -> Self {
         let (headers, body) = (HeaderMap::new(), Mutex::new(Body::empty()));
-        Self { door, started, path, query, headers, body, held: None, long: false }
+        let (held, answer) = (None, Mutex::default());
+        Self { door, started, path, query, headers, body, held, answer, long: false }
     }
 
     pub(super) fn with_body(mut self, headers: HeaderMap, body: Body) -> Self {
@@ -101,18 +106,41 @@ impl Call {
     pub(super) async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, RestError> {
         let limit = self.params()?.timeout.unwrap_or(self.door.limits.request_timeout);
         let limit = limit.min(std::time::Duration::from_hours(24));
-        let mut work = std::pin::pin!(operation.execute(&self.door.context));
+        let mut work = std::pin::pin!(self.door.context.run(operation));
         // A long write is checked, laid out and encoded for the log by whoever polls it.
         let work = std::future::poll_fn(|cx| run_long(self.long, || work.as_mut().poll(cx)));
         let done = tokio::time::timeout(limit, work).await;
         let timed_out = |_elapsed| RestError::TimedOut { seconds: limit.as_secs() };
-        Ok(done.map_err(timed_out)??)
+        let Answered { output, guard, held } = done.map_err(timed_out)??;
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some((guard, held));
+        Ok(output)
     }
 
     /// Answers with a result.
     pub(super) fn reply(&self, result: impl Serialize) -> Outcome {
+        self.encode(result, LITTLE_BYTES)
+    }
+
+    /// Encodes an answer of about so many bytes, which are held before it grows and until it is
+    /// sent.
+    fn encode(&self, result: impl Serialize, about: usize) -> Outcome {
+        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((guard, _output)) = answer.as_ref() else {
+            let time = self.started.elapsed().as_secs_f64();
+            return encode(&Envelope { result, status: "ok", time }).map(Answer::json);
+        };
+        let held = guard.draw(about as u64).map_err(ApiError::from)?;
+        let mut text = Held { bytes: Vec::with_capacity(about), held, refused: None };
         let time = self.started.elapsed().as_secs_f64();
-        encode(&Envelope { result, status: "ok", time }).map(Answer::json)
+        let encoded = serde_json::to_writer(&mut text, &Envelope { result, status: "ok", time });
+        let Held { mut bytes, mut held, refused } = text;
+        if let Some(refused) = refused {
+            return Err(ApiError::from(refused).into());
+        }
+        encoded.map_err(not_json)?;
+        bytes.shrink_to_fit();
+        held.shrink(held.bytes().saturating_sub(bytes.capacity() as u64));
+        Ok(Answer::held_json(bytes, held.detach()))
     }
 
     /// Answers with a result that holds these records.
@@ -121,7 +149,38 @@ impl Call {
         result: impl Serialize,
         records: impl Iterator<Item = &'a Record>,
     ) -> Outcome {
-        run_long(records.map(shown_bytes).sum::<usize>() > LONG_WORK_BYTES, || self.reply(result))
+        let about = LITTLE_BYTES + records.map(shown_bytes).sum::<usize>();
+        run_long(about > LONG_WORK_BYTES, || self.encode(result, about))
+    }
+}
+
+/// Text that grows as the memory for it is granted.
+struct Held {
+    bytes: Vec<u8>,
+    held: Drawn,
+    refused: Option<MemoryError>,
+}
+
+impl std::io::Write for Held {
+    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+        if self.bytes.capacity() - self.bytes.len() < part.len() {
+            // Old and new text are there at once while it is moved.
+            let more = part.len().max(self.bytes.capacity()).max(LITTLE_BYTES);
+            let needed = (self.bytes.capacity() * 2 + more) as u64;
+            let grown = self.held.try_grow(needed.saturating_sub(self.held.bytes()));
+            if let Err(refused) = grown {
+                self.refused = Some(refused);
+                return Err(std::io::ErrorKind::OutOfMemory.into());
+            }
+            self.bytes.reserve_exact(more);
+            self.held.shrink(self.held.bytes().saturating_sub(self.bytes.capacity() as u64));
+        }
+        self.bytes.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -150,7 +209,9 @@ fn run_long<T>(long: bool, work: impl FnOnce() -> T) -> T {
 
 /// The JSON of a value.
 pub(super) fn encode(value: &impl Serialize) -> Result<Vec<u8>, RestError> {
-    serde_json::to_vec(value).map_err(|error| {
-        ApiError::new(ErrorKind::Internal, format!("the answer is not JSON: {error}")).into()
-    })
+    serde_json::to_vec(value).map_err(not_json)
+}
+
+fn not_json(error: serde_json::Error) -> RestError {
+    ApiError::new(ErrorKind::Internal, format!("the answer is not JSON: {error}")).into()
 }

@@ -1,0 +1,109 @@
+//! What operations are expected to hold.
+
+use vectorizer_engine::ReadView;
+use vectorizer_memory::OperationKind;
+use vectorizer_model::encode::encoded_payload_bytes;
+use vectorizer_model::operation::PointSelector;
+use vectorizer_model::{CollectionName, Payload, PointId};
+use vectorizer_query::Select;
+
+use crate::context::Context;
+use crate::error::Result;
+
+/// What an operation is expected to hold, and what bounds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimate {
+    /// What bounds it.
+    pub kind: OperationKind,
+    /// Bytes.
+    pub bytes: u64,
+    /// Whether it frees memory, or shows what there is: then it is admitted when memory is full.
+    pub frees: bool,
+}
+
+/// An operation that can tell what it will hold before it does anything.
+pub trait MemoryAwareOperation {
+    /// The collection that is opened before the operation is estimated, if it wants one open.
+    fn opens(&self) -> Option<&CollectionName> {
+        None
+    }
+
+    /// About the most that it will hold at once. Reads no page.
+    ///
+    /// # Errors
+    /// Names what is not there.
+    fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate>;
+}
+
+/// Bytes of what takes little: names, settings, and their encoded form.
+const LITTLE_BYTES: u64 = 16 << 10;
+/// Bytes of a point's id in a list, encoded or not.
+const ID_BYTES: u64 = size_of::<PointId>() as u64;
+/// Bytes of a point in an encoded batch besides its vectors and payload.
+const POINT_BYTES: u64 = 32;
+/// Copies of an operation under way: encoded, decoded, and once more while it is applied.
+const COPIES: u64 = 3;
+
+impl Estimate {
+    const fn of(kind: OperationKind, bytes: u64) -> Self {
+        Self { kind, bytes, frees: false }
+    }
+
+    /// Of what shows collections and their settings.
+    pub(crate) const fn little() -> Self {
+        Self { kind: OperationKind::Scroll, bytes: LITTLE_BYTES, frees: true }
+    }
+
+    /// Of a change of settings.
+    pub(crate) const fn settings() -> Self {
+        Self::of(OperationKind::Write, LITTLE_BYTES)
+    }
+
+    pub(crate) const fn search(bytes: u64) -> Self {
+        Self::of(OperationKind::Search, bytes)
+    }
+
+    pub(crate) const fn scroll(bytes: u64) -> Self {
+        Self::of(OperationKind::Scroll, bytes)
+    }
+
+    pub(crate) const fn facet(bytes: u64) -> Self {
+        Self::of(OperationKind::Facet, bytes)
+    }
+
+    /// Of a write whose batch has so many points, components and bytes of payloads: its columns,
+    /// and its copies under way.
+    pub(crate) const fn batch(points: u64, components: u64, payloads: u64) -> Self {
+        let columns = points * POINT_BYTES + components * 4;
+        let encoded = columns + payloads;
+        Self::of(OperationKind::Write, LITTLE_BYTES + columns + encoded * COPIES)
+    }
+
+    /// Of a change of payloads that brings one: the points are looked up first, and listed in
+    /// the operation.
+    pub(crate) fn change(
+        context: &Context,
+        collection: &CollectionName,
+        points: &PointSelector,
+        payload: Option<&Payload>,
+    ) -> Result<Self> {
+        let view = view(context, collection)?;
+        let (count, found) = view.estimate_selected(points);
+        let looked_up = view.records_bytes(&Select::default(), count) + LITTLE_BYTES;
+        let encoded = count as u64 * ID_BYTES + payload.map_or(0, encoded_payload_bytes);
+        let bytes = LITTLE_BYTES + encoded * COPIES + found.max(looked_up);
+        Ok(Self::of(OperationKind::Write, bytes))
+    }
+
+    /// The same of what frees memory.
+    #[must_use]
+    pub(crate) const fn that_frees(mut self) -> Self {
+        self.frees = true;
+        self
+    }
+}
+
+/// Everything acknowledged so far in a collection.
+pub(crate) fn view(context: &Context, collection: &CollectionName) -> Result<ReadView> {
+    Ok(context.engine().view(collection)?)
+}

@@ -1,0 +1,122 @@
+//! Running operations: the one way in, for every door.
+//!
+//! An operation is estimated, its estimate is reserved in one piece, and only then it is executed;
+//! what it needs meanwhile is drawn from that. [`Guarded`] is made nowhere else, so nothing can be
+//! executed past the guard.
+
+use std::future::poll_fn;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use vectorizer_engine::{EngineError, Origin};
+use vectorizer_memory::{AllocationGuard, Drawn, OperationId, OperationKind};
+use vectorizer_model::CollectionName;
+use vectorizer_query::CollectionView;
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::operation::Operation;
+
+/// How long a read waits in line for memory before it is refused.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// What an operation runs in: the context, and its memory.
+#[derive(Debug)]
+pub struct Guarded<'a> {
+    context: &'a Context,
+    guard: AllocationGuard,
+}
+
+/// What an operation came to, with the memory that this takes until it is dropped.
+#[derive(Debug)]
+pub struct Answered<T> {
+    /// What it came to.
+    pub output: T,
+    /// What the door draws on to show it.
+    pub guard: AllocationGuard,
+    /// For the output.
+    pub held: Drawn,
+}
+
+impl Context {
+    /// Does an operation within the memory that it is estimated to need.
+    ///
+    /// # Errors
+    /// Those of the operation; memory is short now, or the operation may never have as much.
+    pub async fn run<O: Operation>(&self, operation: O) -> Result<Answered<O::Output>> {
+        if let Some(collection) = operation.opens() {
+            self.prepare(collection).await?;
+        }
+        let estimate = operation.estimate_memory_usage(self)?;
+        let id = OperationId::new(O::ENTRY.name, estimate.kind, self.tenant().clone());
+        let guard = self.admit(id.that_frees(estimate.frees), estimate.bytes).await?;
+        let guarded = Guarded { context: self, guard };
+        let output = operation.execute(&guarded).await?;
+        let guard = guarded.guard;
+        // What it read lies in the output now.
+        let held = guard.draw(guard.peak().min(guard.bytes()))?;
+        Ok(Answered { output, guard, held })
+    }
+
+    /// Waits until a collection is open, which may read the disk: never on a thread of the caller's
+    /// runtime.
+    pub(crate) async fn prepare(&self, collection: &CollectionName) -> Result<()> {
+        if let Some(opening) = self.engine().prepare(collection)? {
+            opening.await.map_err(EngineError::from)??;
+        }
+        Ok(())
+    }
+
+    async fn admit(&self, operation: OperationId, bytes: u64) -> Result<AllocationGuard> {
+        let waits = match operation.kind {
+            OperationKind::Search | OperationKind::Scroll | OperationKind::Facet => true,
+            // Writes are paced elsewhere.
+            OperationKind::Write | OperationKind::Build => false,
+        };
+        let memory = self.memory_guard();
+        if operation.frees || !waits {
+            return Ok(memory.request_allocation(operation, bytes)?);
+        }
+        let mut waiting = memory.wait_for(operation, bytes)?;
+        let mut timer = None;
+        let granted = poll_fn(|cx| {
+            if let Poll::Ready(granted) = Pin::new(&mut waiting).poll(cx) {
+                return Poll::Ready(Some(granted));
+            }
+            let timer = timer.get_or_insert_with(|| self.sleep(WAIT));
+            timer.as_mut().poll(cx).map(|()| None)
+        });
+        Ok(match granted.await {
+            Some(granted) => granted?,
+            None => waiting.give_up()?,
+        })
+    }
+}
+
+impl Guarded<'_> {
+    /// Everything acknowledged so far in a collection.
+    pub(crate) async fn view(&self, collection: &CollectionName) -> Result<CollectionView> {
+        self.prepare(collection).await?;
+        Ok(CollectionView::guarded(self.engine(), collection, &self.guard)?)
+    }
+
+    /// Takes bytes into use.
+    pub(crate) fn draw(&self, bytes: u64) -> Result<Drawn> {
+        Ok(self.guard.draw(bytes)?)
+    }
+
+    /// Whose memory a write uses.
+    pub(crate) fn origin(&self) -> Origin {
+        self.guard.clone().into()
+    }
+}
+
+impl Deref for Guarded<'_> {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        self.context
+    }
+}
