@@ -69,7 +69,9 @@ impl Frames {
     ) -> Result<Self> {
         let len = source.len;
         let (tables, capacity) = (Self::table_bytes(len, extent_bits), ledger.capacity());
-        if ledger.room().saturating_sub(tables) < capacity / BYTES_PART {
+        let left = ledger.room().saturating_sub(tables);
+        let short = (capacity / BYTES_PART).saturating_sub(left);
+        if short > 0 && !ledger.grow(short) {
             let tables = capacity - ledger.room() + tables;
             return Err(PagesError::TooManyRegions { tables, capacity });
         }
