@@ -97,6 +97,15 @@ fn hybrid_withstands_a_scan() {
 }
 
 #[test]
+fn hybrid_finds_nearly_all_that_can_be_found_of_a_loop() {
+    let keys = Trace::Loop.keys(KEYS, REQUESTS, CAPACITY);
+    for shards in [1, 8] {
+        let hybrid = ours(&keys, EvictionPolicy::Hybrid, shards);
+        assert!(hybrid >= 64.5, "{hybrid:.1} of the 66.6 that are possible, in {shards} shards");
+    }
+}
+
+#[test]
 fn lru_is_lru() {
     let keys = Trace::Zipf10.keys(KEYS, REQUESTS / 4, CAPACITY);
     let reference = hit_percent(&mut Lru::new(CAPACITY), &keys);
