@@ -84,8 +84,8 @@ impl Books {
             return Ok(());
         }
         let mut charged = self.charge(ask, Standing::Ordinary);
-        // Caches do without what is on credit.
-        if charged.is_err() && !ask.class.is_reclaimable() && self.recall() > 0 {
+        // No cache holds credit, so it makes no room among them.
+        if charged.is_err_and(|refused| refused.bound != Bound::Caches) && self.recall() > 0 {
             charged = self.charge(ask, Standing::Ordinary);
         }
         match charged {

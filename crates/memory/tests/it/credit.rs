@@ -70,6 +70,8 @@ fn credit_is_recalled_before_a_refusal() {
     let all = governor.reserve(Class::Builds, &SYSTEM, 4 * ROOT).unwrap();
     assert!(governor.reserve(Class::Operations, &acme, 1).is_err());
     drop(all);
+    drop(small(&governor, &acme));
+    assert!(governor.try_reserve(Class::QueryCache, &SYSTEM, 4 * ROOT).is_ok(), "for a cache");
 
     governor.set_tenant_limit(&acme, Some(CREDIT)).unwrap();
     drop(small(&governor, &acme));
