@@ -216,6 +216,11 @@ impl Engine {
         Ok(crate::info::collection_info(&self.0.inner.shard(collection)?))
     }
 
+    /// How many searches run at once.
+    pub fn search_threads(&self) -> usize {
+        self.0.inner.node.config.search_threads
+    }
+
     /// The budget that this engine draws on.
     pub fn governor(&self) -> &Arc<Governor> {
         &self.0.inner.node.governor

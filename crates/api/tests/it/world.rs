@@ -23,7 +23,7 @@ use vectorizer_api::{
     Answered, CollectionDefaults, Context, NearestQuery, Operation, PayloadSelector, Result,
     ScrollQuery, SearchParams, Select, Sleep, Target, VectorSelector,
 };
-use vectorizer_engine::{Engine, EngineOptions};
+use vectorizer_engine::{Engine, EngineOptions, Residency};
 use vectorizer_memory::{Governor, Limits};
 use vectorizer_model::filter::{Predicate, Scalar};
 use vectorizer_model::operation::PointSelector;
@@ -85,6 +85,7 @@ impl World {
         let disk = TraceDirectory::new();
         let options = EngineOptions {
             background: false,
+            residency: Residency::Governed,
             search_threads: 1,
             build_threads: 1,
             disk_percent_max: 100,
