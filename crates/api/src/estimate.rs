@@ -4,7 +4,7 @@ use vectorizer_engine::ReadView;
 use vectorizer_memory::OperationKind;
 use vectorizer_model::encode::encoded_payload_bytes;
 use vectorizer_model::operation::PointSelector;
-use vectorizer_model::{CollectionName, Payload, PointId};
+use vectorizer_model::{CollectionName, Payload};
 use vectorizer_query::Select;
 
 use crate::context::Context;
@@ -37,8 +37,8 @@ pub trait MemoryAwareOperation {
 
 /// Bytes of what takes little: names, settings, and their encoded form.
 const LITTLE_BYTES: u64 = 16 << 10;
-/// Bytes of a point's id in a list, encoded or not.
-const ID_BYTES: u64 = size_of::<PointId>() as u64;
+/// Bytes of an encoded point id, at most.
+const ID_BYTES: u64 = 17;
 /// Bytes of a point in an encoded batch besides its vectors and payload.
 const POINT_BYTES: u64 = 32;
 /// Copies of an operation under way: encoded, decoded, and once more while it is applied.
@@ -79,20 +79,35 @@ impl Estimate {
         Self::of(OperationKind::Write, LITTLE_BYTES + columns + encoded * COPIES)
     }
 
-    /// Of a change of payloads that brings one: the points are looked up first, and listed in
-    /// the operation.
+    /// Of a change of payloads that brings one. Listed points are looked up first.
     pub(crate) fn change(
         context: &Context,
         collection: &CollectionName,
         points: &PointSelector,
         payload: Option<&Payload>,
     ) -> Result<Self> {
-        let view = view(context, collection)?;
-        let (count, found) = view.estimate_selected(points);
-        let looked_up = view.records_bytes(&Select::default(), count) + LITTLE_BYTES;
-        let encoded = count as u64 * ID_BYTES + payload.map_or(0, encoded_payload_bytes);
-        let bytes = LITTLE_BYTES + encoded * COPIES + found.max(looked_up);
-        Ok(Self::of(OperationKind::Write, bytes))
+        let looked_up = match points {
+            PointSelector::Ids(ids) => {
+                view(context, collection)?.estimate_records(&Select::default(), ids.len())
+            }
+            PointSelector::Filter(_) => 0,
+        };
+        let brought = payload.map_or(0, encoded_payload_bytes);
+        let listed = Self::listed(context, collection, points, brought)?;
+        Ok(Self { bytes: listed.bytes.max(looked_up), ..listed })
+    }
+
+    /// Of an operation that lists points, or those that a filter names.
+    pub(crate) fn listed(
+        context: &Context,
+        collection: &CollectionName,
+        points: &PointSelector,
+        brought: u64,
+    ) -> Result<Self> {
+        let (count, found) = view(context, collection)?.estimate_selected(points);
+        // They are found before they are listed.
+        let encoded = (count as u64 * ID_BYTES + brought) * COPIES;
+        Ok(Self::of(OperationKind::Write, LITTLE_BYTES + encoded.max(found)))
     }
 
     /// The same of what frees memory.

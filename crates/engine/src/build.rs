@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vectorizer_hnsw::{Basis, BuildError, Executor, Graph, HnswError, Host, Params};
+use vectorizer_memory::AllocationGuard;
 use vectorizer_model::settings::{FieldIndexKind, HnswSettings, VectorSettings};
 use vectorizer_model::{CollectionSettings, KeyPath, SegmentId, VectorName};
 use vectorizer_segment::{
@@ -13,7 +14,7 @@ use vectorizer_segment::{
 use vectorizer_vfs::Niceness;
 
 use crate::error::Result;
-use crate::flush::{Version, build_budget};
+use crate::flush::Version;
 use crate::policy::Lane;
 use crate::shard::Shard;
 use crate::state::LiveSegment;
@@ -54,9 +55,9 @@ impl Shard {
         segment: &Segment,
         (name, hnsw): &(VectorName, HnswSettings),
         basis: Option<Basis<'_, PagedLinks<'_>>>,
-        pace: Pace,
+        (pace, memory): (Pace, &AllocationGuard),
     ) -> Result<Option<ComponentRef>> {
-        let mut budget = build_budget(self)?;
+        let mut budget = memory.draw(0)?;
         budget.try_grow(segment.code_bytes(name).unwrap_or(0))?;
         let Some(codes) = segment.load_codes(name)? else { return Ok(None) };
         let params = Params { m: hnsw.m, ef_construct: hnsw.ef_construct, seed: SEED };
@@ -109,9 +110,9 @@ impl Shard {
         segment: &Segment,
         key: &KeyPath,
         kind: FieldIndexKind,
-        settings: &CollectionSettings,
+        (settings, memory): (&CollectionSettings, &AllocationGuard),
     ) -> Result<ComponentRef> {
-        let mut budget = build_budget(self)?;
+        let mut budget = memory.draw(0)?;
         let file = self.allocate_files(1);
         Ok(write_field_index(&self.store(settings), segment, key, kind, (file, &mut budget))?)
     }

@@ -231,6 +231,11 @@ impl Engine {
         self.0.inner.info(collection)
     }
 
+    /// How many searches run at once.
+    pub fn search_threads(&self) -> usize {
+        self.0.inner.node.config.search_threads
+    }
+
     /// The budget that this engine draws on.
     pub fn governor(&self) -> &Arc<Governor> {
         &self.0.inner.node.governor

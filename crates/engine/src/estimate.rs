@@ -121,6 +121,8 @@ impl ReadView {
             let rows = memtable.rows().min(SAMPLED_ROWS);
             (0..rows).filter_map(|row| memtable.with_row(row, |row| payload_bytes(row.payload())))
         });
-        flushed.max(fresh.max().unwrap_or(0))
+        // Others may be larger than those looked at.
+        let fresh = fresh.max().map_or(0, |bytes: u64| bytes + bytes / 4);
+        flushed.max(fresh)
     }
 }

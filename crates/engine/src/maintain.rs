@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use vectorizer_memory::Class;
+use vectorizer_memory::{AllocationGuard, Class, OperationId, OperationKind};
 use vectorizer_model::{CollectionSettings, SegmentId};
 use vectorizer_segment::ComponentKind;
 use vectorizer_vfs::Niceness;
@@ -37,6 +37,9 @@ const URGENT_FLUSHES: u64 = 64;
 const MANY_SEGMENTS: u64 = 16;
 /// So many have an equal claim.
 const TOO_MANY_SEGMENTS: u64 = 48;
+
+/// Bytes of a row's place after a merge.
+const MAP_BYTES: u64 = 4;
 
 /// How far a lane's next work lets searches go first, where the node's backlog is that part of its
 /// bound. Where writes will soon wait for graphs it does not: the work may take long, and can't
@@ -146,13 +149,14 @@ impl Inner {
         shard.check_stands()?;
         if lane == Lane::Fresh {
             shard.drop_stale_indexes()?;
-            if add_indexes(shard, &shard.state())? {
+            if self.add_indexes(shard, &shard.state())? {
                 return Ok(true);
             }
         }
         let Some(task) = self.take(shard, lane, idle) else { return Ok(false) };
+        let memory = self.admit_build(shard, &task.choice)?;
         let _first = (lane == Lane::Fresh).then(|| self.node.go_first());
-        let done = self.carry_out(shard, &task);
+        let done = self.carry_out(shard, &task, &memory);
         if let Some(file) = done.as_ref().err().and_then(EngineError::damaged_file) {
             // Trying again would only read the same bytes again.
             let state = shard.state();
@@ -163,11 +167,17 @@ impl Inner {
 
     /// Does the heavy part on threads that let others go first, and publishes from this one: no
     /// such thread may hold a lock that others wait for.
-    fn carry_out(&self, shard: &Arc<Shard>, task: &Task<'_>) -> Result<bool> {
+    fn carry_out(
+        &self,
+        shard: &Arc<Shard>,
+        task: &Task<'_>,
+        memory: &AllocationGuard,
+    ) -> Result<bool> {
+        let work = (task.pace, memory);
         match &task.choice {
             Choice::Rest => Ok(false),
             Choice::Merge(segments) => {
-                let merged = run_at(task.pace.niceness, || shard.merge(segments, task.pace))?;
+                let merged = run_at(task.pace.niceness, || shard.merge(segments, work))?;
                 merged.map(|merged| shard.publish_merge(merged)).transpose()?;
                 Ok(!self.node.is_closing())
             }
@@ -176,7 +186,7 @@ impl Inner {
                 let live = state.segments.iter().find(|live| live.segment.id() == *id);
                 let Some(live) = live else { return Ok(false) };
                 for wanted in shard.missing_graphs(&live.segment, &state.settings) {
-                    let build = || shard.build_graph(&live.segment, &wanted, None, task.pace);
+                    let build = || shard.build_graph(&live.segment, &wanted, None, work);
                     match run_at(task.pace.niceness, build)? {
                         Some(graph) => shard.publish_components(*id, &[graph])?,
                         None => return Ok(false),
@@ -284,6 +294,43 @@ impl Inner {
         ShardSummary { segments, idle, config: self.policy(&state.settings) }
     }
 
+    /// Reserves what a piece of work is expected to take.
+    fn admit_build(&self, shard: &Shard, choice: &Choice) -> Result<AllocationGuard> {
+        let state = shard.state();
+        let (name, ids) = match choice {
+            Choice::Rest => ("rest", [].as_slice()),
+            Choice::Index(id) => ("build", std::slice::from_ref(id)),
+            Choice::Merge(ids) => ("merge", ids.as_slice()),
+        };
+        let segments = state.segments.iter().map(|live| &live.segment);
+        let concerned = segments.filter(|segment| ids.contains(&segment.id()));
+        let rows: u64 = concerned.map(|segment| u64::from(segment.rows())).sum();
+        let linked = rows >= u64::from(self.node.config.graph_rows_min);
+        let row_bytes = if linked { build_bytes_per_row(&state.settings) } else { MAP_BYTES };
+        self.admit_work(shard, name, rows * row_bytes)
+    }
+
+    fn admit_work(&self, shard: &Shard, name: &'static str, bytes: u64) -> Result<AllocationGuard> {
+        let id = OperationId::new(name, OperationKind::Build, shard.tenant.clone());
+        Ok(self.node.guard.request_allocation(id, bytes)?)
+    }
+
+    /// Adds the field indexes that segments lack. False if none did.
+    fn add_indexes(&self, shard: &Arc<Shard>, state: &ShardState) -> Result<bool> {
+        for live in &state.segments {
+            let missing = Shard::missing_indexes(&live.segment, &state.settings);
+            if let Some((key, kind)) = missing.first() {
+                // What an index takes shows while it grows.
+                let memory = self.admit_work(shard, "index", 0)?;
+                let index =
+                    shard.build_index(&live.segment, key, *kind, (&state.settings, &memory))?;
+                shard.publish_components(live.segment.id(), &[index])?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Rows whose graph the budget has room to build now.
     fn buildable_rows(&self, settings: &CollectionSettings) -> u32 {
         let class = self.node.governor.limits().classes[Class::Builds.index()];
@@ -291,19 +338,6 @@ impl Inner {
         let rows = free / build_bytes_per_row(settings);
         u32::try_from(rows).unwrap_or(u32::MAX)
     }
-}
-
-/// Adds the field indexes that segments lack. False if none did.
-fn add_indexes(shard: &Arc<Shard>, state: &ShardState) -> Result<bool> {
-    for live in &state.segments {
-        let missing = Shard::missing_indexes(&live.segment, &state.settings);
-        if let Some((key, kind)) = missing.first() {
-            let index = shard.build_index(&live.segment, key, *kind, &state.settings)?;
-            shard.publish_components(live.segment.id(), &[index])?;
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Whether the file is one of a segment's components.

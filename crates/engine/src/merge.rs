@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use vectorizer_hnsw::Basis;
 use vectorizer_hnsw::links::NO_LINK;
-use vectorizer_memory::{Class, Reservation};
+use vectorizer_memory::{AllocationGuard, Class, Drawn};
 use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::{Budget, Ordinal, PointId, SegmentId, SequenceNumber, VectorName};
 use vectorizer_segment::{
@@ -19,7 +19,7 @@ use vectorizer_segment::{
 use crate::build::Pace;
 use crate::deaths::Deaths;
 use crate::error::Result;
-use crate::flush::{build_budget, flat_column};
+use crate::flush::flat_column;
 use crate::shard::Shard;
 use crate::state::{LiveSegment, ShardState};
 
@@ -29,7 +29,7 @@ pub(crate) struct Merged {
     segment: Segment,
     map: RowMap,
     /// What the map takes.
-    _held: Reservation,
+    _held: Drawn,
 }
 
 /// A merged row's number for a row that was left behind.
@@ -53,7 +53,11 @@ impl Shard {
     ///
     /// # Errors
     /// A refusing disk or budget: nothing changed, and a later try may succeed.
-    pub(crate) fn merge(self: &Arc<Self>, ids: &[SegmentId], pace: Pace) -> Result<Option<Merged>> {
+    pub(crate) fn merge(
+        self: &Arc<Self>,
+        ids: &[SegmentId],
+        (pace, memory): (Pace, &AllocationGuard),
+    ) -> Result<Option<Merged>> {
         let state = self.state();
         let sources: Vec<LiveSegment> = state
             .segments
@@ -65,21 +69,21 @@ impl Shard {
             return Ok(None);
         }
         let _room = crate::room::take_for_merge(self, &state, &sources)?;
-        let mut budget = build_budget(self)?;
+        let mut budget = memory.draw(0)?;
         let rows: u64 = sources.iter().map(|live| u64::from(live.segment.rows())).sum();
         budget.try_grow(rows * 4)?;
         self.check_sources(&sources, &mut budget)?;
         let id = self.allocate_segment();
-        let (record, map) = self.write_merged(&state, &sources, id, &mut budget)?;
+        let (record, map) = self.write_merged(&state, &sources, id, (memory, &mut budget))?;
         let Some(mut segment) = self.open_merged(&state, &record)? else { return Ok(None) };
         for wanted in self.missing_graphs(&segment, &state.settings) {
             let basis = largest_graph(&sources, &map, &wanted.0)?;
-            let graph = self.build_graph(&segment, &wanted, basis, pace)?;
+            let graph = self.build_graph(&segment, &wanted, basis, (pace, memory))?;
             let Some(graph) = graph else { return Ok(None) };
             segment = segment.with_components(&self.store(&state.settings), &[graph])?;
         }
         for (key, kind) in Self::missing_indexes(&segment, &state.settings) {
-            let index = self.build_index(&segment, &key, kind, &state.settings)?;
+            let index = self.build_index(&segment, &key, kind, (&state.settings, memory))?;
             segment = segment.with_components(&self.store(&state.settings), &[index])?;
         }
         self.warm(&segment);
@@ -115,7 +119,7 @@ impl Shard {
         state: &ShardState,
         sources: &[LiveSegment],
         id: SegmentId,
-        budget: &mut dyn Budget,
+        (memory, budget): (&AllocationGuard, &mut dyn Budget),
     ) -> Result<(SegmentRecord, RowMap)> {
         let covered = state.manifest.applied;
         let names: Vec<_> = state.settings.vectors.iter().collect();
@@ -124,8 +128,7 @@ impl Shard {
             .iter()
             .map(|(name, vector)| {
                 let size = self.sample_size(vector, total);
-                let mut held = build_budget(self)?;
-                held.try_grow(size.bytes)?;
+                let _held = memory.draw(size.bytes)?;
                 let sample = || sample_segments(sources, name, covered, size.step);
                 flat_column(name, vector, &state.settings, sample)
             })

@@ -28,6 +28,13 @@ impl NearestQuery {
     }
 }
 
+impl NearestQuery {
+    /// About the bytes of it that it holds while it waits for a search thread.
+    pub fn estimate_queued(&self) -> u64 {
+        hits_bytes(self.limit.saturating_add(self.offset))
+    }
+}
+
 impl ScrollQuery {
     /// About the bytes that answering it takes over what a view shows.
     pub fn estimate(&self, view: &ReadView) -> u64 {

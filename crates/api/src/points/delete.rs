@@ -25,8 +25,8 @@ impl MemoryAwareOperation for DeletePoints {
     }
 
     fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
-        let change = Estimate::change(context, &self.collection, &self.points, None)?;
-        Ok(change.that_frees())
+        let listed = Estimate::listed(context, &self.collection, &self.points, 0)?;
+        Ok(listed.that_frees())
     }
 }
 

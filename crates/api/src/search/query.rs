@@ -45,6 +45,14 @@ impl Query {
         }
     }
 
+    /// The bytes of those that it holds while others are answered.
+    pub(crate) fn estimate_queued(&self, view: &ReadView) -> u64 {
+        match self {
+            Self::Nearest(query) => query.estimate_queued(),
+            Self::ById { .. } => self.estimate(view),
+        }
+    }
+
     pub(crate) fn check(&self, view: &CollectionView) -> Result<()> {
         match self {
             Self::Nearest(query) => Ok(view.check(query)?),

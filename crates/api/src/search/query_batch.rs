@@ -26,8 +26,13 @@ impl MemoryAwareOperation for QueryBatch {
 
     fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
         let view = view(context, &self.collection)?;
-        let queries = self.queries.iter().map(|query| query.estimate(&view));
-        Ok(Estimate::search(queries.sum()))
+        let queued: u64 = self.queries.iter().map(|query| query.estimate_queued(&view)).sum();
+        let beyond = |query: &Query| query.estimate(&view) - query.estimate_queued(&view);
+        let mut beyond: Vec<u64> = self.queries.iter().map(beyond).collect();
+        // As many as there are threads are answered at once.
+        beyond.sort_unstable_by(|a, b| b.cmp(a));
+        let answered: u64 = beyond.iter().take(context.engine().search_threads()).sum();
+        Ok(Estimate::search(queued + answered))
     }
 }
 

@@ -130,14 +130,14 @@ impl Call {
             return encode(&Envelope { result, status: "ok", time }).map(Answer::json);
         };
         let held = guard.draw(about as u64).map_err(ApiError::from)?;
-        let mut text = Held { bytes: Vec::with_capacity(about), held, refused: None };
+        let mut text = Held { bytes: Vec::with_capacity(about), memory: held, refused: None };
         let time = self.started.elapsed().as_secs_f64();
         let encoded = serde_json::to_writer(&mut text, &Envelope { result, status: "ok", time });
-        let Held { mut bytes, mut held, refused } = text;
+        let Held { mut bytes, memory: mut held, refused } = text;
         if let Some(refused) = refused {
             return Err(ApiError::from(refused).into());
         }
-        encoded.map_err(not_json)?;
+        encoded.map_err(|error| not_json(&error))?;
         bytes.shrink_to_fit();
         held.shrink(held.bytes().saturating_sub(bytes.capacity() as u64));
         Ok(Answer::held_json(bytes, held.detach()))
@@ -157,7 +157,7 @@ impl Call {
 /// Text that grows as the memory for it is granted.
 struct Held {
     bytes: Vec<u8>,
-    held: Drawn,
+    memory: Drawn,
     refused: Option<MemoryError>,
 }
 
@@ -167,13 +167,13 @@ impl std::io::Write for Held {
             // Old and new text are there at once while it is moved.
             let more = part.len().max(self.bytes.capacity()).max(LITTLE_BYTES);
             let needed = (self.bytes.capacity() * 2 + more) as u64;
-            let grown = self.held.try_grow(needed.saturating_sub(self.held.bytes()));
+            let grown = self.memory.try_grow(needed.saturating_sub(self.memory.bytes()));
             if let Err(refused) = grown {
                 self.refused = Some(refused);
                 return Err(std::io::ErrorKind::OutOfMemory.into());
             }
             self.bytes.reserve_exact(more);
-            self.held.shrink(self.held.bytes().saturating_sub(self.bytes.capacity() as u64));
+            self.memory.shrink(self.memory.bytes().saturating_sub(self.bytes.capacity() as u64));
         }
         self.bytes.extend_from_slice(part);
         Ok(part.len())
@@ -209,9 +209,9 @@ fn run_long<T>(long: bool, work: impl FnOnce() -> T) -> T {
 
 /// The JSON of a value.
 pub(super) fn encode(value: &impl Serialize) -> Result<Vec<u8>, RestError> {
-    serde_json::to_vec(value).map_err(not_json)
+    serde_json::to_vec(value).map_err(|error| not_json(&error))
 }
 
-fn not_json(error: serde_json::Error) -> RestError {
+fn not_json(error: &serde_json::Error) -> RestError {
     ApiError::new(ErrorKind::Internal, format!("the answer is not JSON: {error}")).into()
 }

@@ -1,0 +1,62 @@
+//! What operations hold is about what they were estimated to hold, and never more.
+
+use std::collections::BTreeSet;
+
+use vectorizer_api::CATALOGUE;
+
+use crate::world::{Sample, World, admin, reads, writes};
+
+/// An estimate may be so many times what is used, and these bytes more.
+const TIMES: u64 = 4;
+const BYTES: u64 = 64 << 10;
+
+fn check(world: &World, samples: &[Sample]) {
+    for (at, (name, run)) in samples.iter().enumerate() {
+        let used = run(world, at as u64).unwrap_or_else(|error| unreachable!("{name}: {error}"));
+        assert!(used.peak <= used.estimate, "{at} {name}: {used:?}");
+        assert!(used.estimate <= used.peak * TIMES + BYTES, "{at} {name}: {used:?}");
+    }
+}
+
+#[test]
+fn reads_hold_what_was_estimated_wherever_the_rows_are() {
+    let world = World::filled();
+    check(&world, &reads());
+    world.context.engine().flush().expect("room");
+    check(&world, &reads());
+    world.context.engine().settle().expect("room");
+    check(&world, &reads());
+}
+
+#[test]
+fn writes_hold_what_was_estimated() {
+    let world = World::filled();
+    check(&world, &writes());
+    world.context.engine().settle().expect("room");
+    check(&world, &writes());
+    assert!(
+        world
+            .governor
+            .usage()
+            .classes
+            .iter()
+            .all(|(class, bytes)| { class.name() != "operations" || *bytes <= 1 << 20 })
+    );
+}
+
+#[test]
+fn every_operation_of_the_catalogue_is_estimated() {
+    let samples = [reads(), writes(), admin()].concat_names();
+    let catalogue: BTreeSet<_> = CATALOGUE.iter().map(|entry| entry.name).collect();
+    assert_eq!(samples, catalogue);
+}
+
+trait Names {
+    fn concat_names(&self) -> BTreeSet<&'static str>;
+}
+
+impl Names for [Vec<Sample>] {
+    fn concat_names(&self) -> BTreeSet<&'static str> {
+        self.iter().flatten().map(|(name, _)| *name).collect()
+    }
+}
