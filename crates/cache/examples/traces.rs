@@ -3,6 +3,7 @@
 //!     cargo run --profile dist -p vectorizer-cache --example traces
 //!
 //! The first arguments are keys and requests; a cache holds a tenth of the keys.
+#![expect(clippy::print_stdout, reason = "the table is what it is run for")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -83,7 +84,9 @@ fn main() {
     let capacity = keys / 10;
     let traces = Trace::ALL.map(|trace| (trace.name(), trace.keys(keys, requests, capacity)));
     print!("{:20}", "hits of 100");
-    traces.iter().for_each(|(name, _)| print!("{name:>17}"));
+    for (name, _) in &traces {
+        print!("{name:>17}");
+    }
     println!("   ns each");
     for (name, maker) in caches() {
         print!("{name:20}");

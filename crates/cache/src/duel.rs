@@ -10,10 +10,6 @@ use crate::nodes::{Node, Nodes};
 use crate::policy::{Hybrid, Order, Window};
 use crate::table::Table;
 
-/// What is tried: nearly all by frequency, a part by recency, all by recency.
-pub(crate) const WINDOWS: [Window; 3] =
-    [Window { permille: 10 }, Window { permille: 200 }, Window { permille: 1000 }];
-
 /// Entries of a shadow, at least and at most.
 const ENTRIES_MIN: u64 = 64;
 const ENTRIES_MAX: u64 = 2048;
@@ -92,7 +88,7 @@ impl Shadow {
 /// The shadows and who leads.
 #[derive(Debug)]
 pub(crate) struct Duel {
-    shadows: [Shadow; WINDOWS.len()],
+    shadows: [Shadow; Window::ALL.len()],
     entries: usize,
     /// One of 2^shift keys is sampled.
     shift: u32,
@@ -105,7 +101,7 @@ impl Duel {
     /// How many entries a shadow has for a cache of that limit; none if it is too small to tell
     /// anything.
     pub(crate) fn entries_for(limit_bytes: u64) -> Option<usize> {
-        let each = limit_bytes / BYTES_PART / WINDOWS.len() as u64 / Self::entry_bytes();
+        let each = limit_bytes / BYTES_PART / Window::ALL.len() as u64 / Self::entry_bytes();
         let entries = each.min(ENTRIES_MAX);
         (entries >= ENTRIES_MIN).then_some(1 << entries.ilog2())
     }
@@ -120,11 +116,11 @@ impl Duel {
         let one = Nodes::bytes_of(entries)
             + Table::default().bytes_for(entries)
             + Hybrid::new().bytes_for(entries);
-        one * WINDOWS.len() as u64
+        one * Window::ALL.len() as u64
     }
 
     pub(crate) fn new(entries: usize) -> Self {
-        let shadows = WINDOWS.map(|window| Shadow::new(window, entries));
+        let shadows = Window::ALL.map(|window| Shadow::new(window, entries));
         let duel = Self { shadows, entries, shift: 0, leader: 0, uses: 0 };
         let bytes: u64 = duel.shadows.iter().map(Shadow::heap_bytes).sum();
         debug_assert_eq!(bytes, Self::bytes_for(entries), "shadows take what was charged");
@@ -170,7 +166,7 @@ impl Duel {
             self.uses = 0;
             self.judge();
         }
-        WINDOWS[self.leader]
+        Window::ALL[self.leader]
     }
 
     fn judge(&mut self) {
@@ -194,7 +190,7 @@ mod tests {
     /// The window that is followed at the end of a trace.
     fn followed(trace: Trace) -> u16 {
         let mut duel = Duel::new(1024);
-        let mut window = WINDOWS[0];
+        let mut window = Window::ALL[0];
         for key in trace.keys(5000, 200_000, 500) {
             window = duel.ask(Node::new(mix(key), 48, 1), 500 * 48);
         }
@@ -207,7 +203,7 @@ mod tests {
         assert_eq!(followed(Trace::Zipf09Scan), 10);
         let mut duel = Duel::new(1024);
         // Each key three times at about the same time, and never again.
-        let mut window = WINDOWS[0];
+        let mut window = Window::ALL[0];
         for at in 0..200_000_u64 {
             let key = (at / 300) * 100 + at % 100;
             window = duel.ask(Node::new(mix(key), 48, 1), 150 * 48);

@@ -45,12 +45,11 @@ impl Trace {
         let mut never_again = keys as u64;
         let request = |at: usize| {
             let key = match self {
-                Self::Zipf08 | Self::Zipf10 => ranks.pick(&mut random),
                 Self::Zipf09Scan if random.below(5) == 0 => {
                     never_again += 1;
                     return never_again;
                 }
-                Self::Zipf09Scan => ranks.pick(&mut random),
+                Self::Zipf08 | Self::Zipf10 | Self::Zipf09Scan => ranks.pick(&mut random),
                 Self::Loop => at % (capacity * 3 / 2),
                 Self::Drift => ranks.pick(&mut random) + at * JUMPS / requests * JUMP,
                 Self::SlowDrift => ranks.pick(&mut random) + at / 100,

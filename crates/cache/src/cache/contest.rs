@@ -10,7 +10,7 @@ use std::sync::atomic::{
 use std::time::Duration;
 
 use super::{Cache, lock};
-use crate::duel::{Duel, WINDOWS};
+use crate::duel::Duel;
 use crate::nodes::Node;
 use crate::policy::{EvictionPolicy, Window};
 
@@ -33,7 +33,7 @@ impl Default for Contest {
         Self {
             duel: Mutex::default(),
             shift: AtomicU32::new(NONE_SAMPLED),
-            window_permille: AtomicU16::new(WINDOWS[0].permille),
+            window_permille: AtomicU16::new(Window::ALL[0].permille),
         }
     }
 }

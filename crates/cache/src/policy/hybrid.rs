@@ -4,7 +4,7 @@
 //! kept longest without use: whichever is worth less for each byte goes, where worth is uses
 //! lately times refill cost. The use that brought the newcomer in does not count, and a tie is
 //! lost: so a scan changes nothing, and of a loop larger than the cache a part stays that is found
-//! in every round. How large the window should be depends on the load; see [`crate::duel`].
+//! in every round. How large the window should be depends on the load; see `duel`.
 //!
 //! Source: `W-TinyLFU` (Einziger, Friedman & Manes 2017, doi:10.1145/3149371); differs: the tie
 //! rule, worth for each byte as in GDSF (Cherkasova 1998), the choice of the window.
@@ -18,6 +18,12 @@ use crate::sketch::Sketch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
     pub(crate) permille: u16,
+}
+
+impl Window {
+    /// What is tried: nearly all by frequency, which comes first; a part by recency; all by it.
+    pub(crate) const ALL: [Self; 3] =
+        [Self { permille: 10 }, Self { permille: 200 }, Self { permille: 1000 }];
 }
 
 /// Of what is kept beyond the window, the part that was used there.
@@ -46,7 +52,7 @@ impl Hybrid {
             probation: OrderList::new(),
             protected: OrderList::new(),
             sketch: Sketch::default(),
-            size: crate::duel::WINDOWS[0],
+            size: Window::ALL[0],
         }
     }
 

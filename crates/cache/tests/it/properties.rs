@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use vectorizer_cache::{Cache, Cached, EvictionPolicy, Inserted, NewEntry, Options};
-use vectorizer_memory::ManagedCache;
+use vectorizer_memory::{Governor, ManagedCache, Tenant};
 
 use crate::fixture::{Bytes, KIB, options, seconds, unbounded};
 
@@ -13,7 +13,7 @@ const LIMIT: u64 = 64 * KIB;
 const LIMIT_ITEMS: u64 = 40;
 const TTL: u64 = 50;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Call {
     Insert { key: u64, bytes: usize, tenant: usize },
     Get { key: u64, hold: bool },
@@ -45,11 +45,14 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
     prop::collection::vec(call, 1..300)
 }
 
+type Held = Arc<Cached<Vec<u8>>>;
+
 /// The cache beside what it may know: the last value of each key, and when it was put in.
 struct World {
     cache: Arc<Bytes>,
+    governor: Arc<Governor>,
     model: BTreeMap<u64, (Vec<u8>, u64)>,
-    held: Vec<(Arc<Cached<Vec<u8>>>, Vec<u8>)>,
+    held: Vec<(Held, Vec<u8>)>,
     now: u64,
     written: u8,
 }
@@ -103,7 +106,7 @@ impl World {
     fn insert(&mut self, key: u64, bytes: usize, tenant: usize) -> Result<(), TestCaseError> {
         self.written = self.written.wrapping_add(1);
         let value = vec![self.written; bytes];
-        let tenant = self.cache_tenant(tenant);
+        let tenant = self.tenant(tenant);
         let entry =
             NewEntry { refill_cost: 1 + (key % 7) as u16, ..NewEntry::of(key, value.clone()) };
         match self.cache.insert(entry, &tenant, seconds(self.now)) {
@@ -119,11 +122,8 @@ impl World {
         Ok(())
     }
 
-    fn cache_tenant(&self, at: usize) -> vectorizer_memory::Tenant {
-        match at {
-            0 => vectorizer_memory::Tenant::system(),
-            at => TENANTS.with(|governor| governor.tenant(&format!("t{at}"))),
-        }
+    fn tenant(&self, at: usize) -> Tenant {
+        if at == 0 { Tenant::system() } else { self.governor.tenant(&format!("tenant {at}")) }
     }
 
     fn get(&mut self, key: u64, hold: bool) -> Result<(), TestCaseError> {
@@ -142,7 +142,7 @@ impl World {
     fn check(&self) -> Result<(), TestCaseError> {
         let cache = &self.cache;
         prop_assert_eq!(cache.memory_usage(), cache.reserved_bytes());
-        prop_assert!(cache.items() <= self.model.len().max(60));
+        prop_assert!(cache.items() as u64 <= LIMIT_ITEMS);
         if self.held.is_empty() {
             prop_assert!(cache.memory_usage() <= LIMIT, "{} bytes", cache.memory_usage());
         }
@@ -151,22 +151,13 @@ impl World {
     }
 }
 
-thread_local! {
-    static TENANTS: Arc<vectorizer_memory::Governor> =
-        vectorizer_memory::Governor::new(vectorizer_memory::Limits::of_root(1 << 40));
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn agrees_with_a_map(calls in calls(), shards in 1..5_usize, seed: u64) {
-        let manager = TENANTS.with(|governor| {
-            vectorizer_memory::CacheMemoryManager::new(
-                Arc::clone(governor),
-                Arc::new(crate::fixture::HandClock::default()),
-            )
-        });
+        let manager = unbounded();
+        let governor = Arc::clone(manager.governor());
         let options = Options {
             limit_items: LIMIT_ITEMS,
             ttl: Some(seconds(TTL)),
@@ -175,8 +166,8 @@ proptest! {
             ..options(LIMIT)
         };
         let cache: Arc<Bytes> = Cache::new(&manager, &options);
-        let mut world =
-            World { cache, model: BTreeMap::new(), held: Vec::new(), now: 0, written: 0 };
+        let (model, held) = Default::default();
+        let mut world = World { cache, governor, model, held, now: 0, written: 0 };
         for call in calls {
             world.call(call)?;
         }
@@ -184,6 +175,5 @@ proptest! {
         world.cache.clear();
         prop_assert_eq!(world.cache.memory_usage(), 0);
         prop_assert_eq!(manager.governor().reserved(), 0);
-        let _ = unbounded;
     }
 }

@@ -1,7 +1,7 @@
 //! Whose entries go.
 
 use vectorizer_cache::Options;
-use vectorizer_memory::{Limits, ManagedCache, Scope};
+use vectorizer_memory::{Limits, ManagedCache};
 
 use crate::fixture::{Bytes, KIB, MIB, NOW, keep_for, manager_of, options, unbounded};
 
@@ -27,7 +27,7 @@ fn a_flood_takes_nothing_from_a_tenant_within_its_guarantee() {
     let manager = unbounded();
     let with = Options { shards: Some(4), ..options(MIB) };
     let cache = Bytes::new(&manager, &with);
-    let (quiet, loud) = (manager.governor().tenant("quiet"), manager.governor().tenant("loud"));
+    let (quiet, loud) = (manager.governor().tenant("calm"), manager.governor().tenant("loud"));
     cache.set_guarantee(&quiet, 300 * KIB);
     for key in 0..200 {
         keep_for(&cache, key, 1000, &quiet);
@@ -41,7 +41,7 @@ fn a_flood_takes_nothing_from_a_tenant_within_its_guarantee() {
     for key in 10_000..12_000 {
         keep_for(&cache, key, 1000, &loud);
     }
-    assert!(cache.tenant_usage("quiet") > 200_000, "and the largest still gives first");
+    assert!(cache.tenant_usage("calm") > 200_000, "and the largest still gives first");
 }
 
 #[test]
@@ -58,7 +58,6 @@ fn a_tenant_at_its_limit_gives_up_its_own() {
     let held = cache.tenant_usage("a");
     assert!((90 * KIB..=100 * KIB).contains(&held), "{held}");
     assert_eq!(cache.stats().refused.memory, 0);
-    assert!(matches!(Scope::Tenant("a".into()), Scope::Tenant(_)));
 }
 
 #[test]

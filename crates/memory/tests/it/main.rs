@@ -19,8 +19,8 @@
 //! - refusing what would fit: `credit::credit_is_recalled_*`, and the model's `credits`
 
 mod behaviour;
-mod cache_manager;
 mod caches;
+mod caches_give;
 mod counters;
 mod credit;
 mod emergency;

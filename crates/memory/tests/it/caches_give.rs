@@ -1,7 +1,7 @@
 //! The caches together: shares of an eviction, its end, and what is said about it.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use vectorizer_memory::{
@@ -53,13 +53,13 @@ impl Shelf {
 
     fn fill(&self, manager: &CacheMemoryManager, bytes: u64, each: u64) {
         for _ in 0..bytes / each {
-            let part = manager.try_allocate(self.class, &Tenant::system(), each).unwrap();
-            self.entries.lock().unwrap().push(part);
+            let part = manager.try_allocate(self.class, &Tenant::system(), each).expect("it fits");
+            lock(&self.entries).push(part);
         }
     }
 
     fn held(&self) -> u64 {
-        self.entries.lock().unwrap().iter().map(Reservation::bytes).sum()
+        lock(&self.entries).iter().map(Reservation::bytes).sum()
     }
 }
 
@@ -73,11 +73,11 @@ impl ManagedCache for Shelf {
     }
 
     fn memory_usage(&self) -> u64 {
-        self.held() + self.expired.lock().unwrap().iter().map(Reservation::bytes).sum::<u64>()
+        self.held() + lock(&self.expired).iter().map(Reservation::bytes).sum::<u64>()
     }
 
     fn item_count(&self) -> u64 {
-        self.entries.lock().unwrap().len() as u64
+        lock(&self.entries).len() as u64
     }
 
     fn floor(&self) -> u64 {
@@ -89,15 +89,15 @@ impl ManagedCache for Shelf {
     }
 
     fn evict_expired(&self, _now: Duration) -> Evicted {
-        let gone = std::mem::take(&mut *self.expired.lock().unwrap());
+        let gone = std::mem::take(&mut *lock(&self.expired));
         Evicted { bytes: gone.iter().map(Reservation::bytes).sum(), items: gone.len() as u64 }
     }
 
     fn evict(&self, target_bytes: u64, _now: Duration) -> Evicted {
-        self.asked.lock().unwrap().push(target_bytes);
+        lock(&self.asked).push(target_bytes);
         let mut evicted = Evicted::default();
         while !self.in_use && evicted.bytes < target_bytes && self.held() > self.floor {
-            let Some(gone) = self.entries.lock().unwrap().pop() else { break };
+            let Some(gone) = lock(&self.entries).pop() else { break };
             evicted += Evicted { bytes: gone.bytes(), items: 1 };
         }
         evicted
@@ -113,6 +113,10 @@ fn manager(limit: u64) -> (Arc<CacheMemoryManager>, Arc<HandClock>) {
     let clock = Arc::new(HandClock::default());
     let shared: Arc<dyn Clock> = Arc::<HandClock>::clone(&clock);
     (CacheMemoryManager::new(Governor::new(limits), shared), clock)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("nobody panicked with it")
 }
 
 #[test]
