@@ -109,7 +109,7 @@ fn memory_collections_become_mmap_and_lose_nothing() {
 fn a_migration_that_is_killed_is_run_again() {
     let seed = std::env::var("VECTORIZER_KILL_SEED").ok().and_then(|seed| seed.parse().ok());
     let mut random = Random(seed.unwrap_or(1));
-    let mut killed = 0;
+    let (mut killed, mut halfway) = (0, 0);
     for round in 0..3 {
         let folder = tempfile::tempdir().expect("a folder");
         fill(folder.path());
@@ -125,6 +125,10 @@ fn a_migration_that_is_killed_is_run_again() {
             killed += u64::from(child.try_wait().expect("waits").is_none());
             child.kill().ok();
             child.wait().expect("it ends");
+            let left = answer(&[&migrate[..], &["--dry-run"]].concat());
+            let left = strings(&left["would_convert"]).len();
+            let noted = data.join("migrate-to-cluster.json").exists();
+            halfway += u64::from(noted && (1..memory_collections().len()).contains(&left));
         }
         let done = answer(&migrate);
         let verified = strings(&done["verified"]);
@@ -133,6 +137,7 @@ fn a_migration_that_is_killed_is_run_again() {
         assert!(exported(&server) == before, "points differ in round {round}");
     }
     assert!(killed > 6, "only {killed} runs were killed before their end");
+    assert!(halfway > 0, "of {killed} kills {halfway} left some collections converted");
 }
 
 #[test]
