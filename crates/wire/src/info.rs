@@ -34,6 +34,7 @@ pub fn collection_info(info: &CollectionInfo) -> Value {
                 StorageType::Mmap => "mmap",
                 StorageType::Memory => "memory",
             },
+            "open": info.open,
             "scanned_rows": info.scanned_rows,
             "backlog_rows": info.backlog_rows,
             "memtable_bytes": info.memtable_bytes,

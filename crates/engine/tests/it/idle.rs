@@ -122,6 +122,17 @@ fn a_collection_is_prepared_on_the_search_threads_if_it_is_closed() {
 }
 
 #[test]
+fn a_few_rows_take_a_few_bytes() {
+    let disk = TraceDirectory::new();
+    let engine = open(&disk.directory());
+    let before = engine.governor().reserved();
+    create(&engine, name(), settings(4, Metric::L2));
+    engine.write(&name(), upsert(0..3)).expect("written");
+    let taken = engine.governor().reserved() - before;
+    assert!(taken < 16 << 10, "{taken} bytes");
+}
+
+#[test]
 fn whoever_holds_a_view_or_has_unflushed_writes_keeps_it_open() {
     let disk = TraceDirectory::new();
     let engine = open(&disk.directory());

@@ -24,8 +24,8 @@ use crate::traits::File;
 const OTHERS_PART: u64 = 2;
 /// The fewest handles that a pool has.
 const HANDLES_MIN: u64 = 16;
-/// The most: the kernel keeps some KiB for each open file, which are on the process's account.
-const HANDLES_MAX: u64 = 8192;
+/// The most: for each open file the kernel keeps some KiB, which count for the process's cgroup.
+const HANDLES_MAX: u64 = 4096;
 
 /// A bounded number of open handles.
 #[derive(Debug)]
