@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use vectorizer_engine::Engine;
 use vectorizer_memory::{MemoryGuard, Tenant};
-use vectorizer_query::BoxFuture;
+use vectorizer_query::{BoxFuture, QueryCache};
 
 use crate::defaults::CollectionDefaults;
 use crate::turn::Turn;
@@ -22,6 +22,7 @@ pub struct Context {
     defaults: CollectionDefaults,
     settings_turn: Arc<Turn>,
     tenant: Tenant,
+    query_cache: Option<Arc<QueryCache>>,
     /// Called when memory is cleaned up; the memory guard holds it weakly.
     _relief: Arc<dyn Fn() + Send + Sync>,
 }
@@ -34,7 +35,8 @@ impl Context {
         let relief: Arc<dyn Fn() + Send + Sync> = Arc::new(move || full.relieve());
         engine.memory_guard().on_cleanup(Arc::downgrade(&relief));
         let settings_turn = Arc::new(Turn::default());
-        Self { engine, sleep, defaults, settings_turn, tenant, _relief: relief }
+        let query_cache = None;
+        Self { engine, sleep, defaults, settings_turn, tenant, query_cache, _relief: relief }
     }
 
     /// The engine.
@@ -45,6 +47,18 @@ impl Context {
     /// What a new collection has where its creator says nothing.
     pub fn defaults(&self) -> &CollectionDefaults {
         &self.defaults
+    }
+
+    /// Hits of leaves that were asked before, if they are kept.
+    pub fn query_cache(&self) -> Option<&Arc<QueryCache>> {
+        self.query_cache.as_ref()
+    }
+
+    /// The same, with hits kept in a cache.
+    #[must_use]
+    pub fn with_query_cache(mut self, cache: Arc<QueryCache>) -> Self {
+        self.query_cache = Some(cache);
+        self
     }
 
     /// What admits operations.

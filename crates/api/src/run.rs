@@ -99,7 +99,7 @@ impl Guarded<'_> {
     /// Everything acknowledged so far in a collection.
     pub(crate) async fn view(&self, collection: &CollectionName) -> Result<CollectionView> {
         self.prepare(collection).await?;
-        Ok(CollectionView::guarded(self.engine(), collection, &self.guard)?)
+        Ok(CollectionView::guarded(self.engine(), collection, &self.guard, self.query_cache())?)
     }
 
     /// Takes bytes into use.

@@ -41,6 +41,7 @@ mod estimate;
 pub mod executor;
 mod flush;
 mod flush_budget;
+mod identity;
 mod idle;
 pub mod info;
 pub mod leaf;
@@ -75,6 +76,7 @@ pub use convert::ContentDigest;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use estimate::records_bytes;
+pub use identity::ViewIdentity;
 pub use info::CollectionInfo;
 pub use leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 use vectorizer_hnsw::Scratch;
 use vectorizer_kernels::normalise;
-use vectorizer_memory::{AllocationGuard, Class, Drawn};
+use vectorizer_memory::{AllocationGuard, Class, Drawn, Tenant};
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::settings::VectorSettings;
 use vectorizer_model::{
@@ -20,6 +20,7 @@ use vectorizer_segment::{SegmentQuery, SegmentSearchError, Shortlist};
 
 use crate::error::{EngineError, Result};
 use crate::estimate::STEP_BYTES;
+use crate::identity::ViewIdentity;
 use crate::leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
 };
@@ -79,6 +80,17 @@ impl ReadView {
 
     pub(crate) fn state(&self) -> &ShardState {
         &self.state
+    }
+
+    /// What it shows: two views of the same identity give the same answers.
+    pub fn identity(&self) -> ViewIdentity {
+        let (shard, version) = (self.shard.id.0, self.state.manifest.version);
+        ViewIdentity { shard, version, seq: self.seq.0 }
+    }
+
+    /// Whose bytes it reads.
+    pub fn tenant(&self) -> &Tenant {
+        &self.shard.tenant
     }
 
     /// Whose collection it is, for fair queues.

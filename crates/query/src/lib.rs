@@ -8,12 +8,15 @@
 //! # Layout
 //! - [`access`]: the seam; [`local`]: the shards of this node; [`view`]: a collection's shards
 //! - [`search`]: nearest points; [`read`]: scroll, count, retrieve; `merge`: one answer of many
-//! - `join`: awaiting many shards; `answer`: hits with their records; `estimate`: what a query takes; [`error`]: why a query is refused
+//! - [`cache`]: hits of leaves that were asked before
+//! - `join`: awaiting many shards; `answer`: hits with their records; `estimate`: what a
+//!   query takes; [`error`]: why a query is refused
 
 #![forbid(unsafe_code)]
 
 pub mod access;
 mod answer;
+pub mod cache;
 pub mod error;
 mod estimate;
 mod join;
@@ -24,6 +27,7 @@ pub mod search;
 pub mod view;
 
 pub use access::{BoxFuture, ShardAccess};
+pub use cache::QueryCache;
 pub use error::QueryError;
 pub use join::join_all;
 pub use local::LocalShard;

@@ -12,6 +12,7 @@ use vectorizer_model::{CollectionSettings, Filter, PointId, SequenceNumber};
 
 use crate::access::{BoxFuture, ShardAccess};
 use crate::answer::paired;
+use crate::cache::QueryCache;
 use crate::error::Result;
 
 thread_local! {
@@ -58,12 +59,24 @@ impl Workspace {
 pub struct LocalShard {
     engine: Engine,
     view: ReadView,
+    cache: Option<Arc<QueryCache>>,
 }
 
 impl LocalShard {
     /// The shard that a view shows.
     pub fn new(engine: Engine, view: ReadView) -> Self {
-        Self { engine, view }
+        Self { engine, view, cache: None }
+    }
+
+    /// The same, with hits kept in a cache.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Option<Arc<QueryCache>>) -> Self {
+        self.cache = cache;
+        self
+    }
+
+    fn searcher(&self) -> Searcher {
+        Searcher { governor: Arc::clone(self.engine.governor()), cache: self.cache.clone() }
     }
 
     /// Queues a task among the searches of this collection.
@@ -81,8 +94,29 @@ async fn outcome<T>(ticket: std::result::Result<Ticket<Result<T>>, EngineError>)
     ticket?.await.map_err(EngineError::from)?
 }
 
-fn search(governor: &Governor, view: &ReadView, leaf: &LeafSearch) -> Result<Vec<Hit>> {
-    Ok(WORKSPACE.with_borrow_mut(|workspace| workspace.search(governor, view, leaf))?)
+/// What a search needs besides its view.
+struct Searcher {
+    governor: Arc<Governor>,
+    cache: Option<Arc<QueryCache>>,
+}
+
+impl Searcher {
+    fn search(&self, view: &ReadView, leaf: &LeafSearch) -> Result<Vec<Hit>> {
+        let Some(cache) = &self.cache else { return self.search_anew(view, leaf) };
+        match cache.find(view.identity(), leaf) {
+            Ok(hits) => Ok(hits),
+            Err(missed) => {
+                let hits = self.search_anew(view, leaf)?;
+                cache.keep(missed, &hits, view.tenant());
+                Ok(hits)
+            }
+        }
+    }
+
+    fn search_anew(&self, view: &ReadView, leaf: &LeafSearch) -> Result<Vec<Hit>> {
+        let governor = &self.governor;
+        Ok(WORKSPACE.with_borrow_mut(|workspace| workspace.search(governor, view, leaf))?)
+    }
 }
 
 impl ShardAccess for LocalShard {
@@ -95,8 +129,8 @@ impl ShardAccess for LocalShard {
     }
 
     fn search(&self, leaf: LeafSearch) -> BoxFuture<'static, Result<Vec<Hit>>> {
-        let governor = Arc::clone(self.engine.governor());
-        self.run(move |view| search(&governor, view, &leaf))
+        let searcher = self.searcher();
+        self.run(move |view| searcher.search(view, &leaf))
     }
 
     fn nearest(
@@ -105,9 +139,9 @@ impl ShardAccess for LocalShard {
         skipped: usize,
         select: Select,
     ) -> BoxFuture<'static, Result<Vec<(Hit, Record)>>> {
-        let governor = Arc::clone(self.engine.governor());
+        let searcher = self.searcher();
         self.run(move |view| {
-            let mut hits = search(&governor, view, &leaf)?;
+            let mut hits = searcher.search(view, &leaf)?;
             hits.drain(..skipped.min(hits.len()));
             let ids: Vec<PointId> = hits.iter().map(|hit| hit.id).collect();
             let _held = view.reserve(view.records_bytes(&select, ids.len()))?;

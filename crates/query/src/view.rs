@@ -7,6 +7,7 @@ use vectorizer_memory::{AllocationGuard, Class, Drawn, Governor};
 use vectorizer_model::{CollectionName, CollectionSettings, SequenceNumber};
 
 use crate::access::ShardAccess;
+use crate::cache::QueryCache;
 use crate::error::Result;
 use crate::local::LocalShard;
 
@@ -27,10 +28,10 @@ impl CollectionView {
     /// # Errors
     /// [`EngineError::CollectionNotFound`](vectorizer_engine::EngineError::CollectionNotFound).
     pub fn local(engine: &Engine, name: &CollectionName) -> Result<Self> {
-        Ok(Self::of_shard(engine, engine.view(name)?, None))
+        Ok(Self::of_shard(engine, engine.view(name)?, None, None))
     }
 
-    /// The same, drawing on the memory of an operation.
+    /// The same, drawing on the memory of an operation, with hits kept in a cache if there is one.
     ///
     /// # Errors
     /// [`EngineError::CollectionNotFound`](vectorizer_engine::EngineError::CollectionNotFound).
@@ -38,13 +39,19 @@ impl CollectionView {
         engine: &Engine,
         name: &CollectionName,
         guard: &AllocationGuard,
+        cache: Option<&Arc<QueryCache>>,
     ) -> Result<Self> {
         let view = engine.view(name)?.with_guard(guard.clone());
-        Ok(Self::of_shard(engine, view, Some(guard.clone())))
+        Ok(Self::of_shard(engine, view, Some(guard.clone()), cache.cloned()))
     }
 
-    fn of_shard(engine: &Engine, view: ReadView, guard: Option<AllocationGuard>) -> Self {
-        let shard = LocalShard::new(engine.clone(), view);
+    fn of_shard(
+        engine: &Engine,
+        view: ReadView,
+        guard: Option<AllocationGuard>,
+        cache: Option<Arc<QueryCache>>,
+    ) -> Self {
+        let shard = LocalShard::new(engine.clone(), view).with_cache(cache);
         let (settings, seq) = (Arc::clone(shard.settings()), shard.seq());
         let governor = Arc::clone(engine.governor());
         Self { shards: vec![Box::new(shard)], settings, seq, governor, guard }

@@ -1,0 +1,13 @@
+//! What a view shows, in three numbers.
+
+/// Two views of the same identity show the same points: a write changes the position, a flush or
+/// merge the version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ViewIdentity {
+    /// The shard; its number is never used again.
+    pub shard: u32,
+    /// The version of its manifest.
+    pub version: u64,
+    /// The last operation shown.
+    pub seq: u64,
+}
