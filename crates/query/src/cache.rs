@@ -48,11 +48,7 @@ impl QueryCache {
     }
 
     /// The hits of a leaf in a view, or what they are to be kept under.
-    pub(crate) fn find(
-        &self,
-        view: ViewIdentity,
-        leaf: &LeafSearch,
-    ) -> Result<Vec<Hit>, Missed> {
+    pub(crate) fn find(&self, view: ViewIdentity, leaf: &LeafSearch) -> Result<Vec<Hit>, Missed> {
         let key = LeafKey { view, leaf: question(leaf) };
         match self.cache.get(&key, self.clock.now()) {
             Some(hits) => Ok(hits.to_vec()),
