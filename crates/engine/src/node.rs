@@ -91,6 +91,9 @@ impl Node {
         let flush_reserve = FlushReserve::take(&governor, config.memtable_bytes)?;
         let limits = MemoryLimits::of_root(governor.limits().root);
         let clock = Arc::new(SinceOpened(Instant::now()));
+        // A bound that was given to the governor stands.
+        let given = governor.limits().classes[Class::Operations.index()];
+        let limits = MemoryLimits { max_heap_size: limits.max_heap_size.min(given), ..limits };
         let guard = MemoryGuard::new(Arc::clone(&governor), limits, clock)?;
         Ok(Self {
             governor,
