@@ -38,6 +38,8 @@ const MANY_SEGMENTS: u64 = 16;
 /// So many have an equal claim.
 const TOO_MANY_SEGMENTS: u64 = 48;
 
+/// Work on this part of the limit, or less, goes on when memory is nearly full.
+const LITTLE_WORK_PART: u64 = 64;
 /// Bytes of a row's place after a merge.
 const MAP_BYTES: u64 = 4;
 
@@ -134,10 +136,6 @@ impl Inner {
 
     /// Does the next piece of a lane's work on a shard. False if there is none.
     fn maintain(&self, shard: &Arc<Shard>, lane: Lane, idle: bool) -> Result<bool> {
-        // What is under way ends, and gives its memory back; flushes go on, for they free some.
-        if self.node.guard.pauses_background() {
-            return Ok(false);
-        }
         let _alone = shard.lock_lane(lane);
         self.work(shard, lane, idle)
     }
@@ -154,7 +152,7 @@ impl Inner {
             }
         }
         let Some(task) = self.take(shard, lane, idle) else { return Ok(false) };
-        let memory = self.admit_build(shard, &task.choice)?;
+        let Some(memory) = self.admit_build(shard, &task.choice)? else { return Ok(false) };
         let _first = (lane == Lane::Fresh).then(|| self.node.go_first());
         let done = self.carry_out(shard, &task, &memory);
         if let Some(file) = done.as_ref().err().and_then(EngineError::damaged_file) {
@@ -294,8 +292,9 @@ impl Inner {
         ShardSummary { segments, idle, config: self.policy(&state.settings) }
     }
 
-    /// Reserves what a piece of work is expected to take.
-    fn admit_build(&self, shard: &Shard, choice: &Choice) -> Result<AllocationGuard> {
+    /// Reserves what a piece of work is expected to take; none if it is to wait because memory is
+    /// nearly full. Little work goes on then, as flushes do: fewer segments take less.
+    fn admit_build(&self, shard: &Shard, choice: &Choice) -> Result<Option<AllocationGuard>> {
         let state = shard.state();
         let (name, ids) = match choice {
             Choice::Rest => ("rest", [].as_slice()),
@@ -307,7 +306,12 @@ impl Inner {
         let rows: u64 = concerned.map(|segment| u64::from(segment.rows())).sum();
         let linked = rows >= u64::from(self.node.config.graph_rows_min);
         let row_bytes = if linked { build_bytes_per_row(&state.settings) } else { MAP_BYTES };
-        self.admit_work(shard, name, rows * row_bytes)
+        let bytes = rows * row_bytes;
+        let little = self.node.governor.limits().root / LITTLE_WORK_PART;
+        if bytes > little && self.node.guard.pauses_background() {
+            return Ok(None);
+        }
+        self.admit_work(shard, name, bytes).map(Some)
     }
 
     fn admit_work(&self, shard: &Shard, name: &'static str, bytes: u64) -> Result<AllocationGuard> {

@@ -32,6 +32,8 @@ pub type CleanupCallback = Weak<dyn Fn() + Send + Sync>;
 pub struct MemoryGuard {
     governor: Arc<Governor>,
     registry: Arc<Registry>,
+    /// The bound of class `operations` that the governor came with.
+    own_cap: u64,
     limits: Mutex<MemoryLimits>,
     ladder: Mutex<PressureLadder>,
     /// The ladder's level, for those who only ask.
@@ -63,7 +65,7 @@ pub struct WaitingGuard<'a> {
 
 impl MemoryGuard {
     /// A guard of no operations. Class `operations` of the governor is bounded by
-    /// [`MemoryLimits::max_heap_size`] from now on.
+    /// [`MemoryLimits::max_heap_size`] from now on, unless its own bound is tighter.
     ///
     /// # Errors
     /// Those of [`MemoryGuard::set_limits`].
@@ -73,6 +75,7 @@ impl MemoryGuard {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>> {
         let guard = Self {
+            own_cap: governor.limits().classes[Class::Operations.index()],
             governor,
             registry: Arc::new(Registry::new(clock)),
             limits: Mutex::new(limits),
@@ -105,7 +108,7 @@ impl MemoryGuard {
         let now = self.governor.limits();
         let heap = limits.max_heap_size;
         // More than the root is no bound of its own.
-        let cap = if heap < now.root { heap } else { u64::MAX };
+        let cap = if heap < now.root { heap.min(self.own_cap) } else { self.own_cap };
         if now.classes[Class::Operations.index()] != cap {
             self.governor.set_limits(now.with_class(Class::Operations, cap))?;
         }

@@ -139,6 +139,18 @@ fn all_operations_together_hold_no_more_than_the_heap() {
 }
 
 #[test]
+fn a_tighter_bound_of_the_class_stays() {
+    let limits = Limits::of_root(100 * MIB).with_class(Class::Operations, MIB);
+    let governor = Governor::new(limits);
+    let own = MemoryLimits::of_root(100 * MIB);
+    let guard = MemoryGuard::new(Arc::clone(&governor), own, Arc::new(Hands::default()));
+    let guard = guard.expect("nothing is held");
+    assert_eq!(governor.limits(), limits);
+    guard.set_limits(MemoryLimits { max_heap_size: 9 * MIB, ..own }).expect("nothing is held");
+    assert_eq!(governor.limits(), limits);
+}
+
+#[test]
 fn who_waits_is_served_when_another_ends() {
     let world = World::new(10 * MIB);
     let first = world.guard.request_allocation(world.search(), 5 * MIB).expect("room");
