@@ -20,6 +20,7 @@ pub mod context;
 pub mod defaults;
 pub mod error;
 pub mod estimate;
+mod guarded;
 pub mod index;
 pub mod operation;
 pub mod payload;
@@ -35,8 +36,9 @@ pub use context::{Context, Sleep};
 pub use defaults::CollectionDefaults;
 pub use error::{ApiError, ErrorKind, Result};
 pub use estimate::{Estimate, MemoryAwareOperation};
+pub use guarded::Guarded;
 pub use operation::{Access, Entry, Operation};
-pub use run::{Answered, Guarded};
+pub use run::Answered;
 pub use vectorizer_query::{
     BoxFuture, NearestQuery, Page, PayloadSelector, Record, ScoredRecord, ScrollQuery,
     SearchParams, Select, Target, VectorSelector,

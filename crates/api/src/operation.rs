@@ -4,7 +4,7 @@ use std::future::Future;
 
 use crate::error::Result;
 use crate::estimate::MemoryAwareOperation;
-use crate::run::Guarded;
+use crate::guarded::Guarded;
 
 /// What an operation may touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,29 +5,21 @@
 //! executed past the guard.
 
 use std::future::poll_fn;
-use std::ops::Deref;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use vectorizer_engine::{EngineError, Origin};
+use vectorizer_engine::EngineError;
 use vectorizer_memory::{AllocationGuard, Drawn, OperationId, OperationKind};
 use vectorizer_model::CollectionName;
-use vectorizer_query::CollectionView;
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::guarded::Guarded;
 use crate::operation::Operation;
 
 /// How long a read waits in line for memory before it is refused.
 const WAIT: Duration = Duration::from_secs(1);
-
-/// What an operation runs in: the context, and its memory.
-#[derive(Debug)]
-pub struct Guarded<'a> {
-    context: &'a Context,
-    guard: AllocationGuard,
-}
 
 /// What an operation came to, with the memory that this takes until it is dropped.
 #[derive(Debug)]
@@ -52,9 +44,9 @@ impl Context {
         let estimate = operation.estimate_memory_usage(self)?;
         let id = OperationId::new(O::ENTRY.name, estimate.kind, self.tenant().clone());
         let guard = self.admit(id.that_frees(estimate.frees), estimate.bytes).await?;
-        let guarded = Guarded { context: self, guard };
+        let guarded = Guarded::new(self, guard);
         let output = operation.execute(&guarded).await?;
-        let guard = guarded.guard;
+        let guard = guarded.into_guard();
         // What it read lies in the output now.
         let held = guard.draw(guard.peak().min(guard.bytes()))?;
         Ok(Answered { output, guard, held })
@@ -92,31 +84,5 @@ impl Context {
             Some(granted) => granted?,
             None => waiting.give_up()?,
         })
-    }
-}
-
-impl Guarded<'_> {
-    /// Everything acknowledged so far in a collection.
-    pub(crate) async fn view(&self, collection: &CollectionName) -> Result<CollectionView> {
-        self.prepare(collection).await?;
-        Ok(CollectionView::guarded(self.engine(), collection, &self.guard, self.query_cache())?)
-    }
-
-    /// Takes bytes into use.
-    pub(crate) fn draw(&self, bytes: u64) -> Result<Drawn> {
-        Ok(self.guard.draw(bytes)?)
-    }
-
-    /// Whose memory a write uses.
-    pub(crate) fn origin(&self) -> Origin {
-        self.guard.clone().into()
-    }
-}
-
-impl Deref for Guarded<'_> {
-    type Target = Context;
-
-    fn deref(&self) -> &Context {
-        self.context
     }
 }

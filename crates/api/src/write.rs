@@ -10,7 +10,7 @@ use vectorizer_model::{check::PayloadLimits, limits};
 use vectorizer_query::Select;
 
 use crate::error::{ApiError, Result};
-use crate::run::Guarded;
+use crate::guarded::Guarded;
 
 /// The pauses of a paced write double from here to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(2);

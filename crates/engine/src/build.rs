@@ -15,9 +15,10 @@ use vectorizer_vfs::Niceness;
 
 use crate::error::Result;
 use crate::flush::Version;
+use crate::memtable::Memtable;
 use crate::policy::Lane;
 use crate::shard::Shard;
-use crate::state::LiveSegment;
+use crate::state::{LiveSegment, ShardState};
 
 /// Seed of every graph: equal segments get equal graphs when one thread builds them.
 const SEED: u64 = 0x5eed;
@@ -46,6 +47,17 @@ impl Shard {
             wants.then(|| (name.clone(), hnsw))
         };
         settings.vectors.iter().filter_map(wanting).collect()
+    }
+
+    /// Bytes of vectors in rows that wait for a graph; none if they are too few for one.
+    pub(crate) fn unindexed_bytes(&self, state: &ShardState) -> u64 {
+        let segments = state.segments.iter().map(|live| &live.segment);
+        let lacking = segments.filter(|s| !Self::lacking_graphs(s, &state.settings).is_empty());
+        let rows: u64 = lacking.map(|segment| u64::from(segment.rows())).sum();
+        if rows < u64::from(self.node.config.graph_rows_min) {
+            return 0;
+        }
+        rows * Memtable::row_bytes(&state.settings)
     }
 
     /// Builds and writes one graph of a segment, from that of some of its rows if there is one;

@@ -6,13 +6,13 @@ use vectorizer_segment::{ComponentKind, Shortlist};
 
 use crate::leaf::{Hit, PayloadSelector, SearchParams, Select, VectorSelector};
 use crate::memtable::payload_bytes;
-use crate::parts::PART_POINTS_MAX;
 use crate::selection::bytes_needed;
 use crate::state::LiveSegment;
-use crate::view::{ReadView, effort};
+use crate::view::{ReadView, STEP_BYTES, effort};
 
-/// Bytes of the lists of one step: pages to read, and those pinned meanwhile.
-pub(crate) const STEP_BYTES: u64 = 16 << 10;
+/// Most points of one entry that names points by filter.
+pub(crate) const PART_POINTS_MAX: usize = 4096;
+
 /// Bytes of a candidate in the heaps and lists of a search.
 const CANDIDATE_BYTES: u64 = (2 * size_of::<Hit>() + 4 * size_of::<Scored>()) as u64;
 /// Bytes of a record besides its payload and vectors, about.

@@ -116,14 +116,3 @@ pub(crate) fn collection_info(shard: &Arc<Shard>) -> CollectionInfo {
     }
     info
 }
-
-/// Bytes of vectors in rows that wait for a graph; none if they are too few for one.
-pub(crate) fn unindexed_bytes(shard: &Shard, state: &ShardState) -> u64 {
-    let segments = state.segments.iter().map(|live| &live.segment);
-    let lacking = segments.filter(|s| !Shard::lacking_graphs(s, &state.settings).is_empty());
-    let rows: u64 = lacking.map(|segment| u64::from(segment.rows())).sum();
-    if rows < u64::from(shard.node.config.graph_rows_min) {
-        return 0;
-    }
-    rows * crate::memtable::Memtable::row_bytes(&state.settings)
-}

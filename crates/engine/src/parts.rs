@@ -17,13 +17,12 @@ use crate::applied::Applied;
 use crate::cost::{Price, added_slack, check_selector};
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, Result};
+use crate::estimate::PART_POINTS_MAX;
 use crate::leaf::LeafScroll;
 use crate::origin::Origin;
 use crate::ticket::Ticket;
 use crate::view::ReadView;
 
-/// Most points of one entry that names points by filter.
-pub(crate) const PART_POINTS_MAX: usize = 4096;
 /// An entry takes at most this share of a memtable, or names one point.
 const PART_SHARE: u64 = 4;
 

@@ -111,7 +111,7 @@ impl Shard {
     }
 
     fn count_backlog(&self, state: &ShardState) {
-        self.backlog.set(crate::info::unindexed_bytes(self, state));
+        self.backlog.set(self.unindexed_bytes(state));
     }
 
     /// Takes bytes of the budget for this shard.

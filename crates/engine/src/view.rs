@@ -19,7 +19,6 @@ use vectorizer_payload::{include_keys, matches};
 use vectorizer_segment::{SegmentQuery, SegmentSearchError, Shortlist};
 
 use crate::error::{EngineError, Result};
-use crate::estimate::STEP_BYTES;
 use crate::identity::ViewIdentity;
 use crate::leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
@@ -40,6 +39,9 @@ const EF_PART_MIN: usize = 16;
 const SPREAD: f32 = 1.25;
 /// Candidates that are rescored, as a multiple of the limit, unless the request says otherwise.
 const OVERSAMPLING: f32 = 3.0;
+
+/// Bytes of the lists of one step: pages to read, and those pinned meanwhile.
+pub(crate) const STEP_BYTES: u64 = 16 << 10;
 
 /// A shard as one request sees it.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use vectorizer_memory::{Class, Governor, Reservation, Tenant};
 
 use crate::config::Growth;
-use crate::registry::lock;
+use crate::lock::lock;
 
 /// Taken at once where there is so much to spare, so that misses seldom ask.
 const STEP_BYTES: u64 = 1 << 20;

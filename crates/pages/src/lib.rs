@@ -34,6 +34,7 @@ mod error;
 mod frames;
 mod holdings;
 mod ledger;
+mod lock;
 mod pool;
 mod reader;
 mod reads;

@@ -12,7 +12,7 @@ use vectorizer_vfs::{self as vfs, Read, ReadRing};
 use crate::config::Misses;
 use crate::error::Result;
 use crate::frames::{Frames, Run};
-use crate::registry::lock;
+use crate::lock::lock;
 use crate::threads::Threads;
 
 /// At most this part of the pool serves reads.

@@ -1,9 +1,10 @@
 //! Which governed regions are open.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use crate::frames::Frames;
+use crate::lock::lock;
 
 /// Open regions by number; numbers are never used again.
 #[derive(Debug, Default)]
@@ -39,9 +40,4 @@ impl Registry {
         let regions = lock(&self.0);
         regions.open.range(id..).find_map(|(_, frames)| frames.upgrade())
     }
-}
-
-/// Locks; a holder that panicked left nothing half done.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,8 +9,9 @@ use crate::epoch::{self, Epochs};
 use crate::error::{PagesError, Result};
 use crate::frames::{Frames, Run};
 use crate::ledger::Ledger;
+use crate::lock::lock;
 use crate::reads::Reads;
-use crate::registry::{Registry, lock};
+use crate::registry::Registry;
 use crate::stats::{Counters, count};
 
 /// Extents taken away at once, so that one wait for steps to end serves many.

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::error::{PagesError, Result};
 use crate::frames::{Frames, Run};
-use crate::registry::lock;
+use crate::lock::lock;
 
 /// Most threads of a pool.
 const THREADS_MAX: usize = 4;

@@ -9,8 +9,8 @@ use vectorizer_model::{CollectionName, CollectionSettings, Datatype, Metric, Vec
 use crate::context::Context;
 use crate::error::Result;
 use crate::estimate::{Estimate, MemoryAwareOperation};
+use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
-use crate::run::Guarded;
 use crate::settings::SettingsChanges;
 
 /// Creates a collection.

@@ -5,8 +5,8 @@ use vectorizer_model::CollectionName;
 use crate::context::Context;
 use crate::error::Result;
 use crate::estimate::{Estimate, MemoryAwareOperation};
+use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
-use crate::run::Guarded;
 
 /// Says whether a collection is there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use vectorizer_model::CollectionName;
 use crate::context::Context;
 use crate::error::Result;
 use crate::estimate::{Estimate, MemoryAwareOperation};
+use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
-use crate::run::Guarded;
 
 /// Lists the collections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

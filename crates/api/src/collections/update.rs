@@ -5,8 +5,8 @@ use vectorizer_model::{self as model, CollectionName};
 use crate::context::Context;
 use crate::error::Result;
 use crate::estimate::{Estimate, MemoryAwareOperation};
+use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
-use crate::run::Guarded;
 use crate::settings::SettingsChanges;
 
 /// Changes a collection's settings.

@@ -6,8 +6,8 @@ use vectorizer_model::{self as model, CollectionName, Payload};
 use crate::context::Context;
 use crate::error::Result;
 use crate::estimate::{Estimate, MemoryAwareOperation};
+use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
-use crate::run::Guarded;
 use crate::write::{Written, check_payload};
 
 /// Replaces payloads. Listed points must all be there.

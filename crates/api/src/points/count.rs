@@ -5,8 +5,8 @@ use vectorizer_model::{CollectionName, Filter};
 use crate::context::Context;
 use crate::error::Result;
 use crate::estimate::{Estimate, MemoryAwareOperation, view};
+use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
-use crate::run::Guarded;
 
 /// Counts the points that a filter admits, exactly.
 #[derive(Debug, Clone, PartialEq)]

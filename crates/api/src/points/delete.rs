@@ -6,8 +6,8 @@ use vectorizer_model::{self as model, CollectionName};
 use crate::context::Context;
 use crate::error::Result;
 use crate::estimate::{Estimate, MemoryAwareOperation};
+use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
-use crate::run::Guarded;
 use crate::write::{Written, check_count};
 
 /// Deletes points; those that are not there are passed over.

@@ -6,8 +6,8 @@ use vectorizer_query::{Record, Select};
 use crate::context::Context;
 use crate::error::{ApiError, Result};
 use crate::estimate::{Estimate, MemoryAwareOperation, view};
+use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
-use crate::run::Guarded;
 use crate::write::check_count;
 
 /// Reads points by id; those that are not there are passed over.

@@ -6,8 +6,8 @@ use vectorizer_query::{Page, ScrollQuery};
 use crate::context::Context;
 use crate::error::Result;
 use crate::estimate::{Estimate, MemoryAwareOperation, view};
+use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
-use crate::run::Guarded;
 
 /// Reads points page by page, ids ascending.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,10 +5,10 @@ use vectorizer_model::CollectionName;
 use crate::context::Context;
 use crate::error::{ApiError, Result};
 use crate::estimate::{Estimate, MemoryAwareOperation};
+use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
 use crate::payload::{ClearPayload, DeletePayload, OverwritePayload, SetPayload};
 use crate::points::{DeletePoints, UpsertPoints};
-use crate::run::Guarded;
 use crate::write::Written;
 
 /// Several changes of one collection's points, one after the other. Each is all or nothing; the

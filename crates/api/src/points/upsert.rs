@@ -10,8 +10,8 @@ use vectorizer_model::{
 use crate::context::Context;
 use crate::error::{ApiError, Result};
 use crate::estimate::{Estimate, MemoryAwareOperation};
+use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
-use crate::run::Guarded;
 use crate::write::Written;
 
 /// Writes points whole; those that were there are replaced. One bad point, and nothing changes.

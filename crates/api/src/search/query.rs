@@ -7,8 +7,8 @@ use vectorizer_query::{CollectionView, NearestQuery, ScoredRecord, ScrollQuery};
 use crate::context::Context;
 use crate::error::Result;
 use crate::estimate::{Estimate, MemoryAwareOperation, view};
+use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
-use crate::run::Guarded;
 
 /// Finds points of a collection.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,8 +6,8 @@ use vectorizer_query::{ScoredRecord, join_all};
 use crate::context::Context;
 use crate::error::Result;
 use crate::estimate::{Estimate, MemoryAwareOperation, view};
+use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
-use crate::run::Guarded;
 use crate::search::query::Query;
 
 /// Answers several queries from one view of the collection; one bad query, and none is answered.
