@@ -1,7 +1,7 @@
 //! What operations run in.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use vectorizer_engine::Engine;
@@ -9,6 +9,7 @@ use vectorizer_memory::{MemoryGuard, Tenant};
 use vectorizer_query::BoxFuture;
 
 use crate::defaults::CollectionDefaults;
+use crate::memory::{CacheSettings, MemoryChecks};
 use crate::turn::Turn;
 
 /// Waits for a while; the caller's runtime owns the timer.
@@ -22,6 +23,8 @@ pub struct Context {
     defaults: CollectionDefaults,
     settings_turn: Arc<Turn>,
     tenant: Tenant,
+    cache_settings: Arc<Mutex<CacheSettings>>,
+    checks: Arc<MemoryChecks>,
     /// Called when memory is cleaned up; the memory guard holds it weakly.
     _relief: Arc<dyn Fn() + Send + Sync>,
 }
@@ -34,7 +37,17 @@ impl Context {
         let relief: Arc<dyn Fn() + Send + Sync> = Arc::new(move || full.relieve());
         engine.memory_guard().on_cleanup(Arc::downgrade(&relief));
         let settings_turn = Arc::new(Turn::default());
-        Self { engine, sleep, defaults, settings_turn, tenant, _relief: relief }
+        let (cache_settings, checks) = Default::default();
+        Self {
+            engine,
+            sleep,
+            defaults,
+            settings_turn,
+            tenant,
+            cache_settings,
+            checks,
+            _relief: relief,
+        }
     }
 
     /// The engine.
@@ -50,6 +63,20 @@ impl Context {
     /// What admits operations.
     pub fn memory_guard(&self) -> &Arc<MemoryGuard> {
         self.engine.memory_guard()
+    }
+
+    /// What entries caches keep.
+    pub fn cache_settings(&self) -> CacheSettings {
+        *self.cache_settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces what entries caches keep.
+    pub fn set_cache_settings(&self, settings: CacheSettings) {
+        *self.cache_settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    pub(crate) fn checks(&self) -> &MemoryChecks {
+        &self.checks
     }
 
     /// Who pays for operations.
