@@ -5,6 +5,7 @@ use crate::collections::{
     UpdateCollection,
 };
 use crate::index::{CreateFieldIndex, DeleteFieldIndex};
+use crate::memory::{EvictMemory, GetCacheStatus, GetMemory, ResetMemory, SetMemory};
 use crate::operation::{Entry, Operation};
 use crate::payload::{ClearPayload, DeletePayload, OverwritePayload, SetPayload};
 use crate::points::{
@@ -35,6 +36,11 @@ pub const CATALOGUE: &[Entry] = &[
     QueryBatch::ENTRY,
     CreateFieldIndex::ENTRY,
     DeleteFieldIndex::ENTRY,
+    GetMemory::ENTRY,
+    SetMemory::ENTRY,
+    GetCacheStatus::ENTRY,
+    EvictMemory::ENTRY,
+    ResetMemory::ENTRY,
 ];
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What operations run in.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use vectorizer_engine::Engine;
@@ -9,10 +9,18 @@ use vectorizer_memory::{MemoryGuard, Tenant};
 use vectorizer_query::{BoxFuture, QueryCache};
 
 use crate::defaults::CollectionDefaults;
+use crate::memory::{CacheSettings, MemoryChecks};
 use crate::turn::Turn;
 
 /// Waits for a while; the caller's runtime owns the timer.
 pub type Sleep = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// What one cache may hold by itself. Caches together are bounded by the governor, by half of the
+/// process's limit at most.
+fn cache_bytes(engine: &Engine) -> u64 {
+    let limits = engine.governor().limits();
+    if limits.caches == 0 { 0 } else { limits.root / 2 }
+}
 
 /// What operations run in.
 #[derive(Clone)]
@@ -22,7 +30,9 @@ pub struct Context {
     defaults: CollectionDefaults,
     settings_turn: Arc<Turn>,
     tenant: Tenant,
-    query_cache: Option<Arc<QueryCache>>,
+    query_cache: Arc<QueryCache>,
+    cache_settings: Arc<Mutex<CacheSettings>>,
+    checks: Arc<MemoryChecks>,
     /// Called when memory is cleaned up; the memory guard holds it weakly.
     _relief: Arc<dyn Fn() + Send + Sync>,
 }
@@ -35,8 +45,19 @@ impl Context {
         let relief: Arc<dyn Fn() + Send + Sync> = Arc::new(move || full.relieve());
         engine.memory_guard().on_cleanup(Arc::downgrade(&relief));
         let settings_turn = Arc::new(Turn::default());
-        let query_cache = None;
-        Self { engine, sleep, defaults, settings_turn, tenant, query_cache, _relief: relief }
+        let (cache_settings, checks) = Default::default();
+        let query_cache = QueryCache::new(engine.caches(), engine.clock(), cache_bytes(&engine));
+        Self {
+            engine,
+            sleep,
+            defaults,
+            settings_turn,
+            tenant,
+            query_cache,
+            cache_settings,
+            checks,
+            _relief: relief,
+        }
     }
 
     /// The engine.
@@ -49,21 +70,28 @@ impl Context {
         &self.defaults
     }
 
-    /// Hits of leaves that were asked before, if they are kept.
-    pub fn query_cache(&self) -> Option<&Arc<QueryCache>> {
-        self.query_cache.as_ref()
-    }
-
-    /// The same, with hits kept in a cache.
-    #[must_use]
-    pub fn with_query_cache(mut self, cache: Arc<QueryCache>) -> Self {
-        self.query_cache = Some(cache);
-        self
+    /// Hits of leaves that were asked before.
+    pub fn query_cache(&self) -> &Arc<QueryCache> {
+        &self.query_cache
     }
 
     /// What admits operations.
     pub fn memory_guard(&self) -> &Arc<MemoryGuard> {
         self.engine.memory_guard()
+    }
+
+    /// What entries caches keep.
+    pub fn cache_settings(&self) -> CacheSettings {
+        *self.cache_settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces what entries caches keep.
+    pub fn set_cache_settings(&self, settings: CacheSettings) {
+        *self.cache_settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    pub(crate) fn checks(&self) -> &MemoryChecks {
+        &self.checks
     }
 
     /// Who pays for operations.

@@ -132,9 +132,11 @@ impl From<MemoryError> for ApiError {
                 Self { holders, ..Self::new(ErrorKind::Unavailable, message).with_retry() }
             }
             MemoryError::SystemError { .. } => Self::new(ErrorKind::Unavailable, message),
-            MemoryError::LimitBelowHeld { .. } | MemoryError::ForeignReservation | _ => {
-                Self::new(ErrorKind::Internal, message)
+            MemoryError::LimitBelowHeld { holders, .. } => {
+                Self { holders, ..Self::new(ErrorKind::FailedPrecondition, message) }
             }
+            MemoryError::LimitsChanging => Self::new(ErrorKind::Unavailable, message).with_retry(),
+            MemoryError::ForeignReservation | _ => Self::new(ErrorKind::Internal, message),
         };
         Self { code, ..refused }
     }

@@ -39,6 +39,10 @@ pub trait MemoryAwareOperation {
 const LITTLE_BYTES: u64 = 16 << 10;
 /// Bytes of an encoded point id, at most.
 const ID_BYTES: u64 = 17;
+/// Bytes of a report on memory, with the text that it is shown as.
+const REPORT_BYTES: u64 = 256 << 10;
+/// What each tenant adds to it.
+const REPORTED_TENANT_BYTES: u64 = 4 << 10;
 /// Bytes of a point in an encoded batch besides its vectors and payload.
 const POINT_BYTES: u64 = 32;
 /// Copies of an operation under way: encoded, decoded, and once more while it is applied.
@@ -52,6 +56,13 @@ impl Estimate {
     /// Of what shows collections and their settings.
     pub(crate) const fn little() -> Self {
         Self { kind: OperationKind::Scroll, bytes: LITTLE_BYTES, frees: true }
+    }
+
+    /// Of what shows and changes the memory of the process: reports name every tenant.
+    pub(crate) fn of_administration(context: &Context) -> Self {
+        let tenants = context.engine().governor().usage().tenants.len() as u64;
+        let bytes = REPORT_BYTES + tenants * REPORTED_TENANT_BYTES;
+        Self { kind: OperationKind::Scroll, bytes, frees: true }
     }
 
     /// Of a change of settings.

@@ -29,7 +29,12 @@ impl<'a> Guarded<'a> {
     /// Everything acknowledged so far in a collection.
     pub(crate) async fn view(&self, collection: &CollectionName) -> Result<CollectionView> {
         self.prepare(collection).await?;
-        Ok(CollectionView::guarded(self.engine(), collection, &self.guard, self.query_cache())?)
+        Ok(CollectionView::guarded(
+            self.engine(),
+            collection,
+            &self.guard,
+            Some(self.query_cache()),
+        )?)
     }
 
     /// Takes bytes into use.

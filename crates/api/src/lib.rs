@@ -8,7 +8,8 @@
 //! # Layout
 //! - [`operation`]: the trait; [`catalogue`]: all operations; [`context`]: what they run in
 //! - [`run`]: the one way in; [`estimate`]: what operations are expected to hold
-//! - [`collections`], [`points`], [`payload`], [`search`], [`index`]: one operation per file
+//! - [`collections`], [`points`], [`payload`], [`search`], [`index`], [`memory`]: one operation per
+//!   file
 //! - [`settings`]: what a collection's settings become; [`defaults`]: where nothing is said
 //! - [`error`]: the eight kinds; `turn`: one settings change after the other; `write`: pacing
 
@@ -22,6 +23,7 @@ pub mod error;
 pub mod estimate;
 mod guarded;
 pub mod index;
+pub mod memory;
 pub mod operation;
 pub mod payload;
 pub mod points;

@@ -12,7 +12,6 @@ use vectorizer_segment::SegmentRecord;
 
 use crate::manifest::Manifest;
 use crate::shard::Shard;
-use crate::state::ShardState;
 
 /// What a collection holds, and how far its indexes are.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@
 //! of other nodes. From the first write to the search after a restart: `examples/embedded.rs`.
 //!
 //! # Layout
-//! - [`engine`]: the door; `node`: what shards share; [`options`]; [`error`]
+//! - [`engine`]: the door; `memory`: what it shows of its memory; `node`: what shards share; [`options`]; [`error`]
 //! - `collection`, `collections`: open ones and closed ones; `loading`: opening those that are wanted
 //!   and closing those that are not; `idle`: which are
 //! - `shard`: one shard's state; `memtable`, `deaths`: what changes in it; `apply`: how;
@@ -49,6 +49,7 @@ mod loading;
 mod locate;
 mod maintain;
 mod manifest;
+mod memory;
 mod memtable;
 mod memtable_scan;
 mod merge;
@@ -90,6 +91,6 @@ pub use stored::stored_storage_types;
 pub use ticket::Ticket;
 pub use vectorizer_hnsw::Scratch;
 pub use vectorizer_log::Durability;
-pub use vectorizer_pages::{Growth, Residency};
+pub use vectorizer_pages::{Growth, Residency, Stats as PageStats};
 pub use verify::{Report, verify};
 pub use view::ReadView;

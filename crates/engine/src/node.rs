@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use vectorizer_log::{Durability, Log};
 use vectorizer_memory::{
-    Class, Clock, Drawn, Governor, MemoryGuard, MemoryLimits, Reservation, Tenant,
+    CacheLines, CacheMemoryManager, Class, Clock, Drawn, Governor, ManagedCache, MemoryGuard,
+    MemoryLimits, Reservation, Tenant,
 };
 use vectorizer_model::settings::StorageType;
 use vectorizer_model::{Operation, SequenceNumber, ShardId};
@@ -38,6 +39,7 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) governor: Arc<Governor>,
+    pub(crate) clock: Arc<dyn Clock>,
     frames: Arc<Frames>,
     pool: Arc<Pool>,
     pub(crate) config: EngineOptions,
@@ -53,6 +55,10 @@ pub(crate) struct Node {
     pub(crate) flush_reserve: FlushReserve,
     /// Admits operations and builds.
     pub(crate) guard: Arc<MemoryGuard>,
+    /// All caches of the process; they give back what the governor is short of.
+    pub(crate) caches: Arc<CacheMemoryManager>,
+    /// The pool's frames as caches, which the manager holds weakly.
+    _managed_pages: [Arc<dyn ManagedCache>; 2],
 }
 
 /// A pause of work that gives way, after every few rows. So it still gets a fifth of the time: fresh
@@ -90,14 +96,20 @@ impl Node {
         let buffers = governor.reserve(Class::Memtables, &system, vectorizer_log::BUFFER_BYTES)?;
         let flush_reserve = FlushReserve::take(&governor, config.memtable_bytes)?;
         let limits = MemoryLimits::of_root(governor.limits().root);
-        let clock = Arc::new(SinceOpened(Instant::now()));
+        let clock: Arc<dyn Clock> = Arc::new(SinceOpened(Instant::now()));
+        let caches = CacheMemoryManager::new(Arc::clone(&governor), Arc::clone(&clock));
+        let managed_pages = pool.managed();
+        managed_pages.iter().for_each(|pages| caches.register(Arc::downgrade(pages)));
         // A bound that was given to the governor stands.
         let given = governor.limits().classes[Class::Operations.index()];
         let limits = MemoryLimits { max_heap_size: limits.max_heap_size.min(given), ..limits };
-        let guard = MemoryGuard::new(Arc::clone(&governor), limits, clock)?;
+        let guard = MemoryGuard::new(Arc::clone(&governor), limits, Arc::clone(&clock))?;
         Ok(Self {
             governor,
+            clock,
             guard,
+            caches,
+            _managed_pages: managed_pages,
             frames: Arc::new(Frames::new(Arc::clone(&pool))),
             pool,
             backlog: Arc::new(Backlog::new(config.backlog_bytes_max)),
@@ -132,6 +144,17 @@ impl Node {
     /// Bytes that a request could get now, from what is free and from what would be given back.
     pub(crate) fn obtainable(&self) -> u64 {
         self.governor.available() + self.pool.reclaimable()
+    }
+
+    /// What the page frames counted.
+    pub(crate) fn page_stats(&self) -> vectorizer_pages::Stats {
+        self.pool.stats()
+    }
+
+    /// Replaces the lines of the caches' ladder; frames that are a cache keep below the first.
+    pub(crate) fn set_cache_lines(&self, lines: CacheLines) {
+        self.pool.set_growth_line(lines.warning);
+        self.caches.set_lines(lines);
     }
 
     /// Has other background work give way.

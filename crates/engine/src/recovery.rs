@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::ControlFlow;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use vectorizer_log::{Log, LogConfig, Recovery, Replayed};
 use vectorizer_memory::{Class, Governor, Reservation};
@@ -72,8 +72,6 @@ impl Inner {
             }
         };
         let pool = Pool::new(&governor, pool)?;
-        let reclaimer: Weak<Pool> = Arc::downgrade(&pool);
-        governor.set_reclaimer(reclaimer);
         let mut log_config = LogConfig::new(catalogue.node);
         log_config.durability = options.durability;
         log_config.file_bytes = options.log_file_bytes;

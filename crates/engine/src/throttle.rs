@@ -92,6 +92,11 @@ impl Backlog {
         self.bytes.load(Ordering::Acquire) as f64 / self.bytes_max.max(1) as f64
     }
 
+    /// Bytes that wait.
+    pub(crate) fn total_bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Says that rows of so many bytes were linked into a graph.
     pub(crate) fn linked(&self, bytes: u64) {
         let far = self.bytes.load(Ordering::Relaxed) / FAR_BEYOND > self.bytes_max;

@@ -323,6 +323,13 @@ impl Books {
 
     /// Who holds most of what is `within`, largest first, then by class and name.
     pub(crate) fn holders_of(&self, within: impl Fn(Class, &str) -> bool) -> Vec<Holder> {
+        let mut holders = self.all_holders(within);
+        holders.truncate(HOLDERS_MAX);
+        holders
+    }
+
+    /// Everyone who holds some of what is `within`, largest first, then by class and name.
+    pub(crate) fn all_holders(&self, within: impl Fn(Class, &str) -> bool) -> Vec<Holder> {
         let mut holders = Vec::new();
         for account in self.accounts() {
             for class in Class::ALL {
@@ -337,7 +344,6 @@ impl Books {
             let by_bytes = b.bytes.cmp(&a.bytes);
             by_bytes.then_with(|| (a.class, &a.tenant).cmp(&(b.class, &b.tenant)))
         });
-        holders.truncate(HOLDERS_MAX);
         holders
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use vectorizer_model::bytes::ByteCount;
 
 pub use eviction::EVICTION_BATCH_BYTES;
-pub use stats::CacheMemoryStats;
+pub use stats::{CacheFigures, CacheMemoryStats, PolicyFigures};
 
 use crate::cache_ladder::{CacheLadder, CacheLevelChange, CacheLines};
 use crate::{Class, Clock, Governor, MemoryError, Reclaim, Reservation, Scope, Tenant};
@@ -61,6 +61,14 @@ pub trait ManagedCache: Send + Sync + Debug {
 
     /// The same with entries of one tenant only.
     fn evict_tenant(&self, tenant: &str, target_bytes: u64, now: Duration) -> Evicted;
+
+    /// What it counted.
+    fn figures(&self) -> CacheFigures {
+        CacheFigures::default()
+    }
+
+    /// Counts from zero on.
+    fn reset_figures(&self) {}
 }
 
 /// No room for an entry: the answer is given, and not kept. Nothing was charged.
@@ -207,6 +215,16 @@ impl CacheMemoryManager {
     pub fn set_lines(&self, lines: CacheLines) {
         lock(&self.ladder).set_lines(lines);
         self.observe();
+    }
+
+    /// The lines of the ladder.
+    pub fn lines(&self) -> CacheLines {
+        lock(&self.ladder).lines()
+    }
+
+    /// Counts a warning about the memory of the process with those about the caches.
+    pub fn note_warning(&self) {
+        self.counters.warnings.fetch_add(1, SeqCst);
     }
 
     fn count_granted(&self, bytes: u64) {

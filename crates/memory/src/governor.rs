@@ -8,7 +8,7 @@ use crate::counters::Counts;
 use crate::error::{Holder, MemoryError, Result};
 use crate::sync::SeqCst;
 use crate::waiting::Waiting;
-use crate::{Class, Limits, Reclaim, Reservation, Tenant, TenantUsage, Usage};
+use crate::{Class, ClassUsage, Limits, Reclaim, Reservation, Tenant, TenantUsage, Usage};
 
 /// Decides who may hold how many bytes; one per process.
 #[derive(Debug)]
@@ -124,6 +124,28 @@ impl Governor {
         // The root's account is bounded by its limit less the base.
         let base = root.saturating_sub(self.books.root.limit());
         held.saturating_add(base).saturating_add(self.books.drift.load(SeqCst))
+    }
+
+    /// Bytes that all caches together hold, those of open credit included.
+    pub fn caches_used(&self) -> u64 {
+        self.books.caches.used()
+    }
+
+    /// What each tenant holds for each class, largest first. Takes credit back first.
+    pub fn holdings(&self) -> Vec<Holder> {
+        self.books.recall();
+        self.books.all_holders(|_, _| true)
+    }
+
+    /// What each class holds and may hold, in the order of [`Class::ALL`]. Takes credit back first.
+    pub fn class_usage(&self) -> Vec<ClassUsage> {
+        self.books.recall();
+        let of = |class: Class| {
+            let account = &self.books.classes[class.index()];
+            let (bytes, peak, limit) = (account.used(), account.peak(), account.limit());
+            ClassUsage { class, bytes, peak, limit }
+        };
+        Class::ALL.map(of).into()
     }
 
     /// Who holds most of [`Governor::unreclaimable`], at most five, largest first.

@@ -58,8 +58,8 @@ mod waiting;
 
 pub use cache_ladder::{CacheLadder, CacheLevel, CacheLevelChange, CacheLines, CacheStep};
 pub use caches::{
-    CacheMemoryLimitExceeded, CacheMemoryManager, CacheMemoryStats, EVICTION_BATCH_BYTES, Evicted,
-    ManagedCache,
+    CacheFigures, CacheMemoryLimitExceeded, CacheMemoryManager, CacheMemoryStats,
+    EVICTION_BATCH_BYTES, Evicted, ManagedCache, PolicyFigures,
 };
 pub use class::Class;
 pub use clock::Clock;
@@ -76,5 +76,5 @@ pub use reclaim::Reclaim;
 pub use reservation::Reservation;
 pub use stats::{Measurement, MemoryStats};
 pub use tenant::Tenant;
-pub use usage::{TenantUsage, Usage};
+pub use usage::{ClassUsage, TenantUsage, Usage};
 pub use waiting::Waiting;

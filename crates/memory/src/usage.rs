@@ -33,6 +33,19 @@ pub struct Usage {
     pub tenants: Vec<TenantUsage>,
 }
 
+/// Bytes that one class holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClassUsage {
+    /// The class.
+    pub class: Class,
+    /// Bytes reserved.
+    pub bytes: u64,
+    /// The most that were ever reserved.
+    pub peak: u64,
+    /// Its bound, or its share where it is a cache's; `u64::MAX` if it has none of its own.
+    pub limit: u64,
+}
+
 /// Bytes that one tenant holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantUsage {

@@ -1,5 +1,6 @@
 //! The reservations behind a pool's capacity.
 
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use vectorizer_memory::{Class, Governor, Reservation, Tenant};
@@ -9,6 +10,8 @@ use crate::lock::lock;
 
 /// Taken at once where there is so much to spare, so that misses seldom ask.
 const STEP_BYTES: u64 = 1 << 20;
+/// Where caches are warned of, unless that is told.
+const LINE: u16 = 800;
 
 /// What a pool has reserved, and what more it may.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub(crate) struct Holdings {
     more: Mutex<More>,
     growth: Growth,
     governor: Arc<Governor>,
+    /// Thousandths.
+    line: AtomicU16,
 }
 
 /// What is given back when others need it.
@@ -40,7 +45,8 @@ impl Holdings {
         let cached = take(Class::IndexPages, 0)?;
         let borrowed = take(Class::BorrowedPages, 0)?;
         let (floor, governor) = (take(Class::Collections, floor)?, Arc::clone(governor));
-        Ok(Self { floor, more: Mutex::new(More { cached, borrowed }), growth, governor })
+        let more = Mutex::new(More { cached, borrowed });
+        Ok(Self { floor, more, growth, governor, line: AtomicU16::new(LINE) })
     }
 
     pub(crate) fn floor(&self) -> u64 {
@@ -74,19 +80,41 @@ impl Holdings {
         if !self.can_grow(step) {
             return None;
         }
+        let cached = self.is_below_line(step);
         let mut more = self.more.try_lock().ok()?;
         let borrows = matches!(self.growth, Growth::Borrow { .. });
-        let grown =
-            more.cached.try_grow(step).is_ok() || (borrows && more.borrowed.try_grow(step).is_ok());
+        let grown = (cached && more.cached.try_grow(step).is_ok())
+            || (borrows && more.borrowed.try_grow(step).is_ok());
         grown.then_some(step)
     }
 
-    /// Releases `bytes` that the pool no longer holds, borrowed ones first.
-    pub(crate) fn shrink(&self, bytes: u64) {
+    /// Bytes held for a class.
+    pub(crate) fn held(&self, class: Class) -> u64 {
+        let more = lock(&self.more);
+        if class == Class::BorrowedPages { more.borrowed.bytes() } else { more.cached.bytes() }
+    }
+
+    /// Where the caches are too full to grow among them, in thousandths of their limit.
+    pub(crate) fn set_line(&self, permille: u16) {
+        self.line.store(permille, Relaxed);
+    }
+
+    /// Whether all caches would stay below the line.
+    fn is_below_line(&self, bytes: u64) -> bool {
+        let limit = self.governor.limits().caches;
+        let line = u128::from(limit) * u128::from(self.line.load(Relaxed)) / 1000;
+        limit == u64::MAX || u128::from(self.governor.caches_used()) + u128::from(bytes) < line
+    }
+
+    /// Releases `bytes` that the pool no longer holds, those of one class first.
+    pub(crate) fn shrink(&self, bytes: u64, first: Class) {
         let mut more = lock(&self.more);
-        let borrowed = bytes.min(more.borrowed.bytes());
-        more.borrowed.shrink(borrowed);
-        let cached = (bytes - borrowed).min(more.cached.bytes());
-        more.cached.shrink(cached);
+        let More { cached, borrowed } = &mut *more;
+        let (first, then) =
+            if first == Class::BorrowedPages { (borrowed, cached) } else { (cached, borrowed) };
+        let of_first = bytes.min(first.bytes());
+        first.shrink(of_first);
+        let of_then = (bytes - of_first).min(then.bytes());
+        then.shrink(of_then);
     }
 }

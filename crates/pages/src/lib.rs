@@ -21,6 +21,7 @@
 //!   one region; `ledger`: what is charged; `epoch`: who is in a step; `registry`, `clock`: what
 //!   to take away; `store`: bringing in and making room; `reads`, `threads`: several reads at
 //!   once
+//! - `managed`: what the caches' manager may take of it
 //! - [`Pool`], [`Region`], [`Reader`], [`Guard`]: the way in
 //!
 //! After Leis et al. 2023, "Virtual-Memory Assisted Buffer Management" (vmcache); differs: readers
@@ -35,6 +36,7 @@ mod frames;
 mod holdings;
 mod ledger;
 mod lock;
+mod managed;
 mod pool;
 mod reader;
 mod reads;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use vectorizer_memory::{Class, Governor, Reclaim, Scope, Tenant};
+use vectorizer_memory::{Class, Governor, ManagedCache, Tenant};
 use vectorizer_model::layout::PAGE_BYTES;
 use vectorizer_vfs::File;
 
@@ -14,6 +14,7 @@ use crate::error::{PagesError, Result};
 use crate::frames::{Frames, Source};
 use crate::holdings::Holdings;
 use crate::ledger::Ledger;
+use crate::managed::ManagedPages;
 use crate::reader::Reader;
 use crate::reads::Reads;
 use crate::region::{Backing, Region};
@@ -22,8 +23,6 @@ use crate::store::Store;
 
 /// Bytes of a pinned region that are read at once.
 const PINNED_READ_BYTES: usize = 1 << 20;
-/// Bytes that are given back at once, so that who needs few does not ask for each.
-const GIVE_BACK_BYTES: u64 = 1 << 20;
 
 /// Frames of a fixed number of bytes, shared by all regions opened in it.
 #[derive(Debug)]
@@ -90,7 +89,20 @@ impl Pool {
     /// Gives at least `bytes` back, as far as the capacity that it was opened with stays; how many.
     /// Extents are taken away while searches go on. In a step nothing is given back.
     pub fn give_back(&self, bytes: u64) -> u64 {
-        self.store.give_back(bytes)
+        self.store.give_back(bytes, Class::BorrowedPages)
+    }
+
+    /// What a manager of caches asks for bytes: the frames held as a cache, and those borrowed
+    /// beyond. The manager holds them weakly.
+    pub fn managed(&self) -> [Arc<dyn ManagedCache>; 2] {
+        let of = |class| -> Arc<dyn ManagedCache> { ManagedPages::new(&self.store, class) };
+        [of(Class::IndexPages), of(Class::BorrowedPages)]
+    }
+
+    /// From now on the pool grows as a cache only while all caches together stay below so many
+    /// thousandths of their limit: it would else fill what leads to a run of evictions.
+    pub fn set_growth_line(&self, permille: u16) {
+        self.store.ledger.holdings.set_line(permille);
     }
 
     /// Bytes that [`Pool::give_back`] could give.
@@ -139,12 +151,6 @@ impl Pool {
         let arena = Arena::reserve(len).map_err(refused)?;
         let arena = arena.loaded(file, range.start, PINNED_READ_BYTES)?;
         Ok(Backing::Pinned { arena, reservation })
-    }
-}
-
-impl Reclaim for Pool {
-    fn reclaim(&self, bytes: u64, _for_scope: &Scope) -> u64 {
-        self.give_back(bytes.max(GIVE_BACK_BYTES))
     }
 }
 

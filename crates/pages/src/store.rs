@@ -4,6 +4,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use vectorizer_memory::Class;
+
 use crate::clock::{Clock, Extent};
 use crate::epoch::{self, Epochs};
 use crate::error::{PagesError, Result};
@@ -129,8 +131,9 @@ impl Store {
         self.ledger.try_charge(bytes) || (self.ledger.grow(bytes) && self.ledger.try_charge(bytes))
     }
 
-    /// Gives at least `bytes` back to the governor, as far as the floor allows; how many.
-    pub(crate) fn give_back(&self, bytes: u64) -> u64 {
+    /// Gives at least `bytes` back to the governor, as far as the floor allows, those of one class
+    /// first; how many.
+    pub(crate) fn give_back(&self, bytes: u64, first: Class) -> u64 {
         let lowered = self.ledger.lower(bytes);
         if lowered == 0 {
             return 0;
@@ -139,7 +142,7 @@ impl Store {
             self.ledger.raise(lowered);
             return 0;
         }
-        self.ledger.holdings.shrink(lowered);
+        self.ledger.holdings.shrink(lowered, first);
         lowered
     }
 

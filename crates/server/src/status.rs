@@ -97,6 +97,9 @@ fn of_kind(error: &ApiError) -> (StatusCode, &'static str) {
         (ErrorKind::InvalidArgument, _) => (StatusCode::BAD_REQUEST, WRONG),
         (ErrorKind::NotFound, _) => (StatusCode::NOT_FOUND, NOT_FOUND),
         (ErrorKind::AlreadyExists, _) => (StatusCode::CONFLICT, WRONG),
+        (ErrorKind::FailedPrecondition, _) if error.code == Some("limit_below_held") => {
+            (StatusCode::CONFLICT, WRONG)
+        }
         // What must be mended first is the disk's room.
         (ErrorKind::FailedPrecondition, _) => (StatusCode::INSUFFICIENT_STORAGE, UNAVAILABLE),
         (ErrorKind::ResourceExhausted, true) => {

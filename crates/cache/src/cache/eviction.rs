@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use vectorizer_memory::{Class, Evicted, ManagedCache};
+use vectorizer_memory::{CacheFigures, Class, Evicted, ManagedCache, PolicyFigures};
 
 use super::{Cache, giving, lock, nanos};
 use crate::ledger::Ledger;
 use crate::shard::Wanted;
+use crate::stats::PolicyEvictions;
 
 /// When shards are worth being looked through for what is out of date.
 #[derive(Debug, Default)]
@@ -219,6 +220,21 @@ where
         let target = Target { bytes: left, most: self.above_floor() };
         evicted += self.evict_victims(target, Some(&ledger));
         evicted
+    }
+
+    fn figures(&self) -> CacheFigures {
+        let stats = self.stats();
+        let of = |PolicyEvictions { policy, items, bytes }: PolicyEvictions| PolicyFigures {
+            policy: policy.name(),
+            items,
+            bytes,
+        };
+        let evicted = stats.evicted.into_iter().map(of).collect();
+        CacheFigures { hits: stats.hits, misses: stats.misses, evicted }
+    }
+
+    fn reset_figures(&self) {
+        self.reset_stats();
     }
 }
 

@@ -30,12 +30,29 @@ impl Asked {
 impl CacheMemoryManager {
     /// Evicts within `scope` until `target` bytes are given back or nothing more can be.
     pub(super) fn evict(&self, target: u64, scope: &Scope) -> Evicted {
+        self.evict_of(target, scope, |_| true)
+    }
+
+    /// Evicts until `bytes` are given back or nothing more can be: from all that can be had back,
+    /// or from the cache of a name, or what a tenant holds.
+    pub fn evict_from(&self, bytes: u64, cache: Option<&str>, tenant: Option<&str>) -> Evicted {
+        let scope = tenant.map_or(Scope::Root, |tenant| Scope::Tenant(tenant.into()));
+        self.evict_of(bytes, &scope, |of| cache.is_none_or(|name| name == of.name()))
+    }
+
+    fn evict_of(
+        &self,
+        target: u64,
+        scope: &Scope,
+        is_asked: impl Fn(&dyn ManagedCache) -> bool,
+    ) -> Evicted {
         let mut evicted = Evicted::default();
         if target == 0 {
             return evicted;
         }
         let now = self.clock.now();
         let mut asked = self.within(scope);
+        asked.retain(|asked| is_asked(&*asked.cache));
         if !matches!(scope, Scope::Tenant(_)) {
             for Asked { cache, .. } in &asked {
                 if evicted.bytes < target && cache.memory_usage() > cache.floor() {
@@ -59,9 +76,12 @@ impl CacheMemoryManager {
 
     fn within(&self, scope: &Scope) -> Vec<Asked> {
         let mut caches = self.caches();
-        if let Scope::Class(only) = scope {
-            caches.retain(|cache| cache.class() == *only);
-        }
+        caches.retain(|cache| match scope {
+            Scope::Class(only) => cache.class() == *only,
+            // What is borrowed is not held within the caches' limit.
+            Scope::Caches => cache.class().is_cache(),
+            Scope::Root | Scope::Tenant(_) | Scope::Operation(_) => true,
+        });
         caches.into_iter().map(|cache| Asked { cache, exhausted: false }).collect()
     }
 

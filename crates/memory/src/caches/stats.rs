@@ -28,6 +28,28 @@ impl Counters {
     }
 }
 
+/// What one cache counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CacheFigures {
+    /// Look-ups that found something.
+    pub hits: u64,
+    /// Look-ups that found nothing.
+    pub misses: u64,
+    /// What went for others, by the name of the policy that chose it.
+    pub evicted: Vec<PolicyFigures>,
+}
+
+/// What one policy chose to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PolicyFigures {
+    /// Its name.
+    pub policy: &'static str,
+    /// Entries.
+    pub items: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
 /// How the caches stand; each number is read by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheMemoryStats {
@@ -84,5 +106,6 @@ impl CacheMemoryManager {
         ] {
             counter.store(0, SeqCst);
         }
+        self.caches().iter().for_each(|cache| cache.reset_figures());
     }
 }

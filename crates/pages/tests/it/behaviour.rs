@@ -1,10 +1,11 @@
 //! One case per promise.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use vectorizer_memory::{Class, Governor, Limits, Reclaim, Tenant};
+use vectorizer_memory::{CacheMemoryManager, Class, Clock, Governor, Limits, Tenant};
 use vectorizer_pages::{Config, Growth, Open, PageKind, PagesError, Pool, Region, Residency};
 use vectorizer_vfs::{Access, OsDirectory};
 
@@ -151,6 +152,16 @@ fn growing(governor: &Arc<Governor>, growth: Growth) -> Arc<Pool> {
     Pool::new(governor, config).unwrap()
 }
 
+/// Time stands still.
+#[derive(Debug)]
+struct Midnight;
+
+impl Clock for Midnight {
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
 #[test]
 fn a_pool_grows_into_what_is_free_and_gives_it_back() {
     let mib = MIB as u64;
@@ -167,7 +178,9 @@ fn a_pool_grows_into_what_is_free_and_gives_it_back() {
     assert!((2 * mib..3 * mib).contains(&usage.available), "{usage:?}");
 
     // Whoever is short has frames taken away, borrowed ones first.
-    governor.set_reclaimer(Arc::<Pool>::downgrade(&pool) as Weak<dyn Reclaim>);
+    let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Midnight));
+    let managed = pool.managed();
+    managed.iter().for_each(|cache| manager.register(Arc::downgrade(cache)));
     let tenant = Tenant::system();
     let held = governor.reserve(Class::Operations, &tenant, 4 * mib).unwrap();
     let usage = governor.usage();
@@ -183,7 +196,7 @@ fn a_pool_grows_into_what_is_free_and_gives_it_back() {
     drop(held);
     read_all(&pool, &region);
     assert!(pool.reclaimable() > mib, "it grows again");
-    drop((region, pool));
+    drop((region, pool, managed));
     assert_eq!(governor.reserved(), 7 * mib / 2);
 }
 

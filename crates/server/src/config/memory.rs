@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use vectorizer_api::memory::EvictionPolicy;
+
 use super::duration;
 use super::resolve::{GivenBytes, Resolver};
 
@@ -85,21 +87,6 @@ pub struct CacheSettings {
     pub eviction_policy: EvictionPolicy,
     /// How long items are kept; none is as long as there is room.
     pub ttl: CacheTtl,
-}
-
-/// Which items of a cache go first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EvictionPolicy {
-    /// What was used longest ago.
-    Lru,
-    /// What is used least often.
-    Lfu,
-    /// What expires first.
-    Ttl,
-    /// What is largest.
-    Size,
-    /// A weighing of all of these.
-    Hybrid,
 }
 
 /// How long items of each cache are kept.

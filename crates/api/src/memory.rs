@@ -1,0 +1,25 @@
+//! Operations on the memory of the process: looking at it, giving caches up, limits.
+//!
+//! All are admitted when memory is full.
+
+mod checks;
+mod evict;
+mod read;
+mod report;
+mod reset;
+mod set;
+mod settings;
+
+pub(crate) use checks::MemoryChecks;
+pub use evict::{EvictMemory, EvictedMemory};
+pub use read::{GetCacheStatus, GetMemory};
+pub use report::{CacheReport, ClassReport, GuardReport, MemoryReport};
+pub use reset::ResetMemory;
+pub use set::SetMemory;
+pub use settings::CacheSettings;
+pub use vectorizer_cache::EvictionPolicy;
+pub use vectorizer_memory::{
+    CacheFigures, CacheLevel, CacheLines, CacheMemoryStats, Class, Counts, Holder, MemoryError,
+    MemoryLimits, MemoryStats, OperationKind, PolicyFigures, PressureLevel, Reason, Scope,
+    TenantUsage,
+};

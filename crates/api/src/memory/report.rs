@@ -1,0 +1,167 @@
+//! The memory of the process at about one moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vectorizer_engine::PageStats;
+use vectorizer_memory::{
+    CacheFigures, CacheLines, CacheMemoryStats, Class, ClassUsage, Counts, Governor, Holder,
+    ManagedCache, MemoryError, MemoryLimits, MemoryStats, PressureLevel, TenantUsage, Usage,
+};
+
+use super::CacheSettings;
+use crate::context::Context;
+
+/// The memory of the process at about one moment. Times are how long ago something was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemoryReport {
+    /// Bytes that count as held: base, reservations and drift.
+    pub held: u64,
+    /// The most that ever counted as held, since the start or the last reset.
+    pub peak: u64,
+    /// The root's books.
+    pub usage: Usage,
+    /// The caches together.
+    pub caches: CacheMemoryStats,
+    /// Each cache.
+    pub each_cache: Vec<CacheReport>,
+    /// Where the caches' ladder has its steps.
+    pub lines: CacheLines,
+    /// What entries caches keep.
+    pub settings: CacheSettings,
+    /// When caches last gave bytes up.
+    pub last_eviction: Option<Duration>,
+    /// When the memory was last looked at by itself.
+    pub last_check: Option<Duration>,
+    /// What admits operations.
+    pub guard: GuardReport,
+    /// Each class.
+    pub classes: Vec<ClassReport>,
+    /// What each tenant holds for each class, largest first.
+    pub holdings: Vec<Holder>,
+    /// The last refusals, oldest first.
+    pub refusals: Vec<MemoryError>,
+    /// What the page frames counted.
+    pub pages: PageStats,
+    /// Bytes of vectors that wait for a graph.
+    pub backlog_bytes: u64,
+}
+
+/// One cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheReport {
+    /// Its name.
+    pub name: String,
+    /// The class that pays for it.
+    pub class: Class,
+    /// Bytes charged.
+    pub bytes: u64,
+    /// Bytes that are never taken from it for others.
+    pub floor: u64,
+    /// Entries that could be found, or page frames held.
+    pub items: u64,
+    /// What it counted.
+    pub figures: CacheFigures,
+}
+
+/// What admits operations.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GuardReport {
+    /// What was measured, or why nothing was.
+    pub stats: Result<MemoryStats, String>,
+    /// The limits in force.
+    pub limits: MemoryLimits,
+    /// Where the ladder stands.
+    pub level: PressureLevel,
+    /// Bytes that cannot be reclaimed.
+    pub unreclaimable: u64,
+}
+
+/// One class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassReport {
+    /// What it holds and may hold.
+    pub usage: ClassUsage,
+    /// What became of its requests since the start.
+    pub counts: Counts,
+}
+
+impl MemoryReport {
+    /// The tenants that hold bytes, largest first.
+    pub fn tenants(&self) -> &[TenantUsage] {
+        &self.usage.tenants
+    }
+
+    /// Entries of all caches, or of the one of a name.
+    pub fn entries(&self, name: Option<&str>) -> u64 {
+        let is_asked = |cache: &&CacheReport| name.is_none_or(|name| name == cache.name);
+        let entries = self.each_cache.iter().filter(is_asked).filter(|cache| cache.has_entries());
+        entries.map(|cache| cache.items).sum()
+    }
+}
+
+impl CacheReport {
+    /// Whether it has entries; the others have page frames.
+    pub fn has_entries(&self) -> bool {
+        !matches!(self.class, Class::IndexPages | Class::BorrowedPages)
+    }
+
+    fn of(cache: &Arc<dyn ManagedCache>) -> Self {
+        Self {
+            name: cache.name().to_owned(),
+            class: cache.class(),
+            bytes: cache.memory_usage(),
+            floor: cache.floor(),
+            items: cache.item_count(),
+            figures: cache.figures(),
+        }
+    }
+}
+
+/// Bytes that count as held.
+fn held(governor: &Governor) -> u64 {
+    let usage = governor.usage();
+    usage.root.saturating_add(usage.base).saturating_add(usage.drift)
+}
+
+impl Context {
+    /// Looks at memory: for a timer.
+    pub fn check_memory(&self) {
+        let held = held(self.engine().governor());
+        self.checks().note(held, self.engine().caches().now());
+    }
+
+    /// The memory of the process.
+    pub(crate) fn memory_report(&self) -> MemoryReport {
+        let (engine, guard) = (self.engine(), self.memory_guard());
+        let (governor, caches) = (engine.governor(), engine.caches());
+        let usage = governor.usage();
+        let (now, stats, pressure) = (caches.now(), caches.stats(), guard.pressure());
+        let held = usage.root.saturating_add(usage.base).saturating_add(usage.drift);
+        let peak = self.checks().peak().max(held).max(usage.peak.saturating_add(usage.base));
+        let ago = |then: Duration| now.saturating_sub(then);
+        let classes = governor.class_usage().into_iter().zip(governor.counts());
+        MemoryReport {
+            held,
+            peak,
+            usage,
+            caches: stats,
+            each_cache: caches.caches().iter().map(CacheReport::of).collect(),
+            lines: caches.lines(),
+            settings: self.cache_settings(),
+            last_eviction: stats.last_eviction.map(ago),
+            last_check: self.checks().last().map(ago),
+            guard: GuardReport {
+                stats: guard.memory_stats().map_err(|error| error.to_string()),
+                limits: guard.limits(),
+                level: pressure.level,
+                unreclaimable: pressure.unreclaimable,
+            },
+            classes: classes.map(|(usage, counts)| ClassReport { usage, counts }).collect(),
+            holdings: governor.holdings(),
+            refusals: governor.last_refusals(),
+            pages: engine.page_stats(),
+            backlog_bytes: engine.backlog_bytes(),
+        }
+    }
+}

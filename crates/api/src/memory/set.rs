@@ -1,0 +1,127 @@
+//! Changes limits while the process runs: all that is asked for, or nothing.
+
+use vectorizer_memory::{CacheLines, Limits};
+
+use super::{CacheSettings, EvictionPolicy, MemoryReport};
+use crate::context::Context;
+use crate::error::{ApiError, Result};
+use crate::estimate::{Estimate, MemoryAwareOperation};
+use crate::guarded::Guarded;
+use crate::operation::{Access, Entry, Operation};
+
+/// The line of the alert, unless evictions begin above it.
+const EMERGENCY_PERMILLE: u16 = 950;
+
+/// Changes limits; caches give up what is beyond them first. What is absent stays.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SetMemory {
+    /// Bytes of the whole process.
+    pub memory_bytes: Option<u64>,
+    /// Bytes of all caches together.
+    pub cache_bytes: Option<u64>,
+    /// Entries of all caches together.
+    pub cache_items: Option<u64>,
+    /// Entries of tenant discovery.
+    pub tenant_items: Option<u64>,
+    /// Entries of Mimir discovery.
+    pub mimir_items: Option<u64>,
+    /// Which entries go first.
+    pub policy: Option<EvictionPolicy>,
+    /// The share of the caches' limit from which they evict.
+    pub eviction_threshold: Option<f64>,
+    /// The share of the caches' limit from which there is a warning.
+    pub memory_threshold: Option<f64>,
+}
+
+impl MemoryAwareOperation for SetMemory {
+    fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
+        Ok(Estimate::of_administration(context))
+    }
+}
+
+impl Operation for SetMemory {
+    const ENTRY: Entry = Entry {
+        name: "set_memory",
+        summary: "Changes limits of memory and caches; caches give up what is beyond them first",
+        access: Access::Manage,
+    };
+
+    /// How memory stands then.
+    type Output = MemoryReport;
+
+    async fn execute(self, context: &Guarded<'_>) -> Result<MemoryReport> {
+        let _turn = context.settings_turn().take().await;
+        let (engine, guard) = (context.engine(), context.memory_guard());
+        let lines = self.lines(engine.caches().lines())?;
+        let settings = self.settings(context.cache_settings());
+        let limits = self.limits(engine.governor().limits(), settings.bytes_max)?;
+        if limits != engine.governor().limits() {
+            engine.governor().set_limits(limits)?;
+            // What operations may hold together follows a root that is less.
+            guard.set_limits(guard.limits())?;
+        }
+        engine.set_cache_lines(lines);
+        context.set_cache_settings(settings);
+        Ok(context.memory_report())
+    }
+}
+
+impl SetMemory {
+    fn limits(&self, mut limits: Limits, cache_bytes_max: u64) -> Result<Limits> {
+        if let Some(bytes) = self.memory_bytes {
+            if bytes == 0 {
+                let told = "max_memory_bytes 0: the process cannot run without memory; give more";
+                return Err(ApiError::invalid(told));
+            }
+            limits.root = bytes;
+        }
+        if let Some(bytes) = self.cache_bytes {
+            let most = limits.root.min(cache_bytes_max);
+            if bytes > most {
+                return Err(ApiError::invalid(format!(
+                    "max_cache_bytes {bytes}: caches may hold at most {most} bytes, the limit of \
+                     the process or of cluster mode; give at most that"
+                )));
+            }
+            limits = limits.with_cache_limit(bytes);
+        }
+        Ok(limits)
+    }
+
+    fn lines(&self, now: CacheLines) -> Result<CacheLines> {
+        let read =
+            |name, given: Option<f64>, now| given.map_or(Ok(now), |given| permille(name, given));
+        let warning = read("memory_threshold", self.memory_threshold, now.warning)?;
+        let eviction = read("eviction_threshold", self.eviction_threshold, now.eviction)?;
+        if warning >= eviction {
+            return Err(ApiError::invalid(format!(
+                "memory_threshold {} and eviction_threshold {}: evictions begin above the warning \
+                 and end there; give a lower memory_threshold",
+                f64::from(warning) / 1000.0,
+                f64::from(eviction) / 1000.0
+            )));
+        }
+        let emergency = EMERGENCY_PERMILLE.max(eviction);
+        Ok(CacheLines { warning, eviction, emergency, ..now })
+    }
+
+    fn settings(&self, now: CacheSettings) -> CacheSettings {
+        CacheSettings {
+            items_max: self.cache_items.unwrap_or(now.items_max),
+            tenant_items_max: self.tenant_items.unwrap_or(now.tenant_items_max),
+            mimir_items_max: self.mimir_items.unwrap_or(now.mimir_items_max),
+            policy: self.policy.unwrap_or(now.policy),
+            bytes_max: now.bytes_max,
+        }
+    }
+}
+
+/// Thousandths of a share.
+fn permille(name: &str, share: f64) -> Result<u16> {
+    if !(share > 0.0 && share <= 1.0) {
+        let told = format!("{name} {share}: give a share above 0, at most 1, such as 0.8");
+        return Err(ApiError::invalid(told));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 1000")]
+    Ok((share * 1000.0).round() as u16)
+}

@@ -1,0 +1,30 @@
+//! What entries caches keep.
+
+use vectorizer_cache::EvictionPolicy;
+
+/// What entries caches keep; page frames are no entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// Entries of all caches together.
+    pub items_max: u64,
+    /// Entries of tenant discovery.
+    pub tenant_items_max: u64,
+    /// Entries of Mimir discovery.
+    pub mimir_items_max: u64,
+    /// Which entries go first.
+    pub policy: EvictionPolicy,
+    /// The most that their limit may be set to.
+    pub bytes_max: u64,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self {
+            items_max: 1_000,
+            tenant_items_max: 500,
+            mimir_items_max: 500,
+            policy: EvictionPolicy::default(),
+            bytes_max: u64::MAX,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What an operator sees and sets of an engine's memory.
+
+use std::sync::Arc;
+
+use vectorizer_memory::{CacheLines, CacheMemoryManager, Clock};
+use vectorizer_pages::Stats;
+
+use crate::engine::Engine;
+
+impl Engine {
+    /// All caches of the process, page frames among them.
+    pub fn caches(&self) -> &Arc<CacheMemoryManager> {
+        &self.inner().node.caches
+    }
+
+    /// The time that memory is managed by.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.inner().node.clock)
+    }
+
+    /// Replaces the lines of the caches' ladder.
+    pub fn set_cache_lines(&self, lines: CacheLines) {
+        self.inner().node.set_cache_lines(lines);
+    }
+
+    /// What the page frames counted.
+    pub fn page_stats(&self) -> Stats {
+        self.inner().node.page_stats()
+    }
+
+    /// Bytes of vectors that wait for a graph, in all collections together.
+    pub fn backlog_bytes(&self) -> u64 {
+        self.inner().node.backlog.total_bytes()
+    }
+}
