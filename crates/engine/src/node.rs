@@ -99,7 +99,9 @@ impl Node {
         let clock: Arc<dyn Clock> = Arc::new(SinceOpened(Instant::now()));
         let caches = CacheMemoryManager::new(Arc::clone(&governor), Arc::clone(&clock));
         let managed_pages = pool.managed();
-        managed_pages.iter().for_each(|pages| caches.register(Arc::downgrade(pages)));
+        for pages in &managed_pages {
+            caches.register(Arc::downgrade(pages));
+        }
         // A bound that was given to the governor stands.
         let given = governor.limits().classes[Class::Operations.index()];
         let limits = MemoryLimits { max_heap_size: limits.max_heap_size.min(given), ..limits };
