@@ -1,5 +1,6 @@
 //! Every operation of the catalogue, run as doors run them.
 
+mod cached;
 mod estimates;
 mod faults;
 mod waits;

@@ -115,6 +115,11 @@ impl World {
         self.run(CreateCollection { name, vectors, storage_type: None, changes })
     }
 
+    pub(crate) fn delete(&self, ids: std::ops::Range<u64>) {
+        let points = PointSelector::Ids(ids.map(PointId::Num).collect());
+        self.run(DeletePoints { collection: things(), points }).expect("room");
+    }
+
     pub(crate) fn run<O: Operation>(&self, operation: O) -> Result<Used> {
         let Answered { guard, held, .. } = block_on(self.context.run(operation))?;
         let used = Used { estimate: guard.estimate(), peak: guard.peak() };
@@ -132,7 +137,7 @@ pub(crate) fn payload(id: u64) -> Payload {
     Payload(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-fn vector(id: u64) -> Vec<f32> {
+pub(crate) fn vector(id: u64) -> Vec<f32> {
     (0..DIM).map(|at| ((id * 31 + at as u64 * 17) % 101) as f32).collect()
 }
 
@@ -170,6 +175,20 @@ fn nearest(limit: usize, target: Target, filter: Filter, select: Select) -> Quer
         params: SearchParams::default(),
         select,
     }))
+}
+
+/// The nearest of all points, with all that there is of them.
+pub(crate) fn nearest_of(limit: usize, target: Target) -> NearestQuery {
+    NearestQuery {
+        target,
+        vector: VectorName::unnamed(),
+        filter: Filter::default(),
+        limit,
+        offset: 0,
+        score_threshold: None,
+        params: SearchParams::default(),
+        select: all(),
+    }
 }
 
 fn page(limit: usize, filter: Filter, select: Select) -> ScrollQuery {
