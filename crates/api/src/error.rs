@@ -136,9 +136,7 @@ impl From<MemoryError> for ApiError {
                 Self { holders, ..Self::new(ErrorKind::FailedPrecondition, message) }
             }
             MemoryError::LimitsChanging => Self::new(ErrorKind::Unavailable, message).with_retry(),
-            MemoryError::ForeignReservation | _ => {
-                Self::new(ErrorKind::Internal, message)
-            }
+            MemoryError::ForeignReservation | _ => Self::new(ErrorKind::Internal, message),
         };
         Self { code, ..refused }
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use vectorizer_log::{Durability, Log};
 use vectorizer_memory::{
-    CacheLines, CacheMemoryManager, Class, Clock, Drawn, Governor, ManagedCache, MemoryGuard, MemoryLimits,
-    Reservation, Tenant,
+    CacheLines, CacheMemoryManager, Class, Clock, Drawn, Governor, ManagedCache, MemoryGuard,
+    MemoryLimits, Reservation, Tenant,
 };
 use vectorizer_model::settings::StorageType;
 use vectorizer_model::{Operation, SequenceNumber, ShardId};
@@ -94,11 +94,16 @@ impl Node {
         let system = Tenant::system();
         let buffers = governor.reserve(Class::Memtables, &system, vectorizer_log::BUFFER_BYTES)?;
         let flush_reserve = FlushReserve::take(&governor, config.memtable_bytes)?;
-        let limits = MemoryLimits::of_root(governor.limits().root);
+        let given = governor.limits();
+        let mut limits = MemoryLimits::of_root(given.root);
+        // Whoever made the governor may have bounded operations already.
+        limits.max_heap_size = limits.max_heap_size.min(given.classes[Class::Operations.index()]);
         let clock: Arc<dyn Clock> = Arc::new(SinceOpened(Instant::now()));
         let caches = CacheMemoryManager::new(Arc::clone(&governor), Arc::clone(&clock));
         let managed_pages = pool.managed();
-        managed_pages.iter().for_each(|pages| caches.register(Arc::downgrade(pages)));
+        for pages in &managed_pages {
+            caches.register(Arc::downgrade(pages));
+        }
         let guard = MemoryGuard::new(Arc::clone(&governor), limits, clock)?;
         Ok(Self {
             governor,

@@ -59,7 +59,8 @@ impl Operation for EvictMemory {
                 caches.caches().iter().map(|cache| cache.name().to_owned()).collect();
             if !known.contains(name) {
                 let known = known.join(", ");
-                let told = format!("cache `{name}`: there is none of that name; name one of {known}");
+                let told =
+                    format!("cache `{name}`: there is none of that name; name one of {known}");
                 return Err(ApiError::invalid(told));
             }
         }

@@ -51,7 +51,7 @@ use sources::{
     reservation, tenant, usage, waiting,
 };
 use tenant::Tenant;
-use usage::{TenantUsage, Usage};
+use usage::{ClassUsage, TenantUsage, Usage};
 
 const SYSTEM: Tenant = Tenant::system();
 

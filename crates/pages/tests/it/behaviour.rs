@@ -1,8 +1,8 @@
 //! One case per promise.
 
 use std::io::Write;
-use std::sync::atomic::Ordering::SeqCst;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Governor, Limits, Tenant};
@@ -180,7 +180,9 @@ fn a_pool_grows_into_what_is_free_and_gives_it_back() {
     // Whoever is short has frames taken away, borrowed ones first.
     let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Midnight));
     let managed = pool.managed();
-    managed.iter().for_each(|cache| manager.register(Arc::downgrade(cache)));
+    for cache in &managed {
+        manager.register(Arc::downgrade(cache));
+    }
     let tenant = Tenant::system();
     let held = governor.reserve(Class::Operations, &tenant, 4 * mib).unwrap();
     let usage = governor.usage();
