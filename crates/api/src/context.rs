@@ -8,8 +8,9 @@ use vectorizer_engine::Engine;
 use vectorizer_memory::{MemoryGuard, Tenant};
 use vectorizer_query::BoxFuture;
 
+use crate::cache_settings::CacheSettings;
+use crate::checks::MemoryChecks;
 use crate::defaults::CollectionDefaults;
-use crate::memory::{CacheSettings, MemoryChecks};
 use crate::turn::Turn;
 
 /// Waits for a while; the caller's runtime owns the timer.

@@ -67,6 +67,7 @@ fn evict(client: &Client, body: &str) -> Value {
 }
 
 #[test]
+#[expect(clippy::cognitive_complexity, reason = "one number after another")]
 fn memory_is_shown_as_the_books_have_it() {
     let folder = Folder::new();
     let server = start(&folder);
