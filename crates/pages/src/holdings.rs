@@ -1,12 +1,11 @@
 //! The reservations behind a pool's capacity.
 
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vectorizer_memory::{Class, Governor, Reservation, Tenant};
 
 use crate::config::Growth;
-use crate::registry::lock;
 
 /// Taken at once where there is so much to spare, so that misses seldom ask.
 const STEP_BYTES: u64 = 1 << 20;
@@ -117,4 +116,8 @@ impl Holdings {
         let of_then = (bytes - of_first).min(then.bytes());
         then.shrink(of_then);
     }
+}
+
+fn lock(more: &Mutex<More>) -> MutexGuard<'_, More> {
+    more.lock().unwrap_or_else(PoisonError::into_inner)
 }
