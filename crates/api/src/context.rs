@@ -4,12 +4,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use vectorizer_cache::Refusal;
 use vectorizer_engine::Engine;
 use vectorizer_memory::{MemoryGuard, Tenant};
 use vectorizer_query::{BoxFuture, QueryCache};
 
+use crate::cache_settings::CacheSettings;
+use crate::checks::MemoryChecks;
 use crate::defaults::CollectionDefaults;
-use crate::memory::{CacheSettings, MemoryChecks};
+use crate::error::{ApiError, ErrorKind, Result};
 use crate::turn::Turn;
 
 /// Waits for a while; the caller's runtime owns the timer.
@@ -86,8 +89,17 @@ impl Context {
     }
 
     /// Replaces what entries caches keep.
-    pub fn set_cache_settings(&self, settings: CacheSettings) {
+    ///
+    /// # Errors
+    /// Memory is too short to sort entries anew; the old settings stand.
+    pub fn set_cache_settings(&self, settings: CacheSettings) -> Result<()> {
+        let refused = |refusal: Refusal| {
+            ApiError::new(ErrorKind::Unavailable, format!("the policy is as it was: {refusal}"))
+        };
+        self.query_cache.set_policy(settings.policy).map_err(refused)?;
+        self.query_cache.set_ttl(settings.query_ttl);
         *self.cache_settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+        Ok(())
     }
 
     pub(crate) fn checks(&self) -> &MemoryChecks {

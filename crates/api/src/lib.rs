@@ -11,11 +11,14 @@
 //! - [`collections`], [`points`], [`payload`], [`search`], [`index`], [`memory`]: one operation per
 //!   file
 //! - [`settings`]: what a collection's settings become; [`defaults`]: where nothing is said
+//! - `cache_settings`: what entries caches keep; `checks`: what is kept between looks at memory
 //! - [`error`]: the eight kinds; `turn`: one settings change after the other; `write`: pacing
 
 #![forbid(unsafe_code)]
 
+mod cache_settings;
 pub mod catalogue;
+mod checks;
 pub mod collections;
 pub mod context;
 pub mod defaults;

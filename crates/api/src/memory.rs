@@ -2,21 +2,18 @@
 //!
 //! All are admitted when memory is full.
 
-mod checks;
 mod evict;
 mod read;
 mod report;
 mod reset;
 mod set;
-mod settings;
 
-pub(crate) use checks::MemoryChecks;
+pub use crate::cache_settings::CacheSettings;
 pub use evict::{EvictMemory, EvictedMemory};
 pub use read::{GetCacheStatus, GetMemory};
 pub use report::{CacheReport, ClassReport, GuardReport, MemoryReport};
 pub use reset::ResetMemory;
 pub use set::SetMemory;
-pub use settings::CacheSettings;
 pub use vectorizer_cache::EvictionPolicy;
 pub use vectorizer_memory::{
     CacheFigures, CacheLevel, CacheLines, CacheMemoryStats, Class, Counts, Holder, MemoryError,

@@ -95,16 +95,16 @@ impl Node {
         let system = Tenant::system();
         let buffers = governor.reserve(Class::Memtables, &system, vectorizer_log::BUFFER_BYTES)?;
         let flush_reserve = FlushReserve::take(&governor, config.memtable_bytes)?;
-        let limits = MemoryLimits::of_root(governor.limits().root);
+        let given = governor.limits();
+        let mut limits = MemoryLimits::of_root(given.root);
+        // Whoever made the governor may have bounded operations already.
+        limits.max_heap_size = limits.max_heap_size.min(given.classes[Class::Operations.index()]);
         let clock: Arc<dyn Clock> = Arc::new(SinceOpened(Instant::now()));
         let caches = CacheMemoryManager::new(Arc::clone(&governor), Arc::clone(&clock));
         let managed_pages = pool.managed();
         for pages in &managed_pages {
             caches.register(Arc::downgrade(pages));
         }
-        // A bound that was given to the governor stands.
-        let given = governor.limits().classes[Class::Operations.index()];
-        let limits = MemoryLimits { max_heap_size: limits.max_heap_size.min(given), ..limits };
         let guard = MemoryGuard::new(Arc::clone(&governor), limits, Arc::clone(&clock))?;
         Ok(Self {
             governor,

@@ -142,8 +142,9 @@ impl Governor {
         self.books.recall();
         let of = |class: Class| {
             let account = &self.books.classes[class.index()];
-            let (bytes, peak, limit) = (account.used(), account.peak(), account.limit());
-            ClassUsage { class, bytes, peak, limit }
+            // What the root refuses was charged to the class for a moment.
+            let peak = account.peak().min(self.peak());
+            ClassUsage { class, bytes: account.used(), peak, limit: account.limit() }
         };
         Class::ALL.map(of).into()
     }

@@ -4,8 +4,11 @@
 //! question, bit for bit. So a cached answer is the one that the same view would give again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use vectorizer_cache::{Cache, CacheStats, NewEntry, Options, allocated_bytes};
+use vectorizer_cache::{
+    Cache, CacheStats, EvictionPolicy, NewEntry, Options, Refusal, allocated_bytes,
+};
 use vectorizer_engine::{Hit, LeafSearch, ViewIdentity};
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Tenant};
 use vectorizer_model::encode::encode_filter;
@@ -66,12 +69,25 @@ impl QueryCache {
         self.cache.insert(entry, tenant, self.clock.now());
     }
 
+    /// Lets another policy say which hits go first; all stay.
+    ///
+    /// # Errors
+    /// The refusal of the bytes that the change takes; trying again goes on with it.
+    pub fn set_policy(&self, policy: EvictionPolicy) -> Result<(), Refusal> {
+        self.cache.set_policy(policy, self.clock.now())
+    }
+
+    /// How long hits are kept; for as long as nothing changes if absent.
+    pub fn set_ttl(&self, ttl: Option<Duration>) {
+        self.cache.set_ttl(ttl);
+    }
+
     /// What was counted.
     pub fn stats(&self) -> CacheStats {
         self.cache.stats()
     }
 
-    /// The cache itself, to be set and reset.
+    /// Gives up all hits; the bytes that were free at once.
     pub fn clear(&self) -> u64 {
         self.cache.clear()
     }
@@ -106,7 +122,6 @@ fn question(leaf: &LeafSearch) -> Box<[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use vectorizer_engine::SearchParams;
     use vectorizer_memory::{Governor, Limits};
     use vectorizer_model::filter::{Predicate, Scalar};

@@ -22,6 +22,9 @@ const EXPANSION: u64 = 2;
 /// A body of unknown length is admitted in steps of this many bytes.
 const STEP_BYTES: u64 = 64 << 10;
 
+/// Bytes that an urgent body takes besides, once decoded: it is small.
+const URGENT_BYTES: u64 = 8 << 10;
+
 /// Bytes of a request's head, at most, and of what is read of its body at a time.
 pub(crate) const HEAD_BYTES_MAX: usize = 32 << 10;
 /// Bytes of a connection: a head, its buffer as large again, and what serves it.
@@ -38,6 +41,15 @@ pub(crate) struct Admission {
     governor: Arc<Governor>,
     tenant: Tenant,
     limits: ServerLimits,
+}
+
+/// Whether a request is admitted when memory is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// It is not.
+    Ordinary,
+    /// It may use the emergency bytes.
+    Urgent,
 }
 
 /// A body that was read, with the memory that it and its decoded form may take.
@@ -77,8 +89,9 @@ impl Admission {
         &self,
         headers: &HeaderMap,
         mut body: Body,
+        urgency: Urgency,
     ) -> Result<Admitted, RestError> {
-        let read = self.receive(headers, &mut body).await;
+        let read = self.receive(headers, &mut body, urgency).await;
         if matches!(read, Err(RestError::Api(_) | RestError::BodyTooLarge { .. })) {
             self.discard(headers, body, self.limits.body_bytes).await;
         }
@@ -101,7 +114,12 @@ impl Admission {
         }
     }
 
-    async fn receive(&self, headers: &HeaderMap, body: &mut Body) -> Result<Admitted, RestError> {
+    async fn receive(
+        &self,
+        headers: &HeaderMap,
+        body: &mut Body,
+        urgency: Urgency,
+    ) -> Result<Admitted, RestError> {
         let limit = self.limits.body_bytes;
         let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let length: Option<u64> = length.and_then(|length| length.parse().ok());
@@ -109,7 +127,14 @@ impl Admission {
             return Err(RestError::BodyTooLarge { limit });
         }
         let first = length.unwrap_or(0);
-        let mut held = self.reserve(first * EXPANSION)?;
+        let mut held = match urgency {
+            Urgency::Ordinary => self.reserve(first * EXPANSION)?,
+            Urgency::Urgent => {
+                let bytes = first * EXPANSION + URGENT_BYTES;
+                let held = self.governor.reserve_emergency(Class::Operations, &self.tenant, bytes);
+                held.map_err(ApiError::from)?
+            }
+        };
         let mut bytes = Vec::with_capacity(usize::try_from(first).unwrap_or(0));
         let end = Instant::now() + self.limits.body_timeout;
         while let Some(part) = self.next_part(body, end).await? {
@@ -206,7 +231,7 @@ mod tests {
         if let Some(length) = length {
             headers.insert(CONTENT_LENGTH, length.into());
         }
-        let read = admission.read(&headers, Body::from(body.to_owned())).await;
+        let read = admission.read(&headers, Body::from(body.to_owned()), Urgency::Ordinary).await;
         read.map(|read| read.held.bytes()).map_err(|error| error.refusal().status.as_u16())
     }
 
@@ -229,7 +254,7 @@ mod tests {
     async fn what_decoding_takes_is_measured_first() {
         let admission = admission(10_000);
         let body = format!("[{}]", vec!["{\"\":0}"; 60].join(","));
-        let read = admission.read(&HeaderMap::new(), Body::from(body)).await;
+        let read = admission.read(&HeaderMap::new(), Body::from(body), Urgency::Ordinary).await;
         assert!(read.is_err(), "a step does not fit");
         let held = admission.reserve(1000).expect("room");
         let bytes = vec![b'{'; 100];

@@ -21,6 +21,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use vectorizer_api::CollectionDefaults;
+use vectorizer_api::memory::CacheSettings;
 use vectorizer_model::bytes::MIB;
 
 pub use self::budget::{Budget, BudgetRule, MEMORY_FLOOR, cache_limit};
@@ -31,7 +32,7 @@ pub use self::cluster::{
 pub use self::file::{DEFAULT_FILE, values};
 pub use self::load::{Configuration, Inspection};
 pub use self::memory::{
-    CacheSettings, CacheTtl, EvictionPolicy, MemorySettings, OperationKind, PressureThresholds,
+    CacheLimits, CacheTtl, EvictionPolicy, MemorySettings, OperationKind, PressureThresholds,
     TenantSettings,
 };
 pub use self::origin::Origin;
@@ -55,6 +56,10 @@ pub struct ServerConfig {
     pub limits: ServerLimits,
     /// What a new collection has where its creator says nothing.
     pub collection_defaults: CollectionDefaults,
+    /// What entries caches keep.
+    pub cache_settings: CacheSettings,
+    /// How often memory is looked at while nobody asks.
+    pub memory_check_interval: Duration,
 }
 
 /// Bounds on requests and connections.
@@ -89,6 +94,8 @@ impl Default for ServerConfig {
             allow_unauthenticated: false,
             limits: ServerLimits::default(),
             collection_defaults: CollectionDefaults::default(),
+            cache_settings: CacheSettings::default(),
+            memory_check_interval: Duration::from_secs(30),
         }
     }
 }
@@ -129,6 +136,8 @@ impl std::fmt::Debug for ServerConfig {
             .field("allow_unauthenticated", &self.allow_unauthenticated)
             .field("limits", &self.limits)
             .field("collection_defaults", &self.collection_defaults)
+            .field("cache_settings", &self.cache_settings)
+            .field("memory_check_interval", &self.memory_check_interval)
             .finish()
     }
 }

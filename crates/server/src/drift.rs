@@ -15,7 +15,11 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use vectorizer_memory::{Governor, Measurement, MemoryGuard, Overdue, Pressure, PressureLevel};
+use vectorizer_engine::Engine;
+use vectorizer_memory::{
+    CacheLevelChange, CacheMemoryManager, Governor, Measurement, MemoryGuard, Overdue, Pressure,
+    PressureLevel,
+};
 use vectorizer_model::bytes::MIB;
 use vectorizer_vfs::{
     cgroup_memory, keep_little_freed_memory, machine_memory, process_memory, release_freed_memory,
@@ -33,10 +37,17 @@ const NEARLY_FULL_PERCENT: u64 = 85;
 /// One arena of the allocator for so many bytes of the limit: each keeps some of what is freed.
 const BYTES_PER_ARENA: u64 = 128 * MIB;
 
+/// Who is told what was measured.
+#[derive(Debug)]
+struct Told {
+    guard: Weak<MemoryGuard>,
+    caches: Weak<CacheMemoryManager>,
+}
+
 /// Measures the process until dropped.
 #[derive(Debug)]
 pub struct MemoryWatch {
-    guard: Arc<OnceLock<Weak<MemoryGuard>>>,
+    told: Arc<OnceLock<Told>>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -54,18 +65,21 @@ impl MemoryWatch {
         }
         let (stop, stopped) = channel();
         let root = root.to_path_buf();
-        let guard = Arc::new(OnceLock::new());
-        let told = Arc::clone(&guard);
+        let told = Arc::new(OnceLock::new());
+        let heard = Arc::clone(&told);
         let thread = std::thread::Builder::new()
             .name("memory".to_owned())
-            .spawn(move || watch(&governor, &root, &told, &stopped))?;
-        Ok(Self { guard, stop: Some(stop), thread: Some(thread) })
+            .spawn(move || watch(&governor, &root, &heard, &stopped))?;
+        Ok(Self { told, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// From now on a guard is told what is measured, and what it reports is logged.
-    pub fn tell(&self, guard: &Arc<MemoryGuard>) {
-        if self.guard.set(Arc::downgrade(guard)).is_err() {
-            debug_assert!(false, "there is one guard");
+    /// From now on the guard and the caches of an engine are told what is measured, and what they
+    /// report is logged.
+    pub fn tell(&self, engine: &Engine) {
+        let guard = Arc::downgrade(engine.memory_guard());
+        let told = Told { guard, caches: Arc::downgrade(engine.caches()) };
+        if self.told.set(told).is_err() {
+            debug_assert!(false, "there is one engine");
         }
     }
 }
@@ -81,12 +95,7 @@ impl Drop for MemoryWatch {
     }
 }
 
-fn watch(
-    governor: &Governor,
-    root: &Path,
-    guard: &OnceLock<Weak<MemoryGuard>>,
-    stopped: &Receiver<()>,
-) {
+fn watch(governor: &Governor, root: &Path, told: &OnceLock<Told>, stopped: &Receiver<()>) {
     let total = total_memory(root);
     let mut shown = PressureLevel::Normal;
     let mut trimmed = Instant::now();
@@ -96,7 +105,7 @@ fn watch(
             if std::mem::take(&mut readable) {
                 tracing::warn!("the process cannot be measured; the last drift stands");
             }
-            tell(guard, Err("the process's status cannot be read".to_owned()), &mut shown);
+            tell(told, Err("the process's status cannot be read".to_owned()), &mut shown);
             continue;
         };
         readable = true;
@@ -109,7 +118,7 @@ fn watch(
         let reading = again.unwrap_or(reading);
         governor.set_drift(reading.drift());
         let measured = total.as_ref().map(|&total| Measurement { total, used: reading.anonymous });
-        tell(guard, measured.map_err(Clone::clone), &mut shown);
+        tell(told, measured.map_err(Clone::clone), &mut shown);
     }
 }
 
@@ -123,17 +132,16 @@ fn total_memory(root: &Path) -> Result<u64, String> {
 }
 
 /// Tells the guard what was measured, and an operator what changed by it.
-fn tell(
-    guard: &OnceLock<Weak<MemoryGuard>>,
-    measured: Result<Measurement, String>,
-    shown: &mut PressureLevel,
-) {
-    let Some(guard) = guard.get().and_then(Weak::upgrade) else { return };
+fn tell(told: &OnceLock<Told>, measured: Result<Measurement, String>, shown: &mut PressureLevel) {
+    let Some(told) = told.get() else { return };
+    let (Some(guard), Some(caches)) = (told.guard.upgrade(), told.caches.upgrade()) else { return };
+    observe_caches(&caches);
     guard.observe(measured);
     let Pressure { level, unreclaimable, limit } = guard.pressure();
     if level != *shown {
         let (from, to) = (shown.name(), level.name());
         if level > *shown {
+            caches.note_warning();
             tracing::warn!(from, to, unreclaimable, limit, "memory pressure rises");
         } else {
             tracing::info!(from, to, unreclaimable, limit, "memory pressure falls");
@@ -146,6 +154,21 @@ fn tell(
     for Overdue { operation, bytes, age } in guard.overdue() {
         let (name, tenant, seconds) = (operation.name, operation.tenant.name(), age.as_secs());
         tracing::warn!(name, tenant, bytes, seconds, "an operation holds memory for long");
+    }
+}
+
+/// Has the caches look how full they are, and tells an operator what changed.
+fn observe_caches(caches: &CacheMemoryManager) {
+    caches.observe();
+    for CacheLevelChange { from, to } in caches.take_level_changes() {
+        let (usage, limit) = (caches.current_usage(), caches.limit());
+        let rises = from < to;
+        let (from, to) = (from.name(), to.name());
+        if rises {
+            tracing::warn!(from, to, usage, limit, "the caches fill up");
+        } else {
+            tracing::info!(from, to, usage, limit, "the caches have room again");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod answer;
 mod call;
 mod collections;
+mod memory;
 mod points;
 mod routes;
 mod search;

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -38,16 +39,29 @@ pub async fn run(
     let listener = listen(&config).await?;
     let sleep: Sleep = Arc::new(|duration| Box::pin(tokio::time::sleep(duration)));
     let context = Context::new(engine.clone(), sleep, config.collection_defaults);
+    if let Err(error) = context.set_cache_settings(config.cache_settings) {
+        tracing::warn!(%error, "caches keep entries by their default policy");
+    }
+    let checks = tokio::spawn(check_memory(context.clone(), config.memory_check_interval));
     let door = Door::new(context, config.api_key.as_deref(), config.limits)?;
     if let Ok(address) = listener.local_addr() {
         on_ready(address);
     }
     accept(&listener, &door, config.limits, shutdown).await;
     drop(listener);
+    checks.abort();
     let closed = tokio::task::spawn_blocking(move || engine.close()).await;
     match closed {
         Ok(closed) => closed.map_err(ServerError::Close),
         Err(panicked) => Err(ServerError::Panicked(panicked.to_string())),
+    }
+}
+
+/// Looks at memory now and then, so that peaks are known though nobody asks.
+async fn check_memory(context: Context, interval: Duration) {
+    loop {
+        context.check_memory();
+        tokio::time::sleep(interval).await;
     }
 }
 
@@ -93,7 +107,7 @@ async fn accept(
             (_, Err(error)) => {
                 // Such as too many open files; others may be closed meanwhile.
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
             (Err(_closed), Ok(_)) => break,
         }

@@ -1,5 +1,7 @@
 //! What is measured, and how it is shown.
 
+mod memory;
+
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -7,13 +9,16 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use vectorizer_api::memory::MemoryReport;
 use vectorizer_engine::Engine;
+
+use self::memory::MemoryMetrics;
 
 type Bytes = Gauge<u64, AtomicU64>;
 
@@ -22,11 +27,6 @@ type Bytes = Gauge<u64, AtomicU64>;
 struct Outcome {
     operation: &'static str,
     status: u16,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfClass {
-    class: &'static str,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -45,10 +45,6 @@ pub(crate) struct Telemetry {
     registry: Mutex<Registry>,
     requests: Family<Outcome, Counter>,
     latency: Family<Outcome, Histogram>,
-    memory: Family<OfClass, Bytes>,
-    memory_limit: Bytes,
-    memory_reserved: Bytes,
-    memory_drift: Bytes,
     collections: Family<InState, Bytes>,
     points: Bytes,
 }
@@ -70,9 +66,7 @@ impl Telemetry {
         let requests = Family::<Outcome, Counter>::default();
         let latency =
             Family::<Outcome, Histogram>::new_with_constructor(latency_histogram as fn() -> _);
-        let memory = Family::<OfClass, Bytes>::default();
-        let gauges: [Bytes; 4] = std::array::from_fn(|_| Bytes::default());
-        let [memory_limit, memory_reserved, memory_drift, points] = gauges;
+        let points = Bytes::default();
         let collections = Family::<InState, Bytes>::default();
         let build = Family::<Build, Bytes>::default();
         let version =
@@ -90,43 +84,13 @@ impl Telemetry {
             latency.clone(),
         );
         registry.register(
-            "vectorizer_memory_reserved_bytes",
-            "Bytes reserved, by class",
-            memory.clone(),
-        );
-        registry.register(
-            "vectorizer_memory_limit_bytes",
-            "Bytes that the process may hold",
-            memory_limit.clone(),
-        );
-        registry.register(
-            "vectorizer_memory_total_bytes",
-            "Bytes reserved by all classes",
-            memory_reserved.clone(),
-        );
-        registry.register(
-            "vectorizer_memory_drift_bytes",
-            "Bytes measured beyond base and reservations",
-            memory_drift.clone(),
-        );
-        registry.register(
             "vectorizer_collections",
             "Collections, by whether their segments are open",
             collections.clone(),
         );
         registry.register("vectorizer_points", "Points of all collections", points.clone());
         let registry = Mutex::new(registry);
-        Self {
-            registry,
-            requests,
-            latency,
-            memory,
-            memory_limit,
-            memory_reserved,
-            memory_drift,
-            collections,
-            points,
-        }
+        Self { registry, requests, latency, collections, points }
     }
 
     /// Counts an answered request.
@@ -137,14 +101,7 @@ impl Telemetry {
     }
 
     /// Everything measured, as text.
-    pub(crate) fn show(&self, engine: &Engine) -> Result<String, fmt::Error> {
-        let usage = engine.governor().usage();
-        for (class, bytes) in usage.classes {
-            self.memory.get_or_create(&OfClass { class: class.name() }).set(bytes);
-        }
-        self.memory_limit.set(usage.limit);
-        self.memory_reserved.set(usage.root);
-        self.memory_drift.set(usage.drift);
+    pub(crate) fn show(&self, engine: &Engine, memory: MemoryReport) -> Result<String, fmt::Error> {
         let totals = engine.totals();
         for (state, count) in [("open", totals.open), ("closed", totals.closed)] {
             self.collections.get_or_create(&InState { state }).set(count as u64);
@@ -152,7 +109,10 @@ impl Telemetry {
         self.points.set(totals.points);
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        encode(&mut text, &registry)?;
+        encode_registry(&mut text, &registry)?;
+        let mut of_memory = Registry::default();
+        of_memory.register_collector(Box::new(MemoryMetrics(memory)));
+        encode(&mut text, &of_memory)?;
         Ok(text)
     }
 }

@@ -97,7 +97,10 @@ fn open(configuration: &Configuration) -> anyhow::Result<(MemoryWatch, Engine)> 
         };
         anyhow::anyhow!("cannot open the data folder {path}: {error}{hint}")
     })?;
-    watch.tell(engine.memory_guard());
+    let limits = budget.memory_limits(settings);
+    engine.memory_guard().set_limits(limits).context("cannot bound what operations hold")?;
+    engine.set_cache_lines(budget.cache_lines(settings));
+    watch.tell(&engine);
     Ok((watch, engine))
 }
 

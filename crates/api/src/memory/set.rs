@@ -9,9 +9,6 @@ use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
 
-/// The line of the alert, unless evictions begin above it.
-const EMERGENCY_PERMILLE: u16 = 950;
-
 /// Changes limits; caches give up what is beyond them first. What is absent stays.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SetMemory {
@@ -53,15 +50,19 @@ impl Operation for SetMemory {
         let _turn = context.settings_turn().take().await;
         let (engine, guard) = (context.engine(), context.memory_guard());
         let lines = self.lines(engine.caches().lines())?;
-        let settings = self.settings(context.cache_settings());
+        let before = context.cache_settings();
+        let settings = self.settings(before);
         let limits = self.limits(engine.governor().limits(), settings.bytes_max)?;
+        context.set_cache_settings(settings)?;
         if limits != engine.governor().limits() {
-            engine.governor().set_limits(limits)?;
+            if let Err(refused) = engine.governor().set_limits(limits) {
+                context.set_cache_settings(before)?;
+                return Err(refused.into());
+            }
             // What operations may hold together follows a root that is less.
             guard.set_limits(guard.limits())?;
         }
         engine.set_cache_lines(lines);
-        context.set_cache_settings(settings);
         Ok(context.memory_report())
     }
 }
@@ -89,24 +90,28 @@ impl SetMemory {
     }
 
     fn lines(&self, now: CacheLines) -> Result<CacheLines> {
-        let read =
-            |name, given: Option<f64>, now| given.map_or(Ok(now), |given| permille(name, given));
-        let warning = read("memory_threshold", self.memory_threshold, now.warning)?;
-        let eviction = read("eviction_threshold", self.eviction_threshold, now.eviction)?;
+        let given = |name, given: Option<f64>, now| match given {
+            Some(share) if share > 0.0 && share <= 1.0 => Ok(share),
+            Some(share) => {
+                let told = format!("{name} {share}: give a share above 0, at most 1, such as 0.8");
+                Err(ApiError::invalid(told))
+            }
+            None => Ok(f64::from(now) / 1000.0),
+        };
+        let warning = given("memory_threshold", self.memory_threshold, now.warning)?;
+        let eviction = given("eviction_threshold", self.eviction_threshold, now.eviction)?;
         if warning >= eviction {
             return Err(ApiError::invalid(format!(
-                "memory_threshold {} and eviction_threshold {}: evictions begin above the warning \
-                 and end there; give a lower memory_threshold",
-                f64::from(warning) / 1000.0,
-                f64::from(eviction) / 1000.0
+                "memory_threshold {warning} and eviction_threshold {eviction}: evictions begin \
+                 above the warning and end there; give a lower memory_threshold"
             )));
         }
-        let emergency = EMERGENCY_PERMILLE.max(eviction);
-        Ok(CacheLines { warning, eviction, emergency, ..now })
+        Ok(CacheLines::of_shares(warning, eviction))
     }
 
     fn settings(&self, now: CacheSettings) -> CacheSettings {
         CacheSettings {
+            query_ttl: now.query_ttl,
             items_max: self.cache_items.unwrap_or(now.items_max),
             tenant_items_max: self.tenant_items.unwrap_or(now.tenant_items_max),
             mimir_items_max: self.mimir_items.unwrap_or(now.mimir_items_max),
@@ -114,14 +119,4 @@ impl SetMemory {
             bytes_max: now.bytes_max,
         }
     }
-}
-
-/// Thousandths of a share.
-fn permille(name: &str, share: f64) -> Result<u16> {
-    if !(share > 0.0 && share <= 1.0) {
-        let told = format!("{name} {share}: give a share above 0, at most 1, such as 0.8");
-        return Err(ApiError::invalid(told));
-    }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 1000")]
-    Ok((share * 1000.0).round() as u16)
 }

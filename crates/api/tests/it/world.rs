@@ -11,6 +11,7 @@ use vectorizer_api::collections::{
     NewVector, UpdateCollection,
 };
 use vectorizer_api::index::{CreateFieldIndex, DeleteFieldIndex};
+use vectorizer_api::memory::{EvictMemory, GetCacheStatus, GetMemory, ResetMemory, SetMemory};
 use vectorizer_api::payload::{ClearPayload, DeletePayload, OverwritePayload, SetPayload};
 use vectorizer_api::points::{
     CountPoints, DeletePoints, GetPoint, GetPoints, NewPoint, PointUpdate, ScrollPoints,
@@ -302,5 +303,10 @@ pub(crate) fn admin() -> Vec<Sample> {
             DeleteCollection::ENTRY.name,
             Box::new(|world, n| world.run(DeleteCollection { name: numbered(n) })),
         ),
+        boxed(|_| GetMemory),
+        boxed(|_| GetCacheStatus),
+        boxed(|_| SetMemory::default()),
+        boxed(|_| EvictMemory::default()),
+        boxed(|_| ResetMemory),
     ]
 }

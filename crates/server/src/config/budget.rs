@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vectorizer_engine::{EngineOptions, Growth, Residency, StorageRule};
-use vectorizer_memory::{Governor, Limits};
+use vectorizer_memory::{CacheLines, Governor, Limits, MemoryLimits, OperationKind as GuardedKind};
 use vectorizer_model::bytes::{ByteCount, GIB, MIB};
 use vectorizer_vfs::{cgroup_memory, machine_memory, process_memory};
 
@@ -205,6 +205,46 @@ impl Budget {
         let emergency = (self.limit / EMERGENCY_PART).max(EMERGENCY_BYTES_MIN);
         let limits = Limits::of_root(self.limit).with_base(self.base).with_emergency(emergency);
         Governor::new(limits.with_cache_limit(self.cache_bytes))
+    }
+
+    /// What operations may hold, and where pressure begins.
+    pub fn memory_limits(&self, settings: &Settings) -> MemoryLimits {
+        let (memory, all) = (&settings.memory, OperationKind::ALL);
+        let mut limits = MemoryLimits {
+            max_heap_size: self.heap_bytes,
+            max_per_operation: self.operation_bytes,
+            warning_threshold: memory.thresholds.warning,
+            critical_threshold: memory.thresholds.critical,
+            cleanup_threshold: memory.thresholds.cleanup,
+            ..MemoryLimits::of_root(self.limit)
+        };
+        for kind in all {
+            let of_guard = match kind {
+                OperationKind::Search => GuardedKind::Search,
+                OperationKind::Write => GuardedKind::Write,
+                OperationKind::Scroll => GuardedKind::Scroll,
+                OperationKind::Facet => GuardedKind::Facet,
+                OperationKind::Build => GuardedKind::Build,
+            };
+            let given = memory.operations.iter().find(|(other, _)| *other == kind);
+            // A build that nobody bounded is planned to what is free.
+            let bytes = given.and_then(|(_, given)| given.as_ref()).map(|(bytes, _)| *bytes);
+            let bytes = bytes.unwrap_or(match kind {
+                OperationKind::Build => self.limit,
+                OperationKind::Search
+                | OperationKind::Write
+                | OperationKind::Scroll
+                | OperationKind::Facet => self.operation_bytes,
+            });
+            limits = limits.with_operation(of_guard, bytes);
+        }
+        limits
+    }
+
+    /// Where the caches' ladder has its steps.
+    pub fn cache_lines(&self, settings: &Settings) -> CacheLines {
+        let cache = &settings.memory.cache;
+        CacheLines::of_shares(cache.memory_threshold, cache.eviction_threshold)
     }
 
     /// How an engine is opened within this budget.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use vectorizer_api::memory::CacheSettings;
 pub use vectorizer_api::memory::EvictionPolicy;
 
 use super::duration;
@@ -23,7 +24,7 @@ pub struct MemorySettings {
     /// When memory is short, as shares of the limit.
     pub thresholds: PressureThresholds,
     /// Caches.
-    pub cache: CacheSettings,
+    pub cache: CacheLimits,
 }
 
 /// A kind of operation with a limit of its own.
@@ -70,7 +71,7 @@ pub struct PressureThresholds {
 
 /// What caches may hold and what they give up first.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CacheSettings {
+pub struct CacheLimits {
     /// Percent of the memory limit; 0 means no caching.
     pub percent: u64,
     /// Items of all caches together.
@@ -132,7 +133,17 @@ pub(super) fn read(from: &mut Resolver) -> MemorySettings {
     }
 }
 
-fn cache(from: &mut Resolver) -> CacheSettings {
+impl MemorySettings {
+    /// What entries caches keep, whose limit may be set to so many bytes at most.
+    pub(super) fn cache_settings(&self, bytes_max: u64) -> CacheSettings {
+        let CacheLimits { items_max, tenant_items_max, mimir_items_max, .. } = self.cache;
+        let policy = self.cache.eviction_policy;
+        let query_ttl = self.cache.ttl.query;
+        CacheSettings { items_max, tenant_items_max, mimir_items_max, policy, query_ttl, bytes_max }
+    }
+}
+
+fn cache(from: &mut Resolver) -> CacheLimits {
     let policies = [
         ("lru", EvictionPolicy::Lru),
         ("lfu", EvictionPolicy::Lfu),
@@ -142,7 +153,7 @@ fn cache(from: &mut Resolver) -> CacheSettings {
     ];
     let most = u64::MAX;
     let policy = from.choice("memory.cache.eviction_policy", EvictionPolicy::Hybrid, &policies);
-    let settings = CacheSettings {
+    let settings = CacheLimits {
         percent: from.number("memory.cache.percent", 25, 0, 100),
         items_max: from.number("memory.cache.max_items", 1_000, 0, most),
         tenant_items_max: from.number("memory.cache.tenant_max_items", 500, 0, most),

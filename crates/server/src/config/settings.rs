@@ -128,7 +128,7 @@ pub(super) fn load(sources: &Sources) -> (Settings, Vec<Violation>, Vec<Remark>)
 
 impl Resolver {
     fn settings(&mut self) -> Settings {
-        let server = self.server();
+        let mut server = self.server();
         let mcp_port = self.port("server.mcp_port", 15_002);
         let grpc_port = self.port("server.grpc_port", 15_003);
         let cluster = cluster::read(self);
@@ -154,6 +154,10 @@ impl Resolver {
         ];
         let residency = self.choice("storage.residency", ResidencyChoice::Auto, &residencies);
         let memory_limit = self.memory_limit();
+        let memory = memory::read(self);
+        let cache_max = cluster.in_cluster_mode().then_some(cluster.max_cache_memory_bytes);
+        server.cache_settings = memory.cache_settings(cache_max.unwrap_or(u64::MAX));
+        server.memory_check_interval = memory.check_interval;
         Settings {
             server,
             mcp_port,
@@ -162,7 +166,7 @@ impl Resolver {
             durability,
             residency,
             memory_limit,
-            memory: memory::read(self),
+            memory,
             tenants: memory::tenants(self),
             mimir_url: self.text("telemetry.mimir.url", memory::is_url),
             file_watcher,
@@ -204,6 +208,7 @@ impl Resolver {
             allow_unauthenticated,
             limits,
             collection_defaults,
+            ..defaults
         };
         let exposed = config.address().is_some_and(|address| !address.is_loopback());
         let refused = self.violations.iter().any(is_about_the_key);

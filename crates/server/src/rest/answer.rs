@@ -64,6 +64,11 @@ impl Answer {
         Self::new(StatusCode::OK, HeaderValue::from_static(METRICS), text.into_bytes(), Charge::Due)
     }
 
+    /// The same, its memory charged already.
+    pub(super) fn held(self, held: Reservation) -> Self {
+        Self { charge: Charge::Held(held), ..self }
+    }
+
     /// Nobody comes in without the key.
     pub(super) fn unauthorized() -> Self {
         let told = "Must provide an API key or an Authorization bearer token";

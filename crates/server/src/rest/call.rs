@@ -19,7 +19,7 @@ use vectorizer_wire::{collections, json, params};
 
 use super::Door;
 use super::answer::Answer;
-use crate::admission::Admitted;
+use crate::admission::{Admitted, Urgency};
 use crate::status::RestError;
 
 /// Work on more bytes than this must not hold up other requests.
@@ -79,16 +79,8 @@ impl Call {
         &mut self,
         convert: impl FnOnce(T, CollectionName, &Door) -> vectorizer_wire::Result<O>,
     ) -> Result<O, RestError> {
-        let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
-        if !body.is_end_stream() && !is_json(&self.headers) {
-            let admission = &self.door.admission;
-            admission.discard(&self.headers, body, self.door.limits.body_bytes).await;
-            let told = "its content-type is not JSON; send `content-type: application/json`";
-            return Err(WireError::Format(told.to_owned()).into());
-        }
-        let admitted: Admitted = self.door.admission.read(&self.headers, body).await?;
+        let admitted = self.admit(Urgency::Ordinary).await?;
         let collection = self.collection()?;
-        self.params()?;
         self.long = admitted.bytes.len() > LONG_WORK_BYTES;
         let door = &self.door;
         let decode = || {
@@ -100,6 +92,32 @@ impl Call {
         let (operation, held) = run_long(self.long, decode)?;
         self.held = Some(held);
         Ok(operation)
+    }
+
+    /// Reads the body of what administrators ask for, which is answered when memory is full and
+    /// may take long.
+    pub(super) async fn read_urgent<T: DeserializeOwned, O>(
+        &mut self,
+        convert: impl FnOnce(T) -> O,
+    ) -> Result<O, RestError> {
+        let admitted = self.admit(Urgency::Urgent).await?;
+        let (operation, held) = admitted.decode(|bytes| Ok(convert(json::decode::<T>(bytes)?)))?;
+        (self.held, self.long) = (Some(held), true);
+        Ok(operation)
+    }
+
+    /// Receives the body.
+    async fn admit(&mut self, urgency: Urgency) -> Result<Admitted, RestError> {
+        let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if !body.is_end_stream() && !is_json(&self.headers) {
+            let admission = &self.door.admission;
+            admission.discard(&self.headers, body, self.door.limits.body_bytes).await;
+            let told = "its content-type is not JSON; send `content-type: application/json`";
+            return Err(WireError::Format(told.to_owned()).into());
+        }
+        let admitted = self.door.admission.read(&self.headers, body, urgency).await?;
+        self.params()?;
+        Ok(admitted)
     }
 
     /// Does an operation within its time.
@@ -121,19 +139,36 @@ impl Call {
         self.encode(result, LITTLE_BYTES)
     }
 
+    /// Answers without the envelope.
+    pub(super) fn reply_bare(&self, result: impl Serialize) -> Outcome {
+        self.encode_whole(result, LITTLE_BYTES)
+    }
+
+    /// Answers with measurements.
+    pub(super) fn reply_metrics(&self, text: String) -> Outcome {
+        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((guard, _output)) = answer.as_ref() else { return Ok(Answer::metrics(text)) };
+        let held = guard.draw(text.capacity() as u64).map_err(ApiError::from)?;
+        Ok(Answer::metrics(text).held(held.detach()))
+    }
+
+    /// Encodes an answer of about so many bytes in its envelope.
+    fn encode(&self, result: impl Serialize, about: usize) -> Outcome {
+        let time = self.started.elapsed().as_secs_f64();
+        self.encode_whole(Envelope { result, status: "ok", time }, about)
+    }
+
     /// Encodes an answer of about so many bytes, which are held before it grows and until it is
     /// sent.
-    fn encode(&self, result: impl Serialize, about: usize) -> Outcome {
+    fn encode_whole(&self, whole: impl Serialize, about: usize) -> Outcome {
         let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((guard, _output)) = answer.as_ref() else {
-            let time = self.started.elapsed().as_secs_f64();
-            return encode(&Envelope { result, status: "ok", time }).map(Answer::json);
+            return encode(&whole).map(Answer::json);
         };
         let held = guard.draw(about as u64).map_err(ApiError::from)?;
-        let mut text = Held { bytes: Vec::with_capacity(about), memory: held, refused: None };
-        let time = self.started.elapsed().as_secs_f64();
-        let encoded = serde_json::to_writer(&mut text, &Envelope { result, status: "ok", time });
-        let Held { mut bytes, memory: mut held, refused } = text;
+        let mut text = Growing { bytes: Vec::with_capacity(about), memory: held, refused: None };
+        let encoded = serde_json::to_writer(&mut text, &whole);
+        let Growing { mut bytes, memory: mut held, refused } = text;
         if let Some(refused) = refused {
             return Err(ApiError::from(refused).into());
         }
@@ -155,13 +190,13 @@ impl Call {
 }
 
 /// Text that grows as the memory for it is granted.
-struct Held {
+struct Growing {
     bytes: Vec<u8>,
     memory: Drawn,
     refused: Option<MemoryError>,
 }
 
-impl std::io::Write for Held {
+impl std::io::Write for Growing {
     fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
         if self.bytes.capacity() - self.bytes.len() < part.len() {
             // Old and new text are there at once while it is moved.

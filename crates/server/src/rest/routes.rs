@@ -8,6 +8,7 @@ use vectorizer_api::collections::{
     UpdateCollection,
 };
 use vectorizer_api::index::{CreateFieldIndex, DeleteFieldIndex};
+use vectorizer_api::memory::{EvictMemory, GetCacheStatus, GetMemory, ResetMemory, SetMemory};
 use vectorizer_api::payload::{ClearPayload, DeletePayload, OverwritePayload, SetPayload};
 use vectorizer_api::points::{
     CountPoints, DeletePoints, GetPoint, GetPoints, ScrollPoints, UpdateBatch, UpsertPoints,
@@ -18,7 +19,7 @@ use vectorizer_wire::openapi::{self, Path, Response};
 
 use super::answer::METRICS;
 use super::call::{Call, Outcome};
-use super::{collections, points, search, service};
+use super::{collections, memory, points, search, service};
 use Method::{Delete, Get, Patch, Post, Put};
 use Response::{Bare, Bool, Document, List, Schema, TextOf};
 
@@ -200,6 +201,18 @@ pub(super) static ROUTES: &[Route] = &[
     Route::of(QueryPoints::ENTRY, Post, collection!("/points/search"), to!(search::search))
         .takes("SearchRequest")
         .gives(List("ScoredPoint")),
+    Route::of(GetMemory::ENTRY, Get, "/api/cache/memory", to!(memory::get))
+        .gives(Bare("MemoryReport")),
+    Route::of(SetMemory::ENTRY, Put, "/api/cache/memory", to!(memory::set))
+        .takes("SetMemory")
+        .gives(Bare("MemoryReport")),
+    Route::of(GetCacheStatus::ENTRY, Get, "/api/cache/status", to!(memory::status))
+        .gives(Bare("CacheStatus")),
+    Route::of(EvictMemory::ENTRY, Post, "/api/cache/memory/evict", to!(memory::evict))
+        .takes("EvictMemory")
+        .gives(Bare("EvictedMemory")),
+    Route::of(ResetMemory::ENTRY, Post, "/api/cache/memory/reset", to!(memory::reset))
+        .gives(Bare("ResetMemory")),
 ];
 
 /// The document of all routes.

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use serde::Serialize;
+use vectorizer_api::memory::GetMemory;
 use vectorizer_api::{ApiError, ErrorKind};
 
 use super::answer::Answer;
@@ -40,10 +41,11 @@ pub(super) async fn ready(call: Call) -> Outcome {
 }
 
 pub(super) async fn metrics(call: Call) -> Outcome {
-    call.params()?;
-    let shown = call.door.telemetry.show(call.door.context.engine());
+    // The same operation as the report's, so that both tell the same bytes.
+    let report = call.run(GetMemory).await?;
+    let shown = call.door.telemetry.show(call.door.context.engine(), report);
     let failed = |error: std::fmt::Error| ApiError::new(ErrorKind::Internal, error.to_string());
-    Ok(Answer::metrics(shown.map_err(failed)?))
+    call.reply_metrics(shown.map_err(failed)?)
 }
 
 pub(super) async fn document(call: Call) -> Outcome {

@@ -18,7 +18,9 @@ fn the_key_is_wanted_everywhere_but_at_the_probes() {
     for path in ["/", "/healthz", "/livez", "/readyz"] {
         assert_eq!(server.client().get(path).status, 200, "{path}");
     }
-    for path in ["/collections", "/metrics", "/openapi.json", "/collections/c/exists"] {
+    for path in
+        ["/collections", "/metrics", "/openapi.json", "/api/cache/memory", "/api/cache/status"]
+    {
         let reply = server.client().get(path);
         assert_eq!(reply.status, 401, "{path}");
         assert!(reply.head.contains("content-type: text/plain"), "{}", reply.head);

@@ -5,5 +5,7 @@ mod document;
 mod flow;
 mod guard;
 mod hostile;
+mod memory;
+mod metrics;
 mod server;
 mod storage_types;

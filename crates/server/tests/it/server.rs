@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 use vectorizer_engine::{Engine, EngineOptions, StorageRule};
-use vectorizer_memory::{Governor, Limits};
+use vectorizer_memory::{CacheMemoryManager, Governor, Limits};
 use vectorizer_server::{ServerConfig, ServerError};
 
 use crate::client::Client;
@@ -41,6 +41,7 @@ impl Drop for Folder {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) governor: Arc<Governor>,
+    pub(crate) caches: Arc<CacheMemoryManager>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), ServerError>>>,
 }
@@ -69,6 +70,7 @@ impl Server {
     }
 
     fn start_on(engine: Engine, governor: Arc<Governor>, config: ServerConfig) -> Self {
+        let caches = Arc::clone(engine.caches());
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -84,7 +86,7 @@ impl Server {
             runtime.block_on(vectorizer_server::run(config, engine, ready, shutdown))
         });
         let address = address.recv().expect("the server is ready");
-        Self { address, governor, stop: Some(stop), thread: Some(thread) }
+        Self { address, governor, caches, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(crate) fn client(&self) -> Client {

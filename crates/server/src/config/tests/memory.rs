@@ -48,6 +48,11 @@ fn the_aliases_of_caches_are_settings() {
     assert_eq!((cache.percent, cache.items_max), (10, 7));
     assert_eq!((cache.tenant_items_max, cache.mimir_items_max), (8, 9));
     assert!((cache.memory_threshold - 0.5).abs() < 1e-9);
+    let lines = loaded.budget.cache_lines(&loaded.settings);
+    assert_eq!((lines.warning, lines.eviction, lines.emergency), (500, 600, 950));
+    let entries = loaded.settings.server.cache_settings;
+    assert_eq!((entries.items_max, entries.policy), (7, EvictionPolicy::Lfu));
+    assert_eq!(entries.bytes_max, u64::MAX, "no cluster mode");
     assert!((cache.eviction_threshold - 0.6).abs() < 1e-9);
     assert_eq!(cache.eviction_policy, EvictionPolicy::Lfu);
     // A tenth of the half of 8 GiB.
@@ -75,6 +80,15 @@ fn operations_are_bounded_by_the_limit() {
     let loaded = with(&given).unwrap();
     assert_eq!((loaded.budget.heap_bytes, loaded.budget.operation_bytes), (GIB, 100 * MIB));
     let of = |kind| loaded.budget.operation_bytes_of(kind, &loaded.settings);
+    let guarded = loaded.budget.memory_limits(&loaded.settings);
+    for (kind, guarded_kind) in [
+        (OperationKind::Search, vectorizer_memory::OperationKind::Search),
+        (OperationKind::Write, vectorizer_memory::OperationKind::Write),
+        (OperationKind::Facet, vectorizer_memory::OperationKind::Facet),
+    ] {
+        assert_eq!(guarded.max_of(guarded_kind), of(kind), "{kind:?}");
+    }
+    assert_eq!(guarded.max_heap_size, loaded.budget.heap_bytes);
     assert_eq!((of(OperationKind::Search), of(OperationKind::Build)), (64 * MIB, 100 * MIB));
     let refusal = with(&[
         ("memory.limit", "1GB"),

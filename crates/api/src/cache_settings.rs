@@ -1,5 +1,7 @@
 //! What entries caches keep.
 
+use std::time::Duration;
+
 use vectorizer_cache::EvictionPolicy;
 
 /// What entries caches keep; page frames are no entries.
@@ -13,6 +15,8 @@ pub struct CacheSettings {
     pub mimir_items_max: u64,
     /// Which entries go first.
     pub policy: EvictionPolicy,
+    /// How long hits of searches are kept; for as long as nothing changes if absent.
+    pub query_ttl: Option<Duration>,
     /// The most that their limit may be set to.
     pub bytes_max: u64,
 }
@@ -24,6 +28,7 @@ impl Default for CacheSettings {
             tenant_items_max: 500,
             mimir_items_max: 500,
             policy: EvictionPolicy::default(),
+            query_ttl: None,
             bytes_max: u64::MAX,
         }
     }
