@@ -255,13 +255,15 @@ impl Inner {
 
     /// Freezes and flushes a shard's memtable, and wakes the builders.
     pub(crate) fn flush_shard(&self, shard: &Arc<Shard>) -> Result<()> {
+        let flushed = self.flush_standing(shard);
+        // Its folder may have gone meanwhile.
+        if shard.is_dropped() { Ok(()) } else { flushed }
+    }
+
+    fn flush_standing(&self, shard: &Arc<Shard>) -> Result<()> {
         shard.check_stands()?;
         if !shard.is_dropped() && shard.freeze() {
-            match self.with_room(|| shard.flush_frozen()) {
-                // Its folder went meanwhile.
-                Err(_) if shard.is_dropped() => return Ok(()),
-                flushed => flushed?,
-            }
+            self.with_room(|| shard.flush_frozen())?;
             self.raise_builders();
         }
         Ok(())

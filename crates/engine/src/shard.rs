@@ -231,7 +231,8 @@ impl Shard {
     /// first reason stands. Reads go on.
     pub(crate) fn fail(&self, reason: &EngineError) {
         let mut failed = lock(&self.failed);
-        if failed.is_none() {
+        // What is dropped is stopped anyway, and its folder is no failure.
+        if failed.is_none() && !self.is_dropped() {
             let reason = reason.with_causes();
             tracing::error!(shard = %self.id, reason, "a shard stops until it is reopened");
             *failed = Some(reason);
