@@ -114,7 +114,7 @@ impl ReadView {
     }
 
     /// Rows that are there or were, dead ones included.
-    pub(crate) fn rows(&self) -> usize {
+    pub fn rows(&self) -> usize {
         let segments = self.state.segments.iter().map(|live| live.segment.rows() as usize);
         segments.chain(self.memtables().map(|memtable| memtable.rows() as usize)).sum()
     }

@@ -48,7 +48,7 @@ impl Query {
     /// The bytes of those that it holds while others are answered.
     pub(crate) fn estimate_queued(&self, view: &ReadView) -> u64 {
         match self {
-            Self::Nearest(query) => query.estimate_queued(),
+            Self::Nearest(query) => query.estimate_queued(view),
             Self::ById { .. } => self.estimate(view),
         }
     }

@@ -27,7 +27,8 @@ impl MemoryAwareOperation for QueryBatch {
     fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
         let view = view(context, &self.collection)?;
         let queued: u64 = self.queries.iter().map(|query| query.estimate_queued(&view)).sum();
-        let beyond = |query: &Query| query.estimate(&view) - query.estimate_queued(&view);
+        let beyond =
+            |query: &Query| query.estimate(&view).saturating_sub(query.estimate_queued(&view));
         let mut beyond: Vec<u64> = self.queries.iter().map(beyond).collect();
         // As many as there are threads are answered at once.
         beyond.sort_unstable_by(|a, b| b.cmp(a));

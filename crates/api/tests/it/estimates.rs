@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use vectorizer_api::CATALOGUE;
+use vectorizer_api::search::QueryPoints;
+use vectorizer_api::search::query::Query;
+use vectorizer_api::{CATALOGUE, ErrorKind, NearestQuery, Target};
 
-use crate::world::{Sample, World, admin, reads, writes};
+use crate::world::{Sample, World, admin, nearest_of, reads, things, vector, writes};
 
 /// An estimate may be so many times what is used, and these bytes more.
 const TIMES: u64 = 4;
@@ -58,5 +60,16 @@ trait Names {
 impl Names for [Vec<Sample>] {
     fn concat_names(&self) -> BTreeSet<&'static str> {
         self.iter().flatten().map(|(name, _)| *name).collect()
+    }
+}
+
+#[test]
+fn a_limit_beyond_measure_is_refused_by_name() {
+    let world = World::filled();
+    for (limit, offset) in [(usize::MAX, 1), (10, usize::MAX), (usize::MAX, usize::MAX)] {
+        let query = NearestQuery { offset, ..nearest_of(limit, Target::Vector(vector(1))) };
+        let query = Query::Nearest(Box::new(query));
+        let refused = world.run(QueryPoints { collection: things(), query }).expect_err("too many");
+        assert_eq!(refused.kind, ErrorKind::InvalidArgument, "{refused:?}");
     }
 }
