@@ -118,7 +118,7 @@ fn refusals_have_their_status_and_change_nothing() {
 #[test]
 fn memory_is_refused_with_its_holders_and_given_back() {
     let folder = Folder::new();
-    let limits = Limits::of_root(1 << 30).with_class(Class::Operations, 1 << 20);
+    let limits = Limits::of_root(1 << 30).with_class(Class::Operations, 2 << 20);
     let server = Server::start_with(&folder, config(), limits);
     let client = server.client();
     client.put("/collections/c", &json!({ "vectors": { "size": 2, "distance": "Dot" } })).result();
@@ -129,7 +129,7 @@ fn memory_is_refused_with_its_holders_and_given_back() {
     let told = client.send("PUT", "/collections/c/points", &body).refused(413);
     assert!(told.contains("operations"), "{told}");
     let tenant = server.governor.tenant("someone");
-    let held = server.governor.reserve(Class::Operations, &tenant, 1_000_000).expect("room");
+    let held = server.governor.reserve(Class::Operations, &tenant, 1_700_000).expect("room");
     let small = "x".repeat(200_000);
     let body =
         format!(r#"{{"points": [{{"id": 1, "vector": [1, 2], "payload": {{"a": "{small}"}}}}]}}"#);
