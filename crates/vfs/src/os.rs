@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{OFlags, statvfs};
+use rustix::fs::{Advice, OFlags, fadvise, statvfs};
 use rustix::io::Errno;
 
 use self::file::OsFile;
@@ -161,7 +161,11 @@ impl Directory for OsDirectory {
 
 fn open_plain(path: &Path, write: bool) -> Result<fs::File> {
     let mut options = fs::OpenOptions::new();
-    options.read(true).write(write).open(path).map_err(failed("open", path))
+    let file = options.read(true).write(write).open(path).map_err(failed("open", path))?;
+    // Readers ask for as much as they want at once. What the system would read ahead is still on
+    // its way when they drop what they read, and so stays in the page cache.
+    fadvise(&file, 0, None, Advice::Random).ok();
+    Ok(file)
 }
 
 /// Opens past the page cache, or through it where the file system refuses.

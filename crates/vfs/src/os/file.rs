@@ -47,7 +47,6 @@ impl OsFile {
 
     /// A file that refuses `O_DIRECT`.
     pub(super) fn around_cache(file: fs::File, path: PathBuf) -> Self {
-        fadvise(&file, 0, None, Advice::Random).ok();
         Self { file, path, route: AtomicU8::new(AROUND), keeps_cached: false, _place: None }
     }
 

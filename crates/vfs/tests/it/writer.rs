@@ -82,11 +82,35 @@ fn nothing_follows_a_failure() {
 }
 
 /// Whether the file's first byte can be read without asking the device.
+#[test]
+fn nothing_is_read_beyond_what_is_asked() {
+    const READ: usize = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let directory = OsDirectory::open(folder.path()).unwrap();
+    let mut writer = SequentialWriter::new(directory.create("a").unwrap());
+    writer.write(&pattern(16 * BUFFER)).unwrap();
+    writer.finish().unwrap();
+    assert!((0..16).all(|part| !is_cached_at(&*directory, "a", part * BUFFER as u64)));
+    let file = directory.open("a", Access::Read).unwrap();
+    let mut chunk = vec![0; READ / 8];
+    for start in (0..READ as u64).step_by(READ / 8) {
+        file.read_exact_at(&mut chunk, start).unwrap();
+        file.drop_cache(start, chunk.len() as u64);
+    }
+    let pages = (0..16 * BUFFER as u64).step_by(4096);
+    let left: Vec<u64> = pages.filter(|at| is_cached_at(&*directory, "a", *at)).collect();
+    assert_eq!(left, [0; 0], "cached still, of {READ} bytes that were read and dropped");
+}
+
 fn is_cached(directory: &dyn Directory, name: &str) -> bool {
+    is_cached_at(directory, name, 0)
+}
+
+fn is_cached_at(directory: &dyn Directory, name: &str, offset: u64) -> bool {
     let file = directory.open(name, Access::Read).unwrap();
     let mut byte = [0];
     let mut buffers = [IoSliceMut::new(&mut byte)];
-    let read = preadv2(file.os_file().unwrap(), &mut buffers, 0, ReadWriteFlags::NOWAIT);
+    let read = preadv2(file.os_file().unwrap(), &mut buffers, offset, ReadWriteFlags::NOWAIT);
     read.is_ok_and(|count| count == 1)
 }
 
