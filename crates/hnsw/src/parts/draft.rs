@@ -20,7 +20,7 @@ const READ: usize = 8 << 10;
 const LINK_BYTES: usize = 8;
 
 /// Bytes that drafting a part takes beside its rows and links.
-pub(super) const DRAFT_BYTES: u64 = 2 * APPENDED as u64;
+pub(super) const DRAFT_BYTES: u64 = 3 * APPENDED as u64;
 
 /// Bytes of a row's links in the draft, at most.
 pub(super) fn list_bytes(params: &Params) -> u64 {

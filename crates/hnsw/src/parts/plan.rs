@@ -50,7 +50,7 @@ struct Sizes<'a> {
 
 impl Plan {
     /// The plan of fewest parts whose build holds at most `limit` bytes, with all that it loads;
-    /// none if there is no such. `bytes_of` says what so many rows take in memory. Takes time in
+    /// none if there is no such, or no such graph. `bytes_of` says what so many rows take in memory. Takes time in
     /// proportion to the rows, since it draws their levels.
     pub fn within(
         limit: u64,
@@ -58,6 +58,7 @@ impl Plan {
         params: &Params,
         workers: usize,
     ) -> Option<Self> {
+        params.check().ok()?;
         let mut above = [0; LEVEL_MAX as usize + 2];
         for row in (0..rows).map(Ordinal::from_index) {
             above[usize::from(level(params.seed, row, params.m))] += 1;

@@ -196,6 +196,8 @@ fn plans_keep_their_limits_or_there_is_none() {
     }
     assert_eq!(planned(&vectors, whole / 100, &PARAMS, 1), None);
     assert_eq!(planned(&vectors, 0, &PARAMS, 1), None);
+    let no_graph = Params { m: 1, ..PARAMS };
+    assert_eq!(planned(&vectors, u64::MAX, &no_graph, 1), None);
     assert_eq!(planned(&Vectors::clustered(100, 8, 2, 4), u64::MAX, &PARAMS, 1), None, "too few");
 }
 
