@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use vectorizer_hnsw::{Basis, BuildError, Executor, Graph, HnswError, Host, Params};
+use vectorizer_hnsw::{Basis, BuildError, Executor, Graph, HnswError, Host, Params, PartsError};
 use vectorizer_memory::AllocationGuard;
 use vectorizer_model::settings::{FieldIndexKind, HnswSettings, VectorSettings};
-use vectorizer_model::{CollectionSettings, KeyPath, SegmentId, VectorName};
+use vectorizer_model::{BudgetExceeded, CollectionSettings, KeyPath, SegmentId, VectorName};
 use vectorizer_segment::{
-    ComponentKind, ComponentRef, PagedLinks, Segment, write_field_index, write_graph,
+    ComponentKind, ComponentRef, GraphFiles, PagedLinks, Segment, build_graph_in_parts,
+    write_field_index, write_graph,
 };
 
 use vectorizer_vfs::Niceness;
@@ -60,8 +61,9 @@ impl Shard {
         rows * Memtable::row_bytes(&state.settings)
     }
 
-    /// Builds and writes one graph of a segment, from that of some of its rows if there is one;
-    /// none if the engine is closing or the shard is gone.
+    /// Builds and writes one graph of a segment, from that of some of its rows if there is one; in
+    /// parts, and anew, if less was reserved than a build at once takes. None if the engine is
+    /// closing or the shard is gone.
     pub(crate) fn build_graph(
         &self,
         segment: &Segment,
@@ -69,12 +71,10 @@ impl Shard {
         basis: Option<Basis<'_, PagedLinks<'_>>>,
         (pace, memory): (Pace, &AllocationGuard),
     ) -> Result<Option<ComponentRef>> {
-        let mut budget = memory.draw(0)?;
-        budget.try_grow(segment.code_bytes(name).unwrap_or(0))?;
-        let Some(codes) = segment.load_codes(name)? else { return Ok(None) };
         let params = Params { m: hnsw.m, ef_construct: hnsw.ef_construct, seed: SEED };
         let (inserted, told) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let row_bytes = segment.code_bytes(name).unwrap_or(0) / u64::from(segment.rows().max(1));
+        let code_bytes = segment.code_bytes(name).unwrap_or(0);
+        let row_bytes = code_bytes / u64::from(segment.rows().max(1));
         let cancelled = || {
             if pace.lane == Lane::Settled {
                 self.node.give_way();
@@ -92,16 +92,53 @@ impl Shard {
             inserted: &inserted,
             hint: vectorizer_kernels::prefetch,
         };
-        let built = vectorizer_hnsw::build_on(&codes, basis, &params, host, &mut budget);
-        let graph = match built {
-            Err(BuildError::Hnsw(HnswError::Cancelled)) => return Ok(None),
-            Err(BuildError::Hnsw(error)) => return Err(error.into()),
-            Err(BuildError::Links(error)) => return Err(error.into()),
-            Ok(graph) => graph,
+        let needed = u64::from(segment.rows()) * build_bytes_per_row(&self.state().settings);
+        let mut budget = memory.draw(0)?;
+        // What was reserved is all that the build may take.
+        if needed <= memory.estimate() && budget.try_grow(code_bytes).is_ok() {
+            let Some(codes) = segment.load_codes(name)? else { return Ok(None) };
+            match vectorizer_hnsw::build_on(&codes, basis, &params, host, &mut budget) {
+                Err(BuildError::Hnsw(HnswError::Budget(_))) => {}
+                Err(BuildError::Hnsw(HnswError::Cancelled)) => return Ok(None),
+                Err(BuildError::Hnsw(error)) => return Err(error.into()),
+                Err(BuildError::Links(error)) => return Err(error.into()),
+                Ok(graph) => {
+                    let head = segment.record().head(ComponentKind::Graph, &name.0);
+                    let file = self.allocate_files(1);
+                    return Ok(Some(write_graph(&*self.directory, head, file, &graph)?));
+                }
+            }
+        }
+        drop(budget);
+        self.build_graph_in_parts((segment, name), (&params, needed), host, memory)
+    }
+
+    /// As [`Self::build_graph`], within the memory that was reserved and is not in use.
+    fn build_graph_in_parts(
+        &self,
+        (segment, name): (&Segment, &VectorName),
+        (params, needed): (&Params, u64),
+        host: Host<'_>,
+        memory: &AllocationGuard,
+    ) -> Result<Option<ComponentRef>> {
+        let available = memory.estimate().saturating_sub(memory.used());
+        let workers = host.executor.workers();
+        let Some(plan) = segment.plan_graph(name, available, (params, workers)) else {
+            let refusal = BudgetExceeded { requested: needed, available };
+            return Err(HnswError::Budget(refusal).into());
         };
-        let head = segment.record().head(ComponentKind::Graph, &name.0);
-        let file = self.allocate_files(1);
-        Ok(Some(write_graph(&*self.directory, head, file, &graph)?))
+        let _room = crate::room::take_for_draft(self, plan.draft_bytes())?;
+        let first = self.allocate_files(2);
+        let files = GraphFiles { graph: first, draft: first + 1 };
+        let mut budget = memory.draw(0)?;
+        let of = (segment, name);
+        let built = build_graph_in_parts(&*self.directory, of, files, (&plan, host), &mut budget);
+        match built {
+            Ok(graph) => Ok(Some(graph)),
+            Err(PartsError::Hnsw(HnswError::Cancelled)) => Ok(None),
+            Err(PartsError::Hnsw(error)) => Err(error.into()),
+            Err(PartsError::Workshop(error)) => Err(error.into()),
+        }
     }
 
     /// The fields that are indexed by the settings but not in a segment.

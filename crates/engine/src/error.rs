@@ -90,9 +90,9 @@ pub enum EngineError {
         /// What the system said.
         reason: String,
     },
-    /// A merge would not fit the disk; nothing changed, and it is done once there is room.
+    /// A merge, or the draft of a graph, would not fit the disk; nothing changed, and it is done once there is room.
     #[error(
-        "a merge waits for room: it may write {needed_bytes} bytes and {reserve_bytes} are kept \
+        "background work waits for room: it may write {needed_bytes} bytes and {reserve_bytes} are kept \
          for writes, but the disk has {available_bytes}; delete data or add room"
     )]
     NoRoomToMerge {

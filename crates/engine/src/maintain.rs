@@ -25,6 +25,19 @@ use crate::state::ShardState;
 /// else comes meanwhile needs room too.
 const BUILD_SHARE: (u64, u64) = (3, 8);
 
+/// A graph may be built in parts within a tenth of what it takes at once, but not in less than this.
+const PARTS: u64 = 10;
+const PARTS_BYTES_MIN: u64 = 4 << 20;
+
+/// Bytes that a build reserves which takes `wanted` at once, where builds may plan with `share` and
+/// one may hold `most`: all, if it can be had without much harm to others; else the share, for a
+/// build in parts; and all if that is too little even for those, which is refused.
+fn build_bytes(wanted: u64, share: u64, most: u64) -> u64 {
+    let share = share.min(most);
+    let in_parts = share >= PARTS_BYTES_MIN && wanted <= share.saturating_mul(PARTS);
+    if wanted > share.saturating_mul(2).min(most) && in_parts { share } else { wanted }
+}
+
 /// Of its time a builder that finds nothing to do spends this part looking.
 const LOOKING_PART: u32 = 10;
 
@@ -269,10 +282,17 @@ impl Inner {
     fn policy(&self, settings: &CollectionSettings) -> PolicyConfig {
         let config = &self.node.config;
         let row_bytes = Memtable::row_bytes(settings).max(1);
+        let rows_in = |bytes: u64, row_bytes: u64| {
+            u32::try_from(bytes / row_bytes).unwrap_or(u32::MAX).min(config.merged_rows_max)
+        };
+        let most = self.node.guard.limits().max_of(OperationKind::Build);
+        let (share, linking) = (self.build_share().min(most), build_bytes_per_row(settings));
+        let parts = if share < PARTS_BYTES_MIN { 1 } else { PARTS };
         PolicyConfig {
             graph_rows_min: config.graph_rows_min,
             flush_rows: u32::try_from(config.memtable_bytes / row_bytes).unwrap_or(u32::MAX),
-            merged_rows_max: config.merged_rows_max.min(self.buildable_rows(settings)),
+            at_once_rows_max: rows_in(share, linking),
+            merged_rows_max: rows_in(share.saturating_mul(parts), linking),
         }
     }
 
@@ -306,7 +326,9 @@ impl Inner {
         let rows: u64 = concerned.map(|segment| u64::from(segment.rows())).sum();
         let linked = rows >= u64::from(self.node.config.graph_rows_min);
         let row_bytes = if linked { build_bytes_per_row(&state.settings) } else { MAP_BYTES };
-        let bytes = rows * row_bytes;
+        let wanted = rows * row_bytes;
+        let most = self.node.guard.limits().max_of(OperationKind::Build);
+        let bytes = if linked { build_bytes(wanted, self.build_share(), most) } else { wanted };
         let little = self.node.governor.limits().root / LITTLE_WORK_PART;
         if bytes > little && self.node.guard.pauses_background() {
             return Ok(None);
@@ -335,12 +357,10 @@ impl Inner {
         Ok(false)
     }
 
-    /// Rows whose graph the budget has room to build now.
-    fn buildable_rows(&self, settings: &CollectionSettings) -> u32 {
+    /// Bytes that a build may plan with now.
+    fn build_share(&self) -> u64 {
         let class = self.node.governor.limits().classes[Class::Builds.index()];
-        let free = self.node.obtainable().min(class) / BUILD_SHARE.1 * BUILD_SHARE.0;
-        let rows = free / build_bytes_per_row(settings);
-        u32::try_from(rows).unwrap_or(u32::MAX)
+        self.node.obtainable().min(class) / BUILD_SHARE.1 * BUILD_SHARE.0
     }
 }
 
@@ -350,4 +370,29 @@ fn holds_file(state: &ShardState, id: SegmentId, file: &str) -> bool {
     segments.any(|record| {
         record.id == id && record.components.iter().any(|part| part.file_name() == file)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_take_all_they_want_or_a_share_or_are_refused() {
+        const MIB: u64 = 1 << 20;
+        for (wanted, share, most, taken) in [
+            (5, 10, 99, 5),
+            (20, 10, 99, 20),
+            (21, 10, 99, 10),
+            (20, 10, 19, 10),
+            (20, 10, 6, 6),
+            (100, 10, 99, 10),
+            (101, 10, 99, 101),
+            (9, 4, 99, 4),
+            (9, 3, 99, 9),
+        ] {
+            let bytes = build_bytes(wanted * MIB, share * MIB, most * MIB);
+            assert_eq!(bytes, taken * MIB, "{wanted} of {share}, {most} at most");
+        }
+        assert_eq!(build_bytes(u64::MAX, u64::MAX, u64::MAX), u64::MAX);
+    }
 }

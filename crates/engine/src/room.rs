@@ -1,4 +1,5 @@
-//! Whether the disk has room for a merge: its output lies beside its sources until it is published.
+//! Whether the disk has room for background work: a merge's output lies beside its sources until it
+//! is published, and a graph built in parts has a draft.
 
 use vectorizer_hnsw::Graph;
 use vectorizer_segment::ComponentKind;
@@ -20,8 +21,19 @@ pub(crate) fn take_for_merge<'a>(
     state: &ShardState,
     sources: &[LiveSegment],
 ) -> Result<Claim<'a>> {
+    take(shard, output_bytes(shard, state, sources))
+}
+
+/// Takes room for the draft of a graph.
+///
+/// # Errors
+/// As [`take_for_merge`].
+pub(crate) fn take_for_draft(shard: &Shard, bytes: u64) -> Result<Claim<'_>> {
+    take(shard, bytes)
+}
+
+fn take(shard: &Shard, bytes: u64) -> Result<Claim<'_>> {
     let reserve_bytes = shard.node.config.memtable_bytes.saturating_mul(FLUSHES_KEPT);
-    let bytes = output_bytes(shard, state, sources);
     let (held, needed_bytes) = shard.node.merge_room.take(bytes);
     let available_bytes = shard.directory.space()?.available;
     if fits(needed_bytes, reserve_bytes, available_bytes) {

@@ -1,5 +1,6 @@
 //! The build: inserts all rows, on the caller's threads.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
@@ -74,15 +75,20 @@ impl std::fmt::Debug for Host<'_> {
 /// time in proportion to the rows, since it draws their levels.
 pub fn bytes_needed(rows: usize, params: &Params, workers: usize) -> u64 {
     let levels = (0..rows).map(|row| level(params.seed, Ordinal::from_index(row), params.m));
-    peak_bytes(rows, levels.map(u64::from).sum(), params, workers)
+    peak_bytes(rows, (levels.map(u64::from).sum(), params.m0()), params, workers)
 }
 
-/// As [`bytes_needed`], of rows whose levels have the sum `upper`.
-fn peak_bytes(rows: usize, upper: u64, params: &Params, workers: usize) -> u64 {
+/// As [`bytes_needed`], of rows whose levels have the sum `upper`, with so many slots on layer 0.
+pub(crate) fn peak_bytes(
+    rows: usize,
+    (upper, slots): (u64, u32),
+    params: &Params,
+    workers: usize,
+) -> u64 {
     let order = (4 * rows + size_of::<Placed>() * rows.div_ceil(ROUND_PART)) as u64;
     let order = order.max(mend::bytes_needed(rows));
     let inserters = (workers as u64 + 1) * Inserter::bytes_needed(rows, params);
-    Growing::bytes_needed(rows, upper, params) + order + inserters
+    Growing::bytes_needed(rows, upper, (slots, params.m)) + order + inserters
 }
 
 /// Builds the graph of all rows of a scorer.
@@ -102,11 +108,7 @@ pub fn build<S: RowScorer>(
     host: Host<'_>,
     budget: &mut dyn Budget,
 ) -> Result<Graph, HnswError> {
-    let built = build_on(scorer, None::<Basis<'_, &Graph>>, params, host, budget);
-    built.map_err(|error| match error {
-        BuildError::Hnsw(error) => error,
-        BuildError::Links(never) => match never {},
-    })
+    plain(build_on(scorer, None::<Basis<'_, &Graph>>, params, host, budget))
 }
 
 /// As [`build`], starting from a graph of some of the rows, if any: only the others are inserted, which
@@ -123,7 +125,28 @@ pub fn build_on<S: RowScorer, L: Links>(
     budget: &mut dyn Budget,
 ) -> Result<Graph, BuildError<L::Error>> {
     let basis = basis.filter(|basis| basis.is_useful(params));
-    Build { scorer, params, host }.run(basis, budget)
+    let draw = || levels(params.seed, scorer.rows(), params.m);
+    Build { scorer, params, host, slots: params.m0() }.run(draw, basis, budget)
+}
+
+/// Builds the layers of all rows of a scorer on these levels, all with `m` slots for each row.
+pub(crate) fn build_upper<S: RowScorer>(
+    scorer: &S,
+    draw: impl FnOnce() -> Vec<u8>,
+    params: &Params,
+    host: Host<'_>,
+    budget: &mut dyn Budget,
+) -> Result<Graph, HnswError> {
+    let build = Build { scorer, params, host, slots: params.m };
+    plain(build.run(draw, None::<Basis<'_, &Graph>>, budget))
+}
+
+/// What a build without a basis ended with.
+fn plain(built: Result<Graph, BuildError<Infallible>>) -> Result<Graph, HnswError> {
+    built.map_err(|error| match error {
+        BuildError::Hnsw(error) => error,
+        BuildError::Links(never) => match never {},
+    })
 }
 
 /// One build.
@@ -131,11 +154,14 @@ struct Build<'a, S> {
     scorer: &'a S,
     params: &'a Params,
     host: Host<'a>,
+    /// Slots of each list on layer 0.
+    slots: u32,
 }
 
 impl<S: RowScorer> Build<'_, S> {
     fn run<L: Links>(
         &self,
+        draw: impl FnOnce() -> Vec<u8>,
         basis: Option<Basis<'_, L>>,
         budget: &mut dyn Budget,
     ) -> Result<Graph, BuildError<L::Error>> {
@@ -145,7 +171,7 @@ impl<S: RowScorer> Build<'_, S> {
             return Err(HnswError::TooManyRows { rows }.into());
         }
         let held = budget.held();
-        let grown = self.grow(basis, budget);
+        let grown = self.grow(draw, basis, budget);
         let kept = grown.as_ref().map_or(0, Graph::bytes);
         budget.shrink((budget.held() - held).saturating_sub(kept));
         grown
@@ -153,20 +179,22 @@ impl<S: RowScorer> Build<'_, S> {
 
     fn grow<L: Links>(
         &self,
+        draw: impl FnOnce() -> Vec<u8>,
         basis: Option<Basis<'_, L>>,
         budget: &mut dyn Budget,
     ) -> Result<Graph, BuildError<L::Error>> {
         let (rows, params) = (self.scorer.rows(), self.params);
         let levels_bytes = rows as u64;
         budget.try_grow(levels_bytes)?;
-        let mut levels = levels(params.seed, rows, params.m);
+        let mut levels = draw();
         if let Some(basis) = &basis {
             basis.keep_levels(&mut levels);
         }
         let upper = levels.iter().map(|level| u64::from(*level)).sum();
-        let peak = peak_bytes(rows, upper, params, self.host.executor.workers());
+        let workers = self.host.executor.workers();
+        let peak = peak_bytes(rows, (upper, self.slots), params, workers);
         budget.try_grow(peak - levels_bytes)?;
-        let mut growing = Growing::new(levels, params, self.host.hint);
+        let mut growing = Growing::new(levels, (self.slots, params.m), self.host.hint);
         #[expect(clippy::cast_possible_truncation, reason = "at most ROWS_MAX")]
         let mut order = insertion_order(params.seed, rows as u32);
         let mut inserter = Inserter::default();

@@ -60,6 +60,23 @@ impl<L> From<BudgetExceeded> for BuildError<L> {
     }
 }
 
+/// Why a build in parts ended without a graph; nothing is held.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PartsError<W> {
+    /// As of any build.
+    #[error(transparent)]
+    Hnsw(#[from] HnswError),
+    /// Rows could not be read, or links not be kept.
+    #[error("rows or links of a part could not be read or written")]
+    Workshop(#[source] W),
+}
+
+impl<W> From<BudgetExceeded> for PartsError<W> {
+    fn from(refusal: BudgetExceeded) -> Self {
+        Self::Hnsw(refusal.into())
+    }
+}
+
 /// Why a search stopped without an answer: one of its three seams failed. Nothing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SearchError<L, S, F> {

@@ -10,10 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vectorizer_model::Ordinal;
 
+use crate::Links;
 use crate::graph::Graph;
 use crate::links::{NO_LINK, end_list};
 use crate::upper::{Layer, UpperLayers};
-use crate::{Links, Params};
 
 /// Locks for all lists; far more than threads, so that they rarely wait.
 const LOCKS: usize = 1024;
@@ -54,21 +54,23 @@ pub(crate) struct Growing {
     /// Where searches start now: a row that is linked, on the highest layer that has links.
     entry: Option<(Ordinal, u8)>,
     layers: Vec<Lists>,
+    m: usize,
     locks: Vec<Mutex<()>>,
     hint: fn(&[AtomicU32]),
 }
 
 impl Growing {
     /// Bytes that a graph under construction holds: all links, and the locks. `upper` is the sum
-    /// of the rows' levels.
-    pub(crate) fn bytes_needed(rows: usize, upper: u64, params: &Params) -> u64 {
+    /// of the rows' levels, `slots` those of a list on layer 0.
+    pub(crate) fn bytes_needed(rows: usize, upper: u64, (slots, m): (u32, u32)) -> u64 {
         let locks = (LOCKS * size_of::<Mutex<()>>()) as u64;
         let rows = rows as u64;
-        rows + rows * 4 * u64::from(params.m0()) + upper * 4 * (1 + u64::from(params.m)) + locks
+        rows + rows * 4 * u64::from(slots) + upper * 4 * (1 + u64::from(m)) + locks
     }
 
-    /// Empty lists for all rows on all their layers, and no entry yet.
-    pub(crate) fn new(levels: Vec<u8>, params: &Params, hint: fn(&[AtomicU32])) -> Self {
+    /// Empty lists for all rows on all their layers, of `slots` on layer 0 and `m` above, and no
+    /// entry yet.
+    pub(crate) fn new(levels: Vec<u8>, (slots, m): (u32, u32), hint: fn(&[AtomicU32])) -> Self {
         let rows = levels.len();
         let top = levels.iter().copied().max().unwrap_or(0);
         let mut nodes: Vec<Vec<u32>> = vec![Vec::new(); usize::from(top)];
@@ -77,15 +79,15 @@ impl Growing {
                 nodes.push(row);
             }
         }
-        let (m, m0) = (params.m as usize, params.m0() as usize);
-        let mut layers = vec![Lists::new(Vec::new(), rows, m0)];
+        let (slots, m) = (slots as usize, m as usize);
+        let mut layers = vec![Lists::new(Vec::new(), rows, slots)];
         for mut nodes in nodes {
             nodes.shrink_to_fit();
             let lists = nodes.len();
             layers.push(Lists::new(nodes, lists, m));
         }
         let locks = (0..LOCKS).map(|_| Mutex::new(())).collect();
-        Self { levels, entry: None, layers, locks, hint }
+        Self { levels, entry: None, layers, m, locks, hint }
     }
 
     /// The highest layer of a row.
@@ -135,12 +137,11 @@ impl Growing {
         let plain = |slots: Vec<AtomicU32>| slots.into_iter().map(AtomicU32::into_inner).collect();
         let mut layers = self.layers.into_iter();
         let level0 = layers.next();
-        let m = level0.as_ref().map_or(0, |lists| lists.stride / 2);
         let upper = layers.map(|lists| Layer { nodes: lists.nodes, links: plain(lists.slots) });
         Graph {
             rows: self.levels.len(),
             upper: UpperLayers {
-                m,
+                m: self.m,
                 entry: self.entry.map(|(entry, _)| entry),
                 layers: upper.collect(),
             },

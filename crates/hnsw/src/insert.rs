@@ -203,6 +203,6 @@ impl Inserter {
 }
 
 /// Breaks ties otherwise for each row, so that of many equal rows not the same few get all links.
-fn salt(row: Ordinal) -> u32 {
+pub(crate) fn salt(row: Ordinal) -> u32 {
     row.0.wrapping_mul(0x9e37_79b1) >> 1
 }

@@ -14,6 +14,7 @@
 //! - [mod@build]: all rows, in parallel; [`basis`]: a graph of some of them to start from; `insert`:
 //!   Alg. 1; `select`: Alg. 4; `growing`: links that many threads write; `mend`: rows that lost
 //!   their last link
+//! - [`parts`]: all rows, a part at a time, where memory is short
 //! - [`graph`]: the finished links; [`header`], [`encode`]: their bytes; [`upper`], [`reader`]: reading those
 //! - [`links`]: the seam between a search and where links lie
 //! - [mod@search]: Alg. 5 over Alg. 2; `pool`: its candidates; `visited`: rows it has met; [`visits`]: its cost;
@@ -33,6 +34,7 @@ mod level;
 pub mod links;
 mod mend;
 pub mod params;
+pub mod parts;
 mod pool;
 pub mod reader;
 pub mod scratch;
@@ -44,11 +46,12 @@ pub mod visits;
 
 pub use basis::Basis;
 pub use build::{Executor, Host, Inline, build, build_on};
-pub use error::{BuildError, HnswError, SearchError};
+pub use error::{BuildError, HnswError, PartsError, SearchError};
 pub use graph::Graph;
 pub use header::Header;
 pub use links::{Links, decode_block};
 pub use params::Params;
+pub use parts::{Plan, Workshop, build_in_parts};
 pub use reader::GraphBytes;
 pub use scratch::Scratch;
 pub use search::{Outcome, SearchErrorOf, SearchParams, search};

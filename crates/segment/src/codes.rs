@@ -1,5 +1,7 @@
 //! One vector name's codes, and approximate distances to them.
 
+use std::ops::Range;
+
 use vectorizer_kernels::{Rows, prefetch_rows};
 use vectorizer_model::{Ordinal, RowLayout, RowScorer};
 use vectorizer_quantize::{QueryCodes, ScalarQuantizer};
@@ -107,6 +109,28 @@ impl CodeColumn {
         self.codes.len() as u64
     }
 
+    /// Bytes of so many rows of codes in memory.
+    pub(crate) fn loaded_bytes(&self, rows: usize) -> u64 {
+        self.layout.bytes(rows) as u64
+    }
+
+    /// Room for so many rows of codes in memory.
+    pub(crate) fn room(&self, rows: usize) -> LoadedCodes {
+        let bytes = Vec::with_capacity(self.layout.bytes(rows));
+        LoadedCodes { bytes, layout: self.layout, rows: 0, quantizer: self.quantizer.clone() }
+    }
+
+    /// Where a row lies among the codes.
+    pub(crate) fn row_range(&self, row: Ordinal) -> Range<usize> {
+        let start = self.layout.offset(row);
+        start..start + self.layout.row_bytes()
+    }
+
+    /// Where a byte of the codes lies in the file.
+    pub(crate) fn place(&self, at: usize) -> u64 {
+        self.codes.place(at)
+    }
+
     /// A copy of all codes in memory, for building a graph on them.
     pub(crate) fn load(&self, step: usize) -> Result<LoadedCodes> {
         let mut bytes = Vec::with_capacity(self.codes.len());
@@ -121,7 +145,7 @@ impl CodeColumn {
     }
 }
 
-/// All codes of a segment in memory.
+/// Codes in memory: all of a segment, or those that were added.
 #[derive(Debug)]
 pub struct LoadedCodes {
     bytes: Vec<u8>,
@@ -131,6 +155,21 @@ pub struct LoadedCodes {
 }
 
 impl LoadedCodes {
+    /// Keeps the first rows.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.rows = self.rows.min(rows);
+        let last = self.rows.checked_sub(1).map(Ordinal::from_index);
+        let end = last.map_or(0, |last| self.layout.offset(last) + self.layout.row_bytes());
+        self.bytes.truncate(end);
+    }
+
+    /// Adds a row.
+    pub(crate) fn push(&mut self, codes: &[u8]) {
+        self.bytes.resize(self.layout.offset(Ordinal::from_index(self.rows)), 0);
+        self.bytes.extend_from_slice(codes);
+        self.rows += 1;
+    }
+
     fn columns(&self) -> Rows<'_> {
         Rows { bytes: &self.bytes, layout: self.layout }
     }

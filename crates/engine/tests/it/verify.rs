@@ -9,7 +9,7 @@ use vectorizer_vfs::OsDirectory;
 
 use crate::support::{batch, create, governor, name, open, options, settings};
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();

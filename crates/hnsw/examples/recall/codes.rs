@@ -16,6 +16,12 @@ pub(crate) struct Codes {
     start: usize,
 }
 
+/// Codes of some rows, numbered as they were loaded.
+pub(crate) struct Loaded {
+    quantizer: ScalarQuantizer,
+    bytes: Vec<u8>,
+}
+
 /// A query's code among the rows'.
 pub(crate) struct Query<'a> {
     codes: &'a Codes,
@@ -50,6 +56,22 @@ impl Codes {
         Query { codes: self, code: self.quantizer.query(query) }
     }
 
+    pub(crate) fn bytes_of(&self, rows: usize) -> u64 {
+        (rows * self.quantizer.code_bytes()) as u64
+    }
+
+    pub(crate) fn room(&self, rows: usize) -> Loaded {
+        let bytes = Vec::with_capacity(rows * self.quantizer.code_bytes());
+        Loaded { quantizer: self.quantizer.clone(), bytes }
+    }
+
+    pub(crate) fn load(&self, into: &mut Loaded, kept: usize, rows: &[u32]) {
+        into.bytes.truncate(kept * self.quantizer.code_bytes());
+        for row in rows {
+            into.bytes.extend_from_slice(self.column().row(Ordinal(*row)));
+        }
+    }
+
     fn column(&self) -> Rows<'_> {
         Rows::dense(&self.bytes[self.start..], self.quantizer.code_bytes())
     }
@@ -79,6 +101,21 @@ impl RowScorer for Codes {
 
     fn score(&self, row: Ordinal, ordinals: &[Ordinal], out: &mut [f32]) {
         let column = self.column();
+        self.quantizer.score_row(column.row(row), column, ordinals, out);
+    }
+}
+
+impl RowScorer for Loaded {
+    fn rows(&self) -> usize {
+        self.bytes.len() / self.quantizer.code_bytes()
+    }
+
+    fn prefetch(&self, ordinals: &[Ordinal]) {
+        prefetch_rows(Rows::dense(&self.bytes, self.quantizer.code_bytes()), ordinals);
+    }
+
+    fn score(&self, row: Ordinal, ordinals: &[Ordinal], out: &mut [f32]) {
+        let column = Rows::dense(&self.bytes, self.quantizer.code_bytes());
         self.quantizer.score_row(column.row(row), column, ordinals, out);
     }
 }

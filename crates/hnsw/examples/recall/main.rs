@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! recall --base base.npy --query query.npy --truth truth.npy [--m 16] [--ef-construct 200]
-//!        [--workers 2] [--ef 16,32,64] [--metric l2|cosine] [--bits 8|7]
+//!        [--workers 2] [--ef 16,32,64] [--metric l2|cosine] [--bits 8|7] [--memory 100,50,25,10]
 //! ```
+//! `--memory` builds in parts within so many percent of what the build at once takes.
 //! Vectors are `[n, dim]` of u8, f16 or f32, truth is `[queries, k]` of i32. Traversal reads one
 //! byte for each component; answers are rescored from f32.
 
@@ -11,12 +12,16 @@
 
 mod codes;
 mod npy;
+mod parts;
 
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use codes::{Codes, prefetch, touch};
-use vectorizer_hnsw::{Executor, GraphBytes, Host, Params, Scratch, SearchParams, build, search};
+use vectorizer_hnsw::build::bytes_needed;
+use vectorizer_hnsw::{
+    Executor, GraphBytes, Host, Links, Params, Scratch, SearchParams, build, search,
+};
 use vectorizer_model::budget::Unbounded;
 use vectorizer_model::{AllRows, Metric, Ordinal, RowScorer};
 use vectorizer_quantize::Levels;
@@ -90,36 +95,62 @@ fn main() {
     let executor = Threads(number("--workers", 2) as usize);
     let inserted = AtomicUsize::new(0);
     let host = Host { executor: &executor, cancelled: &|| false, inserted: &inserted, hint: touch };
-    let start = Instant::now();
-    let graph = build(&codes, &params, host, &mut Unbounded::default()).expect("a graph");
-    println!("build: {:.2} s, {rows} rows, {params:?}", start.elapsed().as_secs_f32());
+    let needed = bytes_needed(rows, &params, executor.0) + codes.bytes_of(rows);
+    let percents = argument("--memory").unwrap_or("100".into());
+    for percent in percents.split(',').map(|percent| percent.parse::<u64>().expect("a number")) {
+        let start = Instant::now();
+        let bytes = if percent < 100 {
+            parts::build(&codes, (needed * percent / 100, &params), host)
+        } else {
+            let graph = build(&codes, &params, host, &mut Unbounded::default());
+            encoded(&graph.expect("a graph"))
+        };
+        let seconds = start.elapsed().as_secs_f32();
+        println!("build: {seconds:.2} s, {rows} rows, {percent} % of {needed} bytes, {params:?}");
+        report(&set, &codes, &bytes);
+    }
+}
+
+fn encoded(graph: &vectorizer_hnsw::Graph) -> Vec<u8> {
     let mut bytes = Vec::new();
     let written = graph.encode(|part| {
         bytes.extend_from_slice(part);
         Ok::<_, std::convert::Infallible>(())
     });
     written.expect("memory");
-    let degree = degree(&graph);
-    println!("bytes: {}, mean degree {degree:.2}", bytes.len());
-    drop(graph);
+    bytes
+}
+
+fn report(set: &Set, codes: &Codes, bytes: &[u8]) {
+    let (degree, reached) = degree(bytes);
+    println!("bytes: {}, mean degree {degree:.2}, {reached} rows reached", bytes.len());
     // Pages of their own begin where pages begin.
     let align = 64 - bytes.as_ptr().addr() % 64;
     let mut aligned = vec![0; align];
-    aligned.extend_from_slice(&bytes);
+    aligned.extend_from_slice(bytes);
     let default = "16,24,32,48,64,96,128,192,256";
     for ef in argument("--ef").unwrap_or(default.into()).split(',') {
-        measure(&set, &codes, &bytes, ef.parse().expect("a number"));
+        measure(set, codes, bytes, ef.parse().expect("a number"));
     }
 }
 
-fn degree(graph: &vectorizer_hnsw::Graph) -> f32 {
-    let (mut links, mut out, mut total) = (graph, Vec::new(), 0);
-    for row in 0..graph.rows() {
-        let Ok(()) =
-            vectorizer_hnsw::Links::neighbors(&mut links, 0, Ordinal::from_index(row), &mut out);
-        total += out.len();
+/// Mean links of a row on layer 0, and rows that they lead to from the entry.
+fn degree(bytes: &[u8]) -> (f32, usize) {
+    let mut links = GraphBytes::parse(bytes).expect("the graph just written");
+    let (mut out, mut total) = (Vec::new(), 0);
+    let rows = links.rows();
+    let mut seen = vec![false; rows];
+    let mut left: Vec<Ordinal> = links.entry().map(|(entry, _)| entry).into_iter().collect();
+    for row in &left {
+        seen[row.index()] = true;
     }
-    total as f32 / graph.rows() as f32
+    let mut reached = 0;
+    while let Some(row) = left.pop() {
+        links.neighbors(0, row, &mut out).expect("intact");
+        (reached, total) = (reached + 1, total + out.len());
+        left.extend(out.iter().filter(|link| !std::mem::replace(&mut seen[link.index()], true)));
+    }
+    (total as f32 / rows as f32, reached)
 }
 
 fn measure(set: &Set, codes: &Codes, bytes: &[u8], ef: usize) {

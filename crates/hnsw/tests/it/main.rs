@@ -4,5 +4,10 @@ mod basis;
 mod bytes;
 mod filtered;
 mod graph;
+mod parts;
 mod recall;
 mod support;
+
+#[global_allocator]
+static ALLOCATOR: vectorizer_testkit::allocation::CountingAllocator =
+    vectorizer_testkit::allocation::CountingAllocator;

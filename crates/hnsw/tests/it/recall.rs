@@ -1,11 +1,15 @@
 //! What a search finds, against brute force.
 
-use vectorizer_hnsw::{GraphBytes, Params};
+use vectorizer_hnsw::{GraphBytes, Links, Params};
 use vectorizer_model::RowScorer;
 
 use crate::support::{Threads, Uniform, Vectors, built, built_inline, found, recall};
 
-pub(crate) fn mean_recall(vectors: &Vectors, graph: &vectorizer_hnsw::Graph, ef: usize) -> f32 {
+pub(crate) fn mean_recall<L: Links<Error: std::fmt::Debug>>(
+    vectors: &Vectors,
+    mut links: L,
+    ef: usize,
+) -> f32 {
     let mut uniform = Uniform(99);
     let queries = 100;
     let mut total = 0.0;
@@ -14,7 +18,7 @@ pub(crate) fn mean_recall(vectors: &Vectors, graph: &vectorizer_hnsw::Graph, ef:
         let near = (uniform.next() * vectors.rows() as f32) as u32;
         let near = vectors.row(vectorizer_model::Ordinal(near));
         let query: Vec<f32> = near.iter().map(|value| value + uniform.next() - 0.5).collect();
-        let results = found(&mut &*graph, vectors, &query, (ef, 10));
+        let results = found(&mut links, vectors, &query, (ef, 10));
         assert!(results.is_sorted(), "nearest first, ties by ordinal");
         total += recall(&results, &vectors.nearest(&query, 10, |_| true));
     }
