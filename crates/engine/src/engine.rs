@@ -1,7 +1,6 @@
 //! The engine: collections by name, writes in, views out.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -21,11 +20,12 @@ use crate::catalogue::Catalogue;
 use crate::collection::{Collection, OPEN_BYTES};
 use crate::collections::Collections;
 use crate::error::{EngineError, Result};
-use crate::executor::Executor;
+use crate::executor::{Executor, TaskQueue};
 use crate::node::{Node, Pending, report};
 use crate::options::EngineOptions;
 use crate::origin::Origin;
 use crate::policy::Lane;
+use crate::pressed::Pressed;
 use crate::shard::Shard;
 use crate::storage_type::{Arrival, StorageRule};
 use crate::ticket::{Ticket, ticket};
@@ -67,8 +67,8 @@ pub(crate) struct Inner {
     /// Segments wait for the builder.
     pub(crate) build: [Signal; Lane::ALL.len()],
     pub(crate) pipeline: Pipeline,
-    /// The budget refused a write; flushes give memory back.
-    pub(crate) pressed: AtomicBool,
+    /// The budget refused writes; flushes give memory back.
+    pub(crate) pressed: Pressed,
 }
 
 /// A memtable grows to this many times its size while the one before is being flushed.
@@ -226,13 +226,13 @@ impl Engine {
         Ok(self.0.inner.shard(collection)?.view())
     }
 
-    /// Runs a task on the search threads, fairly among collections.
+    /// Runs a task on the search threads, fairly among tenants and among the collections of each.
     ///
     /// # Errors
     /// [`EngineError::Overloaded`]; the task did not run.
     pub fn spawn<T: Send + 'static>(
         &self,
-        queue: u64,
+        queue: &TaskQueue,
         task: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Ticket<T>> {
         Ok(self.0.inner.executor.spawn(queue, task)?)
@@ -263,7 +263,7 @@ impl Engine {
 
     /// Has every memtable that holds anything flushed soon: that gives memory back.
     pub fn relieve(&self) {
-        self.0.inner.relieve();
+        self.0.inner.relieve(None);
     }
 
     /// Flushes every memtable, so that the next start replays little.
@@ -342,7 +342,7 @@ impl Inner {
             flush: Signal::default(),
             build: <[Signal; Lane::ALL.len()]>::default(),
             pipeline: Pipeline::default(),
-            pressed: AtomicBool::default(),
+            pressed: Pressed::default(),
         })
     }
 
@@ -472,16 +472,17 @@ impl Inner {
         Ok(ticket)
     }
 
-    /// Has every memtable flushed that holds anything, if memory is what is full.
+    /// Has every memtable flushed that holds anything, if memory is what is full; those of one tenant
+    /// if only that is.
     fn flush_if_full(&self, refused: &EngineError) {
         if matches!(refused, EngineError::Memory(MemoryError::InsufficientMemory { .. })) {
-            self.relieve();
+            self.relieve(refused.short_tenant());
         }
     }
 
-    /// Has every memtable flushed that holds anything.
-    fn relieve(&self) {
-        self.pressed.store(true, Ordering::Release);
+    /// Has every memtable flushed that holds anything, or those of a tenant.
+    fn relieve(&self, tenant: Option<&Arc<str>>) {
+        self.pressed.note(tenant);
         self.flush.raise();
     }
 

@@ -10,6 +10,7 @@ use vectorizer_model::{CollectionName, ShardId};
 use crate::collection::{Collection, OPEN_BYTES, Opened, Summary};
 use crate::engine::{Engine, Inner, lock};
 use crate::error::{EngineError, Result};
+use crate::executor::TaskQueue;
 use crate::idle::{batch, longest_idle};
 use crate::info::{CollectionInfo, collection_info};
 use crate::node::report;
@@ -49,8 +50,10 @@ impl Engine {
         if collection.is_open() {
             return Ok(None);
         }
-        let (engine, queue) = (self.clone(), u64::from(collection.id.0));
-        self.spawn(queue, move || engine.inner().opened(&collection).map(|_| ())).map(Some)
+        let tenant = collection.tenant.clone();
+        let queue = TaskQueue { tenant, collection: u64::from(collection.id.0) };
+        let engine = self.clone();
+        self.spawn(&queue, move || engine.inner().opened(&collection).map(|_| ())).map(Some)
     }
 
     /// Whether there is a collection of that name.
@@ -82,7 +85,7 @@ impl Engine {
     /// Closes collections that are at rest, longest idle first, until about so many bytes of the
     /// budget came back; says how many did. What was closed is opened again when it is wanted.
     pub fn unload_idle(&self, bytes: u64) -> u64 {
-        self.inner().close_idle(Duration::ZERO, usize::MAX, bytes).bytes
+        self.inner().close_idle(Duration::ZERO, usize::MAX, bytes, None).bytes
     }
 
     /// What the node holds in all; opens nothing.
@@ -148,41 +151,53 @@ impl Inner {
         Ok(Opened { shard: Arc::new(shard), _charge: charge })
     }
 
-    /// Tries something; as long as there is no room for it, again after closing idle collections.
+    /// Tries something; as long as there is no room for it, again after closing idle collections: of
+    /// the tenant alone that is at its limit.
     pub(crate) fn with_room<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
         for _ in 0..ATTEMPTS {
             match attempt() {
-                Err(error) if error.is_shortage() && self.close_batch() => {}
+                Err(error)
+                    if error.is_shortage()
+                        && self.close_batch(error.short_tenant().map(|tenant| &**tenant)) => {}
                 outcome => return outcome,
             }
         }
         attempt()
     }
 
-    /// Closes some of the collections that are at rest. False if there are none.
-    pub(crate) fn close_batch(&self) -> bool {
+    /// Closes some of the collections that are at rest, all or a tenant's. False if there are none.
+    pub(crate) fn close_batch(&self, tenant: Option<&str>) -> bool {
         let (_, open) = self.collections.counts();
         // Earlier states keep files that have no names any more.
         for shard in self.collections.open().iter().filter_map(|collection| collection.shard()) {
             shard.drop_retired();
         }
-        self.close_idle(Duration::ZERO, batch(open), u64::MAX).collections > 0
+        self.close_idle(Duration::ZERO, batch(open), u64::MAX, tenant).collections > 0
     }
 
     /// Closes what nobody wanted for as long as the options say.
     pub(crate) fn close_long_idle(&self) {
-        self.close_idle(self.node.config.idle_unload, CLOSED_AT_ONCE, u64::MAX);
+        self.close_idle(self.node.config.idle_unload, CLOSED_AT_ONCE, u64::MAX, None);
     }
 
-    /// Closes collections that are at rest and were idle for `after`, longest idle first, until
-    /// there were `most` of them or `bytes` came back.
-    pub(crate) fn close_idle(&self, after: Duration, most: usize, bytes: u64) -> Closed {
+    /// Closes collections that are at rest and were idle for `after`, all or a tenant's, longest idle
+    /// first, until there were `most` of them or `bytes` came back.
+    pub(crate) fn close_idle(
+        &self,
+        after: Duration,
+        most: usize,
+        bytes: u64,
+        tenant: Option<&str>,
+    ) -> Closed {
         let now = self.started.elapsed();
         let with_idle = |collection: Arc<Collection>| {
             let idle = collection.idle_at(now);
             (collection, idle)
         };
-        let open = self.collections.open().into_iter().map(with_idle).collect();
+        let of = |collection: &Arc<Collection>| {
+            tenant.is_none_or(|tenant| tenant == collection.tenant.name())
+        };
+        let open = self.collections.open().into_iter().filter(of).map(with_idle).collect();
         let mut closed = Closed::default();
         for collection in longest_idle(open, after) {
             if closed.collections >= most || closed.bytes >= bytes {

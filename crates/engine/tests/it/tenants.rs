@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use vectorizer_engine::Engine;
-use vectorizer_model::{CollectionName, Metric, TenantName};
+use vectorizer_engine::{Engine, EngineError, EngineOptions};
+use vectorizer_memory::{MemoryError, Scope, Tenant};
+use vectorizer_model::{CollectionName, Filter, Metric, Payload, TenantName};
 use vectorizer_vfs::Directory;
 use vectorizer_vfs::crash::TraceDirectory;
 
-use crate::support::{batch, create, name, open, settings};
+use crate::support::{batch, create, governor, name, open, options, settings};
 
 fn acme() -> TenantName {
     TenantName::new("acme").expect("a name")
@@ -38,13 +39,12 @@ fn others() -> CollectionName {
 
 fn write(engine: &Engine, collection: &CollectionName, ids: std::ops::Range<u64>) {
     let points: Vec<_> = ids.map(|id| (id, vec![id as f32, 1.0, 2.0, 3.0])).collect();
-    engine.write(collection, batch(&points, |_| Default::default())).expect("written");
+    engine.write(collection, batch(&points, |_| Payload::new())).expect("written");
 }
 
 fn owners(engine: &Engine) -> Vec<(String, String)> {
-    let told = |(name, tenant): (CollectionName, vectorizer_memory::Tenant)| {
-        (name.to_string(), tenant.name().to_owned())
-    };
+    let told =
+        |(name, tenant): (CollectionName, Tenant)| (name.to_string(), tenant.name().to_owned());
     engine.owners().into_iter().map(told).collect()
 }
 
@@ -105,6 +105,52 @@ fn a_creation_that_only_the_log_tells_of_keeps_its_owner() {
     let engine = open(&(crate::golden::disk(&files).directory() as Arc<dyn Directory>));
     check_owners(&engine);
     assert!(held_by(&engine, "acme").abs_diff(held_by(&engine, "default")) < 1 << 10);
+}
+
+/// Writes, again and again while the tenant is at its limit; how often that was. Meanwhile the other
+/// one is never idle, so that nothing but want of memory has it flushed.
+fn write_patiently(engine: &Engine, ids: std::ops::Range<u64>) -> usize {
+    let points: Vec<_> = ids.map(|id| (id, vec![id as f32; 64])).collect();
+    let is_written = |_: &usize| {
+        let Err(error) = engine.write(&name(), batch(&points, |_| Payload::new())) else {
+            return true;
+        };
+        let EngineError::Memory(MemoryError::InsufficientMemory { scope, .. }) = &error else {
+            unreachable!("refused for something else: {error}");
+        };
+        assert_eq!(*scope, Scope::Tenant("acme".into()));
+        write(engine, &others(), 0..1);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        false
+    };
+    (0..3_000).find(is_written).expect("there is room at last")
+}
+
+#[test]
+fn a_tenant_at_its_limit_is_flushed_and_its_neighbour_is_left_alone() {
+    let disk = TraceDirectory::new();
+    let options = EngineOptions { background: true, ..options() };
+    let root: Arc<dyn Directory> = disk.directory();
+    let engine = Engine::open_in(root, None, governor(), options).expect("opens");
+    let created = engine.create_collection_of(acme(), name(), settings(64, Metric::L2));
+    created.expect("accepted").wait().expect("done").expect("created");
+    create(&engine, others(), settings(4, Metric::L2));
+    let tenant = engine.governor().tenant("acme");
+    engine.governor().impose_tenant_limit(&tenant, 1 << 20).expect("set");
+    let never = (0..3_000).map(|id| (id, vec![0.0; 64])).collect::<Vec<_>>();
+    let never = engine.write(&name(), batch(&never, |_| Payload::new()));
+    assert!(matches!(never, Err(EngineError::Memory(MemoryError::AllocationTooLarge { .. }))));
+    let mut refused = 0;
+    for part in 0..60 {
+        write(&engine, &others(), part..part + 1);
+        refused += write_patiently(&engine, part * 100..part * 100 + 100);
+        assert!(held_by(&engine, "acme") <= 1 << 20);
+    }
+    assert!(refused > 0, "the limit was never met");
+    assert!(engine.info(&name()).expect("there").segments > 0);
+    assert_eq!(engine.info(&others()).expect("there").segments, 0, "nobody wanted its memory");
+    let count = engine.view(&name()).expect("there").count(&Filter::default()).expect("counted");
+    assert_eq!(count, 6_000);
 }
 
 #[test]
