@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use vectorizer_cache::Refusal;
-use vectorizer_engine::Engine;
+use vectorizer_engine::{Engine, EngineError};
 use vectorizer_memory::{MemoryGuard, Tenant};
+use vectorizer_model::CollectionName;
 use vectorizer_query::{BoxFuture, QueryCache};
 
 use crate::cache_settings::CacheSettings;
+use crate::caller::Caller;
 use crate::checks::MemoryChecks;
 use crate::defaults::CollectionDefaults;
 use crate::error::{ApiError, ErrorKind, Result};
@@ -32,7 +34,7 @@ pub struct Context {
     sleep: Sleep,
     defaults: CollectionDefaults,
     settings_turn: Arc<Turn>,
-    tenant: Tenant,
+    caller: Caller,
     query_cache: Arc<QueryCache>,
     cache_settings: Arc<Mutex<CacheSettings>>,
     checks: Arc<MemoryChecks>,
@@ -43,7 +45,7 @@ pub struct Context {
 impl Context {
     /// A context over an engine, with a timer.
     pub fn new(engine: Engine, sleep: Sleep, defaults: CollectionDefaults) -> Self {
-        let tenant = engine.governor().tenant("default");
+        let caller = Caller::default_of(engine.governor());
         let full = engine.clone();
         let relief: Arc<dyn Fn() + Send + Sync> = Arc::new(move || full.relieve());
         engine.memory_guard().on_cleanup(Arc::downgrade(&relief));
@@ -55,7 +57,7 @@ impl Context {
             sleep,
             defaults,
             settings_turn,
-            tenant,
+            caller,
             query_cache,
             cache_settings,
             checks,
@@ -106,9 +108,36 @@ impl Context {
         &self.checks
     }
 
+    /// The same for another caller.
+    #[must_use]
+    pub fn for_caller(&self, caller: Caller) -> Self {
+        Self { caller, ..self.clone() }
+    }
+
+    /// Who asks.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// Who pays for operations.
     pub(crate) fn tenant(&self) -> &Tenant {
-        &self.tenant
+        self.caller.tenant()
+    }
+
+    /// Whether the caller may reach a collection, if it is there.
+    pub(crate) fn reaches(&self, collection: &CollectionName) -> bool {
+        self.engine.owner(collection).is_ok_and(|owner| self.caller.reaches(&owner))
+    }
+
+    /// Whether the caller may reach a collection.
+    ///
+    /// # Errors
+    /// It is not there, or is another tenant's, which is told alike.
+    pub(crate) fn check_reach(&self, collection: &CollectionName) -> Result<()> {
+        if self.reaches(collection) {
+            return Ok(());
+        }
+        Err(EngineError::CollectionNotFound { name: collection.to_string() }.into())
     }
 
     pub(crate) fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

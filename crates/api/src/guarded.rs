@@ -22,6 +22,10 @@ impl<'a> Guarded<'a> {
         Self { context, guard }
     }
 
+    pub(crate) fn guard(&self) -> &AllocationGuard {
+        &self.guard
+    }
+
     pub(crate) fn into_guard(self) -> AllocationGuard {
         self.guard
     }

@@ -11,12 +11,14 @@
 //! - [`collections`], [`points`], [`payload`], [`search`], [`index`], [`memory`]: one operation per
 //!   file
 //! - [`settings`]: what a collection's settings become; [`defaults`]: where nothing is said
+//! - [`caller`]: whose memory operations use, and what they may reach
 //! - `cache_settings`: what entries caches keep; `checks`: what is kept between looks at memory
 //! - [`error`]: the eight kinds; `turn`: one settings change after the other; `write`: pacing
 
 #![forbid(unsafe_code)]
 
 mod cache_settings;
+pub mod caller;
 pub mod catalogue;
 mod checks;
 pub mod collections;
@@ -36,6 +38,7 @@ pub mod settings;
 mod turn;
 mod write;
 
+pub use caller::Caller;
 pub use catalogue::CATALOGUE;
 pub use context::{Context, Sleep};
 pub use defaults::CollectionDefaults;

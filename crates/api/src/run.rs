@@ -38,6 +38,10 @@ impl Context {
     /// # Errors
     /// Those of the operation; memory is short now, or the operation may never have as much.
     pub async fn run<O: Operation>(&self, operation: O) -> Result<Answered<O::Output>> {
+        self.run_as_told(operation).await.map_err(|error| self.caller().told(error))
+    }
+
+    async fn run_as_told<O: Operation>(&self, operation: O) -> Result<Answered<O::Output>> {
         if let Some(collection) = operation.opens() {
             self.prepare(collection).await?;
         }
@@ -52,9 +56,10 @@ impl Context {
         Ok(Answered { output, guard, held })
     }
 
-    /// Waits until a collection is open, which may read the disk: never on a thread of the caller's
-    /// runtime.
+    /// Waits until a collection that the caller may reach is open, which may read the disk: never on
+    /// a thread of the caller's runtime.
     pub(crate) async fn prepare(&self, collection: &CollectionName) -> Result<()> {
+        self.check_reach(collection)?;
         if let Some(opening) = self.engine().prepare(collection)? {
             opening.await.map_err(EngineError::from)??;
         }

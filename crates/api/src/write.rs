@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vectorizer_engine::EngineError;
+use vectorizer_engine::{EngineError, TaskQueue};
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::{CollectionName, Operation, Payload, PointId, SequenceNumber};
 use vectorizer_model::{check::PayloadLimits, limits};
@@ -52,11 +52,11 @@ impl Guarded<'_> {
         operation: Operation,
     ) -> Result<Written> {
         self.prepare(collection).await?;
-        let queue = self.engine().view(collection)?.shard_number();
+        let queue = self.engine().view(collection)?.with_guard(self.guard().clone()).queue();
         let operation = Arc::new(operation);
         let (mut from, mut points) = (None, 0);
         loop {
-            let part = self.write_part(collection, queue, &operation, from).await;
+            let part = self.write_part(collection, &queue, &operation, from).await;
             let (written, next) = part.map_err(|error| after(error, points))?;
             points += written.points;
             if next.is_none() {
@@ -69,7 +69,7 @@ impl Guarded<'_> {
     async fn write_part(
         &self,
         collection: &CollectionName,
-        queue: u64,
+        queue: &TaskQueue,
         operation: &Arc<Operation>,
         from: Option<PointId>,
     ) -> Result<(Written, Option<PointId>)> {

@@ -160,13 +160,15 @@ impl Inner {
             self.flush.wait(TICK);
             let open = self.collections.open();
             watches.retain(&open);
-            let pressed = self.pressed.swap(false, Ordering::AcqRel);
+            let pressed = self.pressed.take();
             let mut all_idle = true;
             for shard in open.iter().filter_map(|collection| collection.shard()) {
                 shard.drop_retired();
                 let idle = watches.is_idle(&shard);
                 all_idle &= idle;
-                if let Err(error) = self.flush_if_due(&shard, idle || pressed) {
+                if let Err(error) =
+                    self.flush_if_due(&shard, idle || pressed.includes(&shard.tenant))
+                {
                     report("a memtable could not be flushed", &error);
                 }
             }
@@ -175,8 +177,11 @@ impl Inner {
             }
             self.empty_log();
             self.open_waiting();
-            if pressed {
-                self.close_batch();
+            if pressed.all {
+                self.close_batch(None);
+            }
+            for tenant in &pressed.tenants {
+                self.close_batch(Some(tenant));
             }
             self.close_long_idle();
         }

@@ -1,7 +1,6 @@
 //! The engine: collections by name, writes in, views out.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -11,7 +10,7 @@ use vectorizer_memory::{Class, Governor, MemoryError, MemoryGuard, Tenant};
 use vectorizer_model::encode::encode_operation;
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::{
-    CollectionName, CollectionSettings, Epoch, Operation, SequenceNumber, ShardId,
+    CollectionName, CollectionSettings, Epoch, Operation, SequenceNumber, ShardId, TenantName,
 };
 use vectorizer_vfs::{Directory, DirectoryLock, OsDirectory};
 
@@ -21,11 +20,12 @@ use crate::catalogue::Catalogue;
 use crate::collection::{Collection, OPEN_BYTES};
 use crate::collections::Collections;
 use crate::error::{EngineError, Result};
-use crate::executor::Executor;
+use crate::executor::{Executor, TaskQueue};
 use crate::node::{Node, Pending, report};
 use crate::options::EngineOptions;
 use crate::origin::Origin;
 use crate::policy::Lane;
+use crate::pressed::Pressed;
 use crate::shard::Shard;
 use crate::storage_type::{Arrival, StorageRule};
 use crate::ticket::{Ticket, ticket};
@@ -60,7 +60,6 @@ pub(crate) struct Inner {
     executor: Executor,
     /// Why collections can be neither created nor dropped, if they cannot.
     pub(crate) catalogue_failure: OnceLock<String>,
-    pub(crate) tenant: Tenant,
     /// Entries wait for the committer.
     pub(crate) commit: Signal,
     /// A memtable waits for the flusher.
@@ -68,8 +67,8 @@ pub(crate) struct Inner {
     /// Segments wait for the builder.
     pub(crate) build: [Signal; Lane::ALL.len()],
     pub(crate) pipeline: Pipeline,
-    /// The budget refused a write; flushes give memory back.
-    pub(crate) pressed: AtomicBool,
+    /// The budget refused writes; flushes give memory back.
+    pub(crate) pressed: Pressed,
 }
 
 /// A memtable grows to this many times its size while the one before is being flushed.
@@ -120,17 +119,32 @@ impl Engine {
         self.0.inner.collections.names()
     }
 
-    /// Creates a collection; done when it is durable.
+    /// Creates a collection of the default tenant; done when it is durable.
     ///
     /// # Errors
-    /// [`EngineError::ClusterConfigViolation`]; the budget refuses or the log failed. Through the
-    /// ticket: [`EngineError::CollectionExists`].
+    /// Those of [`Engine::create_collection_of`].
     pub fn create_collection(
         &self,
         name: CollectionName,
         settings: CollectionSettings,
     ) -> Result<Ticket<Result<Applied>>> {
-        self.0.inner.create_collection(name, settings).inspect(|_| self.0.inner.wake_committer())
+        self.create_collection_of(TenantName::default(), name, settings)
+    }
+
+    /// Creates a collection, whose bytes are charged to `tenant` as long as it is there; done when it
+    /// is durable.
+    ///
+    /// # Errors
+    /// [`EngineError::ClusterConfigViolation`]; the budget refuses or the log failed. Through the
+    /// ticket: [`EngineError::CollectionExists`].
+    pub fn create_collection_of(
+        &self,
+        tenant: TenantName,
+        name: CollectionName,
+        settings: CollectionSettings,
+    ) -> Result<Ticket<Result<Applied>>> {
+        let created = self.0.inner.create_collection(tenant, name, settings);
+        created.inspect(|_| self.0.inner.wake_committer())
     }
 
     /// Which storage types collections may have.
@@ -143,9 +157,10 @@ impl Engine {
     /// # Errors
     /// [`EngineError::CollectionNotFound`], or the log failed.
     pub fn drop_collection(&self, name: &CollectionName) -> Result<Ticket<Result<Applied>>> {
-        self.0.inner.collection(name)?;
+        let collection = self.0.inner.collection(name)?;
         let operation = Operation::DropCollection { name: name.clone() };
-        self.0.inner.submit_to_catalogue(operation, 0).inspect(|_| self.0.inner.wake_committer())
+        let dropped = self.0.inner.submit_to_catalogue(operation, (&collection.tenant, 0));
+        dropped.inspect(|_| self.0.inner.wake_committer())
     }
 
     /// Hands over a write. Its ticket is done when the write is durable and every later view sees
@@ -211,13 +226,13 @@ impl Engine {
         Ok(self.0.inner.shard(collection)?.view())
     }
 
-    /// Runs a task on the search threads, fairly among collections.
+    /// Runs a task on the search threads, fairly among tenants and among the collections of each.
     ///
     /// # Errors
     /// [`EngineError::Overloaded`]; the task did not run.
     pub fn spawn<T: Send + 'static>(
         &self,
-        queue: u64,
+        queue: &TaskQueue,
         task: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Ticket<T>> {
         Ok(self.0.inner.executor.spawn(queue, task)?)
@@ -248,7 +263,7 @@ impl Engine {
 
     /// Has every memtable that holds anything flushed soon: that gives memory back.
     pub fn relieve(&self) {
-        self.0.inner.relieve();
+        self.0.inner.relieve(None);
     }
 
     /// Flushes every memtable, so that the next start replays little.
@@ -313,7 +328,6 @@ impl Inner {
         let executor = Executor::start(node.config.search_threads, node.config.search_queue)
             .map_err(EngineError::Thread)?;
         Ok(Self {
-            tenant: node.governor.tenant("default"),
             node,
             root,
             assigned: Mutex::new(catalogue.applied),
@@ -328,7 +342,7 @@ impl Inner {
             flush: Signal::default(),
             build: <[Signal; Lane::ALL.len()]>::default(),
             pipeline: Pipeline::default(),
-            pressed: AtomicBool::default(),
+            pressed: Pressed::default(),
         })
     }
 
@@ -339,6 +353,7 @@ impl Inner {
 
     fn create_collection(
         &self,
+        tenant: TenantName,
         name: CollectionName,
         settings: CollectionSettings,
     ) -> Result<Ticket<Result<Applied>>> {
@@ -355,18 +370,20 @@ impl Inner {
             shard
         };
         let bytes = Collection::bytes_needed(&settings) + OPEN_BYTES;
+        let owner = self.node.governor.tenant(tenant.as_str());
         let settings = Box::new(settings);
-        self.submit_to_catalogue(Operation::CreateCollection { name, shard, settings }, bytes)
+        let operation = Operation::CreateCollection { name, shard, settings, tenant };
+        self.submit_to_catalogue(operation, (&owner, bytes))
     }
 
-    /// Hands over a creation, which will hold `bytes`, or a drop.
+    /// Hands over a creation, whose owner will hold so many bytes, or a drop.
     fn submit_to_catalogue(
         &self,
         operation: Operation,
-        bytes: u64,
+        held: (&Tenant, u64),
     ) -> Result<Ticket<Result<Applied>>> {
         self.check_catalogue()?;
-        self.append(ShardId::CATALOGUE, &self.assigned, (operation, Origin::default()), bytes)
+        self.append(ShardId::CATALOGUE, &self.assigned, (operation, Origin::default()), held)
     }
 
     fn submit_to_shard(
@@ -413,7 +430,8 @@ impl Inner {
         origin: Origin,
         memtable: u64,
     ) -> Result<Ticket<Result<Applied>>> {
-        let ticket = self.append(shard.id, shard.assigned(), (operation, origin), memtable)?;
+        let held = (&shard.tenant, memtable);
+        let ticket = self.append(shard.id, shard.assigned(), (operation, origin), held)?;
         shard.backlog.note_write(memtable);
         Ok(ticket)
     }
@@ -424,13 +442,13 @@ impl Inner {
         shard: ShardId,
         assigned: &Mutex<SequenceNumber>,
         (operation, origin): (Operation, Origin),
-        memtable: u64,
+        (tenant, memtable): (&Tenant, u64),
     ) -> Result<Ticket<Result<Applied>>> {
         let mut payload = Vec::new();
         encode_operation(&operation, &mut payload);
         let transit = payload.len() as u64 * TRANSIT_COPIES;
         let frees = matches!(operation, Operation::Delete(_) | Operation::DropCollection { .. });
-        let reserve = |class, bytes| self.node.reserve(class, &self.tenant, bytes, frees);
+        let reserve = |class, bytes| self.node.reserve(class, tenant, bytes, frees);
         let log = self.node.log().filter(|_| !self.node.is_closing());
         let log = log.ok_or_else(|| EngineError::Closed { reason: "closing".to_owned() })?;
         let (done, ticket) = ticket();
@@ -454,16 +472,17 @@ impl Inner {
         Ok(ticket)
     }
 
-    /// Has every memtable flushed that holds anything, if memory is what is full.
+    /// Has every memtable flushed that holds anything, if memory is what is full; those of one tenant
+    /// if only that is.
     fn flush_if_full(&self, refused: &EngineError) {
         if matches!(refused, EngineError::Memory(MemoryError::InsufficientMemory { .. })) {
-            self.relieve();
+            self.relieve(refused.short_tenant());
         }
     }
 
-    /// Has every memtable flushed that holds anything.
-    fn relieve(&self) {
-        self.pressed.store(true, Ordering::Release);
+    /// Has every memtable flushed that holds anything, or those of a tenant.
+    fn relieve(&self, tenant: Option<&Arc<str>>) {
+        self.pressed.note(tenant);
         self.flush.raise();
     }
 

@@ -1,8 +1,10 @@
 //! Why the engine refused or failed.
 
+use std::sync::Arc;
+
 use vectorizer_hnsw::HnswError;
 pub use vectorizer_log::LogError;
-use vectorizer_memory::MemoryError;
+use vectorizer_memory::{MemoryError, Scope};
 use vectorizer_model::encode::DecodeError;
 use vectorizer_model::{CollectionName, KeyPath, ShardId};
 use vectorizer_pages::PagesError;
@@ -268,6 +270,17 @@ impl EngineError {
         } else {
             matches!(self, Self::Budget(_) | Self::Segment(SegmentError::Budget(_)))
         }
+    }
+
+    /// The tenant who is at its limit, if nobody else's memory is short.
+    pub(crate) fn short_tenant(&self) -> Option<&Arc<str>> {
+        let (Self::Memory(error) | Self::Segment(SegmentError::Memory(error))) = self else {
+            return None;
+        };
+        let MemoryError::InsufficientMemory { scope: Scope::Tenant(tenant), .. } = error else {
+            return None;
+        };
+        Some(tenant)
     }
 
     /// The message with those of its causes.

@@ -59,6 +59,7 @@ pub mod options;
 mod origin;
 mod parts;
 mod policy;
+mod pressed;
 mod reach;
 mod recovery;
 mod room;
@@ -77,6 +78,7 @@ pub use convert::ContentDigest;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use estimate::records_bytes;
+pub use executor::TaskQueue;
 pub use identity::ViewIdentity;
 pub use info::CollectionInfo;
 pub use leaf::{

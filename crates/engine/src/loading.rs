@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vectorizer_memory::Class;
+use vectorizer_memory::{Class, Tenant};
 use vectorizer_model::settings::StorageType;
-use vectorizer_model::{CollectionName, CollectionSettings};
+use vectorizer_model::{CollectionName, ShardId};
 
 use crate::collection::{Collection, OPEN_BYTES, Opened, Summary};
 use crate::engine::{Engine, Inner, lock};
 use crate::error::{EngineError, Result};
+use crate::executor::TaskQueue;
 use crate::idle::{batch, longest_idle};
 use crate::info::{CollectionInfo, collection_info};
 use crate::node::report;
@@ -49,13 +50,28 @@ impl Engine {
         if collection.is_open() {
             return Ok(None);
         }
-        let (engine, queue) = (self.clone(), u64::from(collection.id.0));
-        self.spawn(queue, move || engine.inner().opened(&collection).map(|_| ())).map(Some)
+        let tenant = collection.tenant.clone();
+        let queue = TaskQueue { tenant, collection: u64::from(collection.id.0) };
+        let engine = self.clone();
+        self.spawn(&queue, move || engine.inner().opened(&collection).map(|_| ())).map(Some)
     }
 
     /// Whether there is a collection of that name.
     pub fn contains(&self, name: &CollectionName) -> bool {
         self.inner().collections.get(name).is_some()
+    }
+
+    /// Who created a collection: to that tenant its bytes are charged.
+    ///
+    /// # Errors
+    /// [`EngineError::CollectionNotFound`].
+    pub fn owner(&self, name: &CollectionName) -> Result<Tenant> {
+        Ok(self.inner().collection(name)?.tenant.clone())
+    }
+
+    /// All collections with their owners, by name. Opens nothing.
+    pub fn owners(&self) -> Vec<(CollectionName, Tenant)> {
+        self.inner().collections.owned()
     }
 
     /// As [`Engine::info`], but nothing is opened; none if only that would tell all.
@@ -69,7 +85,7 @@ impl Engine {
     /// Closes collections that are at rest, longest idle first, until about so many bytes of the
     /// budget came back; says how many did. What was closed is opened again when it is wanted.
     pub fn unload_idle(&self, bytes: u64) -> u64 {
-        self.inner().close_idle(Duration::ZERO, usize::MAX, bytes).bytes
+        self.inner().close_idle(Duration::ZERO, usize::MAX, bytes, None).bytes
     }
 
     /// What the node holds in all; opens nothing.
@@ -129,46 +145,59 @@ impl Inner {
     }
 
     fn open(&self, collection: &Collection) -> Result<Opened> {
-        let charge = self.node.governor.reserve(Class::Collections, &self.tenant, OPEN_BYTES)?;
-        let shard = self.open_shard(collection.name.clone(), collection.id)?;
+        let tenant = &collection.tenant;
+        let charge = self.node.governor.reserve(Class::Collections, tenant, OPEN_BYTES)?;
+        let shard = self.open_shard(collection)?;
         Ok(Opened { shard: Arc::new(shard), _charge: charge })
     }
 
-    /// Tries something; as long as there is no room for it, again after closing idle collections.
+    /// Tries something; as long as there is no room for it, again after closing idle collections: of
+    /// the tenant alone that is at its limit.
     pub(crate) fn with_room<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
         for _ in 0..ATTEMPTS {
             match attempt() {
-                Err(error) if error.is_shortage() && self.close_batch() => {}
+                Err(error)
+                    if error.is_shortage()
+                        && self.close_batch(error.short_tenant().map(|tenant| &**tenant)) => {}
                 outcome => return outcome,
             }
         }
         attempt()
     }
 
-    /// Closes some of the collections that are at rest. False if there are none.
-    pub(crate) fn close_batch(&self) -> bool {
+    /// Closes some of the collections that are at rest, all or a tenant's. False if there are none.
+    pub(crate) fn close_batch(&self, tenant: Option<&str>) -> bool {
         let (_, open) = self.collections.counts();
         // Earlier states keep files that have no names any more.
         for shard in self.collections.open().iter().filter_map(|collection| collection.shard()) {
             shard.drop_retired();
         }
-        self.close_idle(Duration::ZERO, batch(open), u64::MAX).collections > 0
+        self.close_idle(Duration::ZERO, batch(open), u64::MAX, tenant).collections > 0
     }
 
     /// Closes what nobody wanted for as long as the options say.
     pub(crate) fn close_long_idle(&self) {
-        self.close_idle(self.node.config.idle_unload, CLOSED_AT_ONCE, u64::MAX);
+        self.close_idle(self.node.config.idle_unload, CLOSED_AT_ONCE, u64::MAX, None);
     }
 
-    /// Closes collections that are at rest and were idle for `after`, longest idle first, until
-    /// there were `most` of them or `bytes` came back.
-    pub(crate) fn close_idle(&self, after: Duration, most: usize, bytes: u64) -> Closed {
+    /// Closes collections that are at rest and were idle for `after`, all or a tenant's, longest idle
+    /// first, until there were `most` of them or `bytes` came back.
+    pub(crate) fn close_idle(
+        &self,
+        after: Duration,
+        most: usize,
+        bytes: u64,
+        tenant: Option<&str>,
+    ) -> Closed {
         let now = self.started.elapsed();
         let with_idle = |collection: Arc<Collection>| {
             let idle = collection.idle_at(now);
             (collection, idle)
         };
-        let open = self.collections.open().into_iter().map(with_idle).collect();
+        let of = |collection: &Arc<Collection>| {
+            tenant.is_none_or(|tenant| tenant == collection.tenant.name())
+        };
+        let open = self.collections.open().into_iter().filter(of).map(with_idle).collect();
         let mut closed = Closed::default();
         for collection in longest_idle(open, after) {
             if closed.collections >= most || closed.bytes >= bytes {
@@ -264,7 +293,7 @@ impl Inner {
                 continue;
             }
             let covered = collection.covered();
-            let parts = self.shard_parts(collection.name.clone(), collection.id);
+            let parts = self.parts_of(&collection);
             match parts.and_then(|parts| Ok(parts.directory.sync()?)) {
                 Ok(()) => self.node.release_log(collection.id, covered),
                 Err(error) => {
@@ -281,18 +310,11 @@ impl Inner {
     pub(crate) fn closed_collection(
         &self,
         name: CollectionName,
-        id: vectorizer_model::ShardId,
+        (id, tenant): (ShardId, &Tenant),
         summary: Summary,
     ) -> Result<Collection> {
-        let charge = self.charge_collection(&summary.info.settings)?;
+        let bytes = Collection::bytes_needed(&summary.info.settings);
+        let charge = self.node.governor.reserve(Class::Collections, tenant, bytes)?;
         Ok(Collection::new(id, name, summary, charge))
-    }
-
-    pub(crate) fn charge_collection(
-        &self,
-        settings: &CollectionSettings,
-    ) -> Result<vectorizer_memory::Reservation> {
-        let bytes = Collection::bytes_needed(settings);
-        Ok(self.node.governor.reserve(Class::Collections, &self.tenant, bytes)?)
     }
 }

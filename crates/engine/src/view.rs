@@ -19,6 +19,7 @@ use vectorizer_payload::{include_keys, matches};
 use vectorizer_segment::{SegmentQuery, SegmentSearchError, Shortlist};
 
 use crate::error::{EngineError, Result};
+use crate::executor::TaskQueue;
 use crate::identity::ViewIdentity;
 use crate::leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
@@ -92,14 +93,15 @@ impl ReadView {
         ViewIdentity { shard, version, seq: self.seq.0 }
     }
 
-    /// Whose bytes it reads.
+    /// Who pays for what is done with it: the tenant of its operation, or the collection's owner if
+    /// it has none.
     pub fn tenant(&self) -> &Tenant {
-        &self.shard.tenant
+        self.guard.as_ref().map_or(&self.shard.tenant, |guard| &guard.operation().tenant)
     }
 
-    /// Whose collection it is, for fair queues.
-    pub fn shard_number(&self) -> u64 {
-        u64::from(self.shard.id.0)
+    /// Where what is done with it waits.
+    pub fn queue(&self) -> TaskQueue {
+        TaskQueue { tenant: self.tenant().clone(), collection: u64::from(self.shard.id.0) }
     }
 
     /// Takes bytes into use for the time of a request: those of its operation, or of the governor
@@ -111,8 +113,8 @@ impl ReadView {
         if let Some(guard) = &self.guard {
             return Ok(guard.draw(bytes)?);
         }
-        let (shard, class) = (&self.shard, Class::Operations);
-        Ok(shard.node.governor.reserve(class, &shard.tenant, bytes)?.into())
+        let governor = &self.shard.node.governor;
+        Ok(governor.reserve(Class::Operations, self.tenant(), bytes)?.into())
     }
 
     /// Rows that are there or were, dead ones included.

@@ -224,6 +224,14 @@ impl Governor {
         self.books.set_tenant_limit(tenant, limit.unwrap_or(u64::MAX))
     }
 
+    /// The same, and it stands though more is held: nothing more is granted until less is.
+    ///
+    /// # Errors
+    /// [`MemoryError::LimitsChanging`]; the old bound stands.
+    pub fn impose_tenant_limit(&self, tenant: &Tenant, limit: u64) -> Result<()> {
+        self.books.impose_tenant_limit(tenant, limit)
+    }
+
     /// Who holds what. Takes credit back first, as [`Governor::reserved`] does.
     pub fn usage(&self) -> Usage {
         let books = &self.books;
@@ -238,7 +246,7 @@ impl Governor {
                 peak: account.total.peak(),
                 limit: account.total.limit(),
             })
-            .filter(|tenant| tenant.bytes > 0)
+            .filter(|tenant| tenant.bytes > 0 || tenant.limit != u64::MAX)
             .collect();
         tenants.sort_by(|a, b| (b.bytes, &a.name).cmp(&(a.bytes, &b.name)));
         Usage {

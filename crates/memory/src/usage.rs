@@ -29,7 +29,7 @@ pub struct Usage {
     pub peak: u64,
     /// Bytes of every class, in the order of [`Class::ALL`].
     pub classes: Vec<(Class, u64)>,
-    /// Every tenant that holds bytes, largest first, then by name.
+    /// Every tenant that holds bytes or has a limit of its own, largest first, then by name.
     pub tenants: Vec<TenantUsage>,
 }
 

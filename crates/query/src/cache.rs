@@ -82,6 +82,11 @@ impl QueryCache {
         self.cache.set_ttl(ttl);
     }
 
+    /// Bytes of a tenant that others give up theirs for first.
+    pub fn set_guarantee(&self, tenant: &Tenant, bytes: u64) {
+        self.cache.set_guarantee(tenant, bytes);
+    }
+
     /// What was counted.
     pub fn stats(&self) -> CacheStats {
         self.cache.stats()

@@ -85,7 +85,7 @@ impl LocalShard {
         task: impl FnOnce(&ReadView) -> Result<T> + Send + 'static,
     ) -> BoxFuture<'static, Result<T>> {
         let view = self.view.clone();
-        let ticket = self.engine.spawn(view.shard_number(), move || task(&view));
+        let ticket = self.engine.spawn(&view.queue(), move || task(&view));
         Box::pin(outcome(ticket))
     }
 }

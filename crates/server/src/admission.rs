@@ -36,9 +36,10 @@ const CONNECTIONS_SHARE: u64 = 8;
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
 /// Admits requests within the memory budget.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Admission {
     governor: Arc<Governor>,
+    /// Who pays.
     tenant: Tenant,
     limits: ServerLimits,
 }
@@ -75,6 +76,11 @@ impl Admission {
     pub(crate) fn new(governor: Arc<Governor>, limits: ServerLimits) -> Self {
         let tenant = governor.tenant("default");
         Self { governor, tenant, limits }
+    }
+
+    /// The same, at the expense of a tenant.
+    pub(crate) fn for_tenant(&self, tenant: &Tenant) -> Self {
+        Self { tenant: tenant.clone(), ..self.clone() }
     }
 
     fn reserve(&self, bytes: u64) -> Result<Reservation, ApiError> {

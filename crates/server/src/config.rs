@@ -12,6 +12,7 @@ mod memory;
 mod origin;
 mod resolve;
 mod settings;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod validator;
@@ -33,11 +34,11 @@ pub use self::file::{DEFAULT_FILE, values};
 pub use self::load::{Configuration, Inspection};
 pub use self::memory::{
     CacheLimits, CacheTtl, EvictionPolicy, MemorySettings, OperationKind, PressureThresholds,
-    TenantSettings,
 };
 pub use self::origin::Origin;
 pub use self::resolve::GivenBytes;
 pub use self::settings::{ResidencyChoice, Settings, Shown, Sources};
+pub use self::tenants::{Secret, TenantSettings};
 pub use self::validator::{ClusterConfigValidator, ClusterConfigViolation, Remark, Verdict};
 pub use self::violation::{Violation, Violations};
 
@@ -50,6 +51,8 @@ pub struct ServerConfig {
     pub rest_port: u16,
     /// The key that clients must show, if any.
     pub api_key: Option<String>,
+    /// Whether requests have tenants, and what each may hold.
+    pub tenants: TenantSettings,
     /// Whether to listen off loopback without a key.
     pub allow_unauthenticated: bool,
     /// Bounds on requests and connections.
@@ -91,6 +94,7 @@ impl Default for ServerConfig {
             host: "127.0.0.1".to_owned(),
             rest_port: 15_001,
             api_key: None,
+            tenants: TenantSettings::default(),
             allow_unauthenticated: false,
             limits: ServerLimits::default(),
             collection_defaults: CollectionDefaults::default(),
@@ -117,6 +121,11 @@ impl Default for ServerLimits {
 }
 
 impl ServerConfig {
+    /// Whether clients must show a key.
+    pub(crate) fn has_key(&self) -> bool {
+        self.api_key.is_some() || !self.tenants.keys.is_empty()
+    }
+
     /// The address to bind, unless it is not one.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         match self.host.as_str() {
@@ -127,12 +136,13 @@ impl ServerConfig {
 }
 
 impl std::fmt::Debug for ServerConfig {
-    /// Shows all but the key.
+    /// Shows all but keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServerConfig")
             .field("host", &self.host)
             .field("rest_port", &self.rest_port)
             .field("api_key", &self.api_key.as_ref().map(|_key| "..."))
+            .field("tenants", &self.tenants)
             .field("allow_unauthenticated", &self.allow_unauthenticated)
             .field("limits", &self.limits)
             .field("collection_defaults", &self.collection_defaults)

@@ -35,6 +35,9 @@ pub enum ServerError {
     /// The document of what is answered could not be made: a bug.
     #[error("the API document could not be made: {0}")]
     Document(#[from] vectorizer_wire::WireError),
+    /// Tenants cannot be bounded by their quotas.
+    #[error("the tenants' quotas cannot be set: {0}; raise memory.limit")]
+    Tenants(#[from] vectorizer_api::ApiError),
     /// Closing the engine panicked: a bug.
     #[error("closing the engine panicked: {0}")]
     Panicked(String),

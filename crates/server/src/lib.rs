@@ -7,7 +7,7 @@
 //! # Layout
 //! - [`config`]: what it is told; [`error`]: why it did not start; `serve`: start, serve, stop
 //! - `rest`: routes, handlers, answers; `status`: the one table of errors to statuses
-//! - `auth`: who may come in; `admission`: what a request may hold; `telemetry`: what is measured
+//! - `auth`: who may come in; `tenants`: whose a request is; `admission`: what a request may hold; `telemetry`: what is measured
 //! - [`file_watcher`]: why there is none; [`MemoryWatch`]: what the process holds beyond what was reserved
 
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ mod rest;
 mod serve;
 mod status;
 mod telemetry;
+mod tenants;
 
 pub use config::{ServerConfig, ServerLimits};
 pub use drift::MemoryWatch;

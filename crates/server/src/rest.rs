@@ -16,26 +16,29 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
-use axum::http::Uri;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
-use vectorizer_api::Context;
+use vectorizer_api::{Caller, Context};
 use vectorizer_wire::WireError;
 
 use crate::admission::Admission;
-use crate::auth::Auth;
-use crate::config::ServerLimits;
+use crate::auth::{Auth, Identity};
+use crate::config::{ServerConfig, ServerLimits};
+use crate::error::ServerError;
 use crate::status::RestError;
 use crate::telemetry::Telemetry;
+use crate::tenants::Tenants;
 use answer::Answer;
 use call::Call;
-use routes::{Method, ROUTES, Route};
+use routes::{Admits, Method, ROUTES, Route};
 
 /// What all requests share.
 pub(crate) struct Door {
     pub(crate) context: Context,
     pub(crate) admission: Admission,
     pub(crate) auth: Auth,
+    pub(crate) tenants: Tenants,
     pub(crate) telemetry: Telemetry,
     pub(crate) limits: ServerLimits,
     /// The document of what is answered, made once.
@@ -44,16 +47,14 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) fn new(
-        context: Context,
-        api_key: Option<&str>,
-        limits: ServerLimits,
-    ) -> Result<Arc<Self>, WireError> {
+    pub(crate) fn new(context: Context, config: &ServerConfig) -> Result<Arc<Self>, ServerError> {
         let governor = Arc::clone(context.engine().governor());
+        let limits = config.limits;
         Ok(Arc::new(Self {
+            tenants: Tenants::new(&context, config.tenants.clone())?,
             context,
             admission: Admission::new(governor, limits),
-            auth: Auth::new(api_key),
+            auth: Auth::new(config),
             telemetry: Telemetry::new(),
             limits,
             document: routes::document()?,
@@ -118,26 +119,71 @@ async fn handle(
 ) -> Response {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
-    let answer = if !route.open && !door.auth.admits(&parts.headers) {
-        door.admission.discard(&parts.headers, body, UNAUTHORIZED_BYTES_MAX).await;
-        Answer::unauthorized()
-    } else if route.stops && door.is_stopping() {
-        Answer::failed(&RestError::Stopping, started)
-    } else if let Some(path) = path {
-        let query = parts.uri.query().unwrap_or_default().to_owned();
-        let call =
-            Call::new(Arc::clone(&door), started, path, query).with_body(parts.headers, body);
-        match (route.handler)(call).await {
-            Ok(answer) => answer,
-            Err(error) => Answer::failed(&error, started),
+    let (answer, admission) = match enter(route, &door, &parts.headers) {
+        Err(refused) => {
+            if !matches!(refused, Refused::Because(RestError::Stopping)) {
+                door.admission.discard(&parts.headers, body, UNAUTHORIZED_BYTES_MAX).await;
+            }
+            (refused.answer(started), door.admission.clone())
         }
-    } else {
-        let told = "the path is not UTF-8 once its escapes are undone";
-        Answer::failed(&WireError::invalid(told).into(), started)
+        Ok(caller) => {
+            let admission = door.admission.for_tenant(caller.tenant());
+            let answer = if let Some(path) = path {
+                let query = parts.uri.query().unwrap_or_default().to_owned();
+                let call = Call::new(Arc::clone(&door), &caller, started, (path, query));
+                answer(route, call.with_body(parts.headers, body), (&caller, started)).await
+            } else {
+                let told = "the path is not UTF-8 once its escapes are undone";
+                Answer::failed(&WireError::invalid(told).into(), started)
+            };
+            (answer, admission)
+        }
     };
-    let response = answer.into_response(&door.admission, started);
+    let response = answer.into_response(&admission, started);
     door.telemetry.observe(route.name, response.status().as_u16(), started.elapsed());
     response
+}
+
+/// Why a request is not looked at.
+enum Refused {
+    /// It shows no key that is known.
+    WithoutKey,
+    /// Something else.
+    Because(RestError),
+}
+
+impl Refused {
+    fn answer(&self, started: Instant) -> Answer {
+        match self {
+            Self::WithoutKey => Answer::unauthorized(),
+            Self::Because(error) => Answer::failed(error, started),
+        }
+    }
+}
+
+/// Who sends a request, if it may come in.
+fn enter(route: &Route, door: &Door, headers: &HeaderMap) -> Result<Caller, Refused> {
+    if route.admits == Admits::Everybody {
+        return Ok(door.context.caller().clone());
+    }
+    let identity = door.auth.identify(headers).ok_or(Refused::WithoutKey)?;
+    if route.stops && door.is_stopping() {
+        return Err(Refused::Because(RestError::Stopping));
+    }
+    if route.admits == Admits::Operator && matches!(identity, Identity::Tenant(_)) {
+        return Err(Refused::Because(RestError::OperatorsOnly));
+    }
+    door.tenants.caller(&identity, headers).map_err(Refused::Because)
+}
+
+async fn answer(route: &Route, call: Call, (caller, started): (&Caller, Instant)) -> Answer {
+    (route.handler)(call).await.unwrap_or_else(|error| {
+        // A refused body was never an operation's.
+        if let RestError::Api(error) = error {
+            return Answer::failed(&caller.told(error).into(), started);
+        }
+        Answer::failed(&error, started)
+    })
 }
 
 /// The same URI without repeated or trailing slashes.

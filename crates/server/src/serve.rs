@@ -43,7 +43,7 @@ pub async fn run(
         tracing::warn!(%error, "caches keep entries by their default policy");
     }
     let checks = tokio::spawn(check_memory(context.clone(), config.memory_check_interval));
-    let door = Door::new(context, config.api_key.as_deref(), config.limits)?;
+    let door = Door::new(context, &config)?;
     if let Ok(address) = listener.local_addr() {
         on_ready(address);
     }
@@ -68,7 +68,7 @@ async fn check_memory(context: Context, interval: Duration) {
 async fn listen(config: &ServerConfig) -> Result<TcpListener, ServerError> {
     let host = || config.host.clone();
     let ip = config.address().ok_or_else(|| ServerError::Host { host: host() })?;
-    if !ip.is_loopback() && config.api_key.is_none() && !config.allow_unauthenticated {
+    if !ip.is_loopback() && !config.has_key() && !config.allow_unauthenticated {
         return Err(ServerError::Unauthenticated { host: host() });
     }
     let address = SocketAddr::new(ip, config.rest_port);

@@ -39,6 +39,9 @@ pub(crate) enum RestError {
         /// What was asked for.
         path: String,
     },
+    /// The key is a tenant's, and only the operator may ask for this.
+    #[error("this is for the operator alone; show the key of auth.api_key")]
+    OperatorsOnly,
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -70,6 +73,7 @@ impl RestError {
             Self::BodyBroken(_) => (StatusCode::BAD_REQUEST, ""),
             Self::TimedOut { .. } => (StatusCode::REQUEST_TIMEOUT, "Timeout: "),
             Self::NoRoute { .. } => (StatusCode::NOT_FOUND, NOT_FOUND),
+            Self::OperatorsOnly => (StatusCode::FORBIDDEN, "Forbidden: "),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
         };
         let retry_after = match self {
@@ -79,6 +83,7 @@ impl RestError {
             | Self::BodyTooLarge { .. }
             | Self::BodyTooSlow
             | Self::BodyBroken(_)
+            | Self::OperatorsOnly
             | Self::NoRoute { .. }
             | Self::TimedOut { .. } => None,
         };

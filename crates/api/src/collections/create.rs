@@ -66,7 +66,8 @@ impl Operation for CreateCollection {
             ..CollectionSettings::new(vectors)
         };
         self.changes.apply(&mut settings)?;
-        let ticket = context.engine().create_collection(self.name, settings)?;
+        let owner = context.caller().name().clone();
+        let ticket = context.engine().create_collection_of(owner, self.name, settings)?;
         ticket.await.map_err(EngineError::from)??;
         Ok(())
     }

@@ -33,6 +33,9 @@ impl Operation for DeleteCollection {
     type Output = bool;
 
     async fn execute(self, context: &Guarded<'_>) -> Result<bool> {
+        if !context.reaches(&self.name) {
+            return Ok(false);
+        }
         let ticket = match context.engine().drop_collection(&self.name) {
             Err(EngineError::CollectionNotFound { .. }) => return Ok(false),
             other => other?,

@@ -32,6 +32,7 @@ impl Operation for GetCollection {
     type Output = CollectionInfo;
 
     async fn execute(self, context: &Guarded<'_>) -> Result<CollectionInfo> {
+        context.check_reach(&self.name)?;
         let engine = context.engine();
         if let Some(info) = engine.info_at_hand(&self.name)? {
             return Ok(info);

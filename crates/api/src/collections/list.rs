@@ -26,6 +26,8 @@ impl Operation for ListCollections {
     type Output = Vec<CollectionName>;
 
     async fn execute(self, context: &Guarded<'_>) -> Result<Vec<CollectionName>> {
-        Ok(context.engine().collections())
+        let owned = context.engine().owners().into_iter();
+        let reached = owned.filter(|(_, owner)| context.caller().reaches(owner));
+        Ok(reached.map(|(name, _)| name).collect())
     }
 }

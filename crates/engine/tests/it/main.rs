@@ -25,4 +25,5 @@ mod properties;
 mod several;
 mod stops;
 mod storage_types;
+mod tenants;
 mod verify;

@@ -60,15 +60,29 @@ impl Books {
     /// Replaces a tenant's bound; `u64::MAX` removes it. Its caches give back first.
     pub(crate) fn set_tenant_limit(&self, tenant: &Tenant, limit: u64) -> Result<()> {
         let _changing = self.begin_change()?;
+        let before = self.account(tenant).total.limit();
+        self.publish_tenant(tenant, limit).inspect_err(|_| {
+            self.account(tenant).total.set_limit(before);
+        })
+    }
+
+    /// The same, and it stands though more is held.
+    pub(crate) fn impose_tenant_limit(&self, tenant: &Tenant, limit: u64) -> Result<()> {
+        let _changing = self.begin_change()?;
+        // What is above goes as its holders give back.
+        self.publish_tenant(tenant, limit).ok();
+        Ok(())
+    }
+
+    fn publish_tenant(&self, tenant: &Tenant, limit: u64) -> Result<()> {
         let account = self.account(tenant);
-        let before = account.total.limit();
         account.total.set_limit(limit);
         let exceeded = || {
             let held = account.total.used();
             let scope = || Scope::Tenant(Arc::clone(&account.name));
             (held > limit).then(|| Exceeded { scope: scope(), limit, held })
         };
-        self.settle(exceeded).inspect_err(|_| account.total.set_limit(before))
+        self.settle(exceeded)
     }
 
     fn begin_change(&self) -> Result<Changing<'_>> {

@@ -115,3 +115,17 @@ fn a_reservation_is_a_budget() {
     budget.shrink(40);
     assert_eq!((budget.held(), governor.reserved()), (50, 50));
 }
+
+#[test]
+fn an_imposed_limit_stands_though_more_is_held() {
+    let governor = Governor::new(Limits::of_root(100));
+    let acme = governor.tenant("acme");
+    let held = governor.reserve(Class::Operations, &acme, 50).unwrap();
+    assert!(governor.set_tenant_limit(&acme, Some(20)).is_err());
+    governor.impose_tenant_limit(&acme, 20).unwrap();
+    assert!(governor.reserve(Class::Operations, &acme, 1).is_err());
+    drop(held);
+    assert_eq!((governor.usage().tenants[0].bytes, governor.usage().tenants[0].limit), (0, 20));
+    assert!(governor.reserve(Class::Operations, &acme, 20).is_ok());
+    assert!(governor.reserve(Class::Operations, &acme, 21).is_err());
+}

@@ -1,6 +1,5 @@
-//! The settings of memory, typed: operations, pressure, caches, tenants.
+//! The settings of memory, typed: operations, pressure, caches.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use vectorizer_api::memory::CacheSettings;
@@ -103,15 +102,6 @@ pub struct CacheTtl {
     pub discovery: Option<Duration>,
 }
 
-/// Whose bytes are counted apart.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TenantSettings {
-    /// Whether they are.
-    pub enabled: bool,
-    /// What each tenant may hold.
-    pub quotas: BTreeMap<String, u64>,
-}
-
 pub(super) fn read(from: &mut Resolver) -> MemorySettings {
     let thresholds = PressureThresholds {
         warning: from.share("memory.warning_threshold", 0.75),
@@ -189,13 +179,6 @@ fn ttl(from: &mut Resolver) -> CacheTtl {
         metadata: from.take("memory.cache.ttl.metadata", every, read, show),
         embedding: from.take("memory.cache.ttl.embedding", every, read, show),
         discovery: from.take("memory.cache.ttl.discovery", discovery, read, show),
-    }
-}
-
-pub(super) fn tenants(from: &mut Resolver) -> TenantSettings {
-    TenantSettings {
-        enabled: from.flag("tenants.enabled", false),
-        quotas: from.named_bytes("tenants.quotas.NAME"),
     }
 }
 

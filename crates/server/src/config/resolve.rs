@@ -79,7 +79,7 @@ impl Resolver {
         value
     }
 
-    fn refuse(&mut self, known: &'static str, key: &str, value: String, origin: Origin) {
+    pub(super) fn refuse(&mut self, known: &'static str, key: &str, value: String, origin: Origin) {
         let expects = keys::all().find(|key| key.path == known).map_or("", |key| key.expects);
         self.violations.push(Violation::Value { key: key.to_owned(), value, origin, expects });
     }
@@ -198,24 +198,6 @@ impl Resolver {
         let shown = if fine.is_empty() { "[]".to_owned() } else { fine.join(", ") };
         self.show(key, Some(shown), origin);
         fine
-    }
-
-    /// Byte counts under names of the users' own; `known` ends with `.NAME`.
-    pub(super) fn named_bytes(&mut self, known: &'static str) -> BTreeMap<String, u64> {
-        let section = known.trim_end_matches(".NAME");
-        let given: Vec<Given> = self.given.values().cloned().collect();
-        let mut named = BTreeMap::new();
-        for Given { path, text, origin } in given {
-            let Some(name) = keys::name_below(&path, section) else { continue };
-            match read_bytes(text.as_str()).filter(|bytes| *bytes > 0) {
-                Some(bytes) => {
-                    self.show(&path, Some(shown_bytes(bytes)), origin);
-                    named.insert(name.to_owned(), bytes);
-                }
-                None => self.refuse(known, &path, text.as_str().to_owned(), origin),
-            }
-        }
-        named
     }
 
     /// Whether values that must ascend do.

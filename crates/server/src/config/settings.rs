@@ -13,9 +13,10 @@ use super::ServerConfig;
 use super::cluster::{self, ClusterSettings};
 use super::env;
 use super::file::{self, DEFAULT_FILE};
-use super::memory::{self, MemorySettings, TenantSettings};
+use super::memory::{self, MemorySettings};
 use super::origin::{Given, Origin, Text};
 use super::resolve::Resolver;
+use super::tenants;
 use super::validator::Remark;
 use super::violation::Violation;
 
@@ -67,8 +68,6 @@ pub struct Settings {
     pub memory_limit: Option<(u64, Origin)>,
     /// What operations and caches may hold, and when memory is short.
     pub memory: MemorySettings,
-    /// Whose bytes are counted apart.
-    pub tenants: TenantSettings,
     /// Where Mimir answers.
     pub mimir_url: Option<String>,
     /// Whether folders are to be watched.
@@ -167,7 +166,6 @@ impl Resolver {
             residency,
             memory_limit,
             memory,
-            tenants: memory::tenants(self),
             mimir_url: self.text("telemetry.mimir.url", memory::is_url),
             file_watcher,
             cluster,
@@ -199,12 +197,14 @@ impl Resolver {
         let rest_port = self.port("server.rest_port", defaults.rest_port);
         let allow_unauthenticated = self.flag("server.allow_unauthenticated", false);
         let api_key = self.api_key();
+        let tenants = tenants::read(self, api_key.as_deref());
         let collection_defaults = self.collection_defaults();
         let limits = defaults.limits;
         let config = ServerConfig {
             host,
             rest_port,
             api_key,
+            tenants,
             allow_unauthenticated,
             limits,
             collection_defaults,
@@ -212,7 +212,7 @@ impl Resolver {
         };
         let exposed = config.address().is_some_and(|address| !address.is_loopback());
         let refused = self.violations.iter().any(is_about_the_key);
-        if exposed && config.api_key.is_none() && !allow_unauthenticated && !refused {
+        if exposed && !config.has_key() && !allow_unauthenticated && !refused {
             let (host, origin) = (config.host.clone(), self.origin_of("server.host"));
             self.violations.push(Violation::Unauthenticated { host, origin });
         }
@@ -324,7 +324,9 @@ impl Resolver {
 
 /// Whether there is a key, though an unusable one.
 fn is_about_the_key(violation: &Violation) -> bool {
-    matches!(violation, Violation::EmptyKey { .. } | Violation::TwoKeys { .. })
-        || matches!(violation, Violation::Unquoted { key, .. } if *key == "auth.api_key")
+    matches!(
+        violation,
+        Violation::EmptyKey { .. } | Violation::TwoKeys { .. } | Violation::TenantKey { .. }
+    ) || matches!(violation, Violation::Unquoted { key, .. } if *key == "auth.api_key")
         || matches!(violation, Violation::Unreadable { mend, .. } if *mend == KEY_FILE_MEND)
 }

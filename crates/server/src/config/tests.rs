@@ -2,6 +2,7 @@
 
 mod cluster;
 mod memory;
+mod tenants;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use vectorizer_model::TenantNameError;
 use vectorizer_model::bytes::ByteCount;
 use vectorizer_vfs::VfsError;
 
@@ -149,6 +150,28 @@ pub enum Violation {
     EmptyKey {
         /// Who gave it.
         origin: Origin,
+    },
+    /// A text that cannot name a tenant.
+    #[error("{key} ({origin}): the tenant's name {cause}")]
+    TenantName {
+        /// The setting, which ends with the name.
+        key: String,
+        /// Who gave it.
+        origin: Origin,
+        /// What is wrong with it.
+        cause: TenantNameError,
+    },
+    /// A tenant's key that cannot be used.
+    #[error("{key} {what} ({origin}); {mend}")]
+    TenantKey {
+        /// The setting.
+        key: String,
+        /// Who gave it.
+        origin: Origin,
+        /// What is wrong with it.
+        what: &'static str,
+        /// What helps.
+        mend: &'static str,
     },
     /// A file that cannot be read.
     #[error("cannot read {}: {cause}; {mend}", path.display())]

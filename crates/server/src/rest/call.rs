@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use vectorizer_api::{Answered, ApiError, ErrorKind, Operation, Record};
+use vectorizer_api::{Answered, ApiError, Caller, Context, ErrorKind, Operation, Record};
 use vectorizer_memory::{AllocationGuard, Drawn, MemoryError, Reservation};
 use vectorizer_model::CollectionName;
 use vectorizer_wire::WireError;
@@ -19,7 +19,7 @@ use vectorizer_wire::{collections, json, params};
 
 use super::Door;
 use super::answer::Answer;
-use crate::admission::{Admitted, Urgency};
+use crate::admission::{Admission, Admitted, Urgency};
 use crate::status::RestError;
 
 /// Work on more bytes than this must not hold up other requests.
@@ -30,6 +30,10 @@ const LITTLE_BYTES: usize = 512;
 /// One request on its way to an operation.
 pub(super) struct Call {
     pub(super) door: Arc<Door>,
+    /// What operations run in, for who asks.
+    pub(super) context: Context,
+    /// What the request may hold, at the expense of who asks.
+    admission: Admission,
     started: Instant,
     path: Vec<String>,
     query: String,
@@ -48,10 +52,25 @@ pub(super) struct Call {
 pub(super) type Outcome = Result<Answer, RestError>;
 
 impl Call {
-    pub(super) fn new(door: Arc<Door>, started: Instant, path: Vec<String>, query: String) -> Self {
-        let (headers, body) = (HeaderMap::new(), Mutex::new(Body::empty()));
-        let (held, answer) = (None, Mutex::default());
-        Self { door, started, path, query, headers, body, held, answer, long: false }
+    pub(super) fn new(
+        door: Arc<Door>,
+        caller: &Caller,
+        started: Instant,
+        (path, query): (Vec<String>, String),
+    ) -> Self {
+        Self {
+            context: door.context.for_caller(caller.clone()),
+            admission: door.admission.for_tenant(caller.tenant()),
+            door,
+            started,
+            path,
+            query,
+            headers: HeaderMap::new(),
+            body: Mutex::new(Body::empty()),
+            held: None,
+            answer: Mutex::default(),
+            long: false,
+        }
     }
 
     pub(super) fn with_body(mut self, headers: HeaderMap, body: Body) -> Self {
@@ -110,12 +129,11 @@ impl Call {
     async fn admit(&mut self, urgency: Urgency) -> Result<Admitted, RestError> {
         let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
         if !body.is_end_stream() && !is_json(&self.headers) {
-            let admission = &self.door.admission;
-            admission.discard(&self.headers, body, self.door.limits.body_bytes).await;
+            self.admission.discard(&self.headers, body, self.door.limits.body_bytes).await;
             let told = "its content-type is not JSON; send `content-type: application/json`";
             return Err(WireError::Format(told.to_owned()).into());
         }
-        let admitted = self.door.admission.read(&self.headers, body, urgency).await?;
+        let admitted = self.admission.read(&self.headers, body, urgency).await?;
         self.params()?;
         Ok(admitted)
     }
@@ -124,7 +142,7 @@ impl Call {
     pub(super) async fn run<O: Operation>(&self, operation: O) -> Result<O::Output, RestError> {
         let limit = self.params()?.timeout.unwrap_or(self.door.limits.request_timeout);
         let limit = limit.min(std::time::Duration::from_hours(24));
-        let mut work = std::pin::pin!(self.door.context.run(operation));
+        let mut work = std::pin::pin!(self.context.run(operation));
         // A long write is checked, laid out and encoded for the log by whoever polls it.
         let work = std::future::poll_fn(|cx| run_long(self.long, || work.as_mut().poll(cx)));
         let done = tokio::time::timeout(limit, work).await;

@@ -47,6 +47,17 @@ impl Method {
     }
 }
 
+/// Who may ask, if there are keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admits {
+    /// Whoever comes.
+    Everybody,
+    /// Whoever shows a key.
+    KeyHolders,
+    /// Who shows the operator's key.
+    Operator,
+}
+
 /// One way in.
 pub(super) struct Route {
     pub(super) name: &'static str,
@@ -57,8 +68,7 @@ pub(super) struct Route {
     request: Option<&'static str>,
     response: Response<'static>,
     writes: bool,
-    /// Whether nobody needs a key.
-    pub(super) open: bool,
+    pub(super) admits: Admits,
     /// Whether it is refused while the server stops.
     pub(super) stops: bool,
 }
@@ -74,7 +84,7 @@ impl Route {
             request: None,
             response: Schema("UpdateResult"),
             writes: matches!(entry.access, Access::Write),
-            open: false,
+            admits: Admits::KeyHolders,
             stops: true,
         }
     }
@@ -88,7 +98,13 @@ impl Route {
     }
 
     const fn open(mut self) -> Self {
-        self.open = true;
+        self.admits = Admits::Everybody;
+        self
+    }
+
+    /// What shows or changes what all tenants share.
+    const fn for_operators(mut self) -> Self {
+        self.admits = Admits::Operator;
         self
     }
 
@@ -122,7 +138,9 @@ pub(super) static ROUTES: &[Route] = &[
     Route::service("healthz", "/healthz", to!(service::alive)).open(),
     Route::service("livez", "/livez", to!(service::alive)).open(),
     Route::service("readyz", "/readyz", to!(service::ready)).open(),
-    Route::service("metrics", "/metrics", to!(service::metrics)).gives(TextOf(METRICS)),
+    Route::service("metrics", "/metrics", to!(service::metrics))
+        .for_operators()
+        .gives(TextOf(METRICS)),
     Route::service("openapi", "/openapi.json", to!(service::document)).gives(Document),
     Route::of(ListCollections::ENTRY, Get, "/collections", to!(collections::list))
         .gives(Schema("CollectionsResponse")),
@@ -202,16 +220,21 @@ pub(super) static ROUTES: &[Route] = &[
         .takes("SearchRequest")
         .gives(List("ScoredPoint")),
     Route::of(GetMemory::ENTRY, Get, "/api/cache/memory", to!(memory::get))
+        .for_operators()
         .gives(Bare("MemoryReport")),
     Route::of(SetMemory::ENTRY, Put, "/api/cache/memory", to!(memory::set))
+        .for_operators()
         .takes("SetMemory")
         .gives(Bare("MemoryReport")),
     Route::of(GetCacheStatus::ENTRY, Get, "/api/cache/status", to!(memory::status))
+        .for_operators()
         .gives(Bare("CacheStatus")),
     Route::of(EvictMemory::ENTRY, Post, "/api/cache/memory/evict", to!(memory::evict))
+        .for_operators()
         .takes("EvictMemory")
         .gives(Bare("EvictedMemory")),
     Route::of(ResetMemory::ENTRY, Post, "/api/cache/memory/reset", to!(memory::reset))
+        .for_operators()
         .gives(Bare("ResetMemory")),
 ];
 
@@ -227,7 +250,7 @@ pub(super) fn document() -> Result<String, vectorizer_wire::WireError> {
             request: route.request,
             response: route.response,
             writes: route.writes,
-            open: route.open,
+            open: route.admits == Admits::Everybody,
         })
         .collect();
     openapi::document(crate::CONTRACT_VERSION, &paths)
@@ -247,8 +270,11 @@ mod tests {
 
     #[test]
     fn only_health_and_version_are_open() {
-        let open: Vec<_> =
-            ROUTES.iter().filter(|route| route.open).map(|route| route.template).collect();
+        let open: Vec<_> = ROUTES
+            .iter()
+            .filter(|route| route.admits == Admits::Everybody)
+            .map(|route| route.template)
+            .collect();
         assert_eq!(open, ["/", "/healthz", "/livez", "/readyz"]);
     }
 }

@@ -7,7 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use vectorizer_api::memory::{CacheReport, Class, ClassReport, MemoryReport};
+use vectorizer_api::memory::{CacheReport, Class, ClassReport, MemoryReport, TenantUsage};
 
 /// A report to be shown.
 #[derive(Debug)]
@@ -142,6 +142,12 @@ fn classes(report: &MemoryReport) -> Vec<Metric<'_>> {
     let tenants = holdings.map(|holder| {
         (vec![("class", holder.class.name()), ("tenant", &*holder.tenant)], holder.bytes)
     });
+    let bounds = |read: fn(&TenantUsage) -> u64| -> Vec<(Labels<'_>, u64)> {
+        let tenants = report.tenants().iter();
+        tenants.map(|tenant| (vec![("tenant", &*tenant.name)], read(tenant))).collect()
+    };
+    let mut limited = bounds(|tenant| tenant.limit);
+    limited.retain(|(_, limit)| *limit != u64::MAX);
     let pinned = report.holdings.iter().filter(|holder| holder.class == Class::Pinned);
     let pinned = pinned.map(|holder| (vec![("tenant", &*holder.tenant)], holder.bytes));
     let refused = report.classes.iter().flat_map(|class| {
@@ -165,6 +171,16 @@ fn classes(report: &MemoryReport) -> Vec<Metric<'_>> {
             "vectorizer_memory_tenant_reserved_bytes",
             "Bytes that a tenant reserved for a class",
             tenants.collect(),
+        ),
+        gauge(
+            "vectorizer_memory_tenant_peak_bytes",
+            "The most that a tenant reserved",
+            bounds(|tenant| tenant.peak),
+        ),
+        gauge(
+            "vectorizer_memory_tenant_limit_bytes",
+            "Bytes that a tenant may hold; absent where it has no quota",
+            limited,
         ),
         gauge(
             "vectorizer_memory_pinned_bytes",

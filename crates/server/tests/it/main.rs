@@ -9,3 +9,4 @@ mod memory;
 mod metrics;
 mod server;
 mod storage_types;
+mod tenants;

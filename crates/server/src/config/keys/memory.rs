@@ -60,7 +60,7 @@ pub(super) const LIMITS: [KnownKey; 12] = [
 ];
 
 /// Caches, tenants, measurements.
-pub(super) const CACHES: [KnownKey; 15] = [
+pub(super) const CACHES: [KnownKey; 19] = [
     key(
         "memory.cache.percent",
         "a number from 0 to 100",
@@ -121,12 +121,44 @@ pub(super) const CACHES: [KnownKey; 15] = [
         "",
         "One duration for queries, metadata and embeddings, instead of the section of that name.",
     ),
-    key("tenants.enabled", FLAG, "false", "Whether bytes are charged to tenants."),
+    key(
+        "tenants.enabled",
+        FLAG,
+        "false",
+        "Whether requests have tenants, by the key that they show, else by X-Tenant-Id.",
+    ),
     key(
         "tenants.quotas.NAME",
-        "a byte count such as 512MB or 4GB",
+        BYTES,
         "",
         "What the tenant of this name may hold; a line for each.",
+    ),
+    key(
+        "tenants.default_quota",
+        BYTES,
+        "",
+        "What each tenant may hold that has no quota of its own; the tenant default is not bounded \
+         by it.",
+    ),
+    key(
+        "tenants.guarantees.NAME",
+        BYTES,
+        "",
+        "Bytes of this tenant in the query cache that others give up theirs for first; a line for \
+         each.",
+    ),
+    key(
+        "tenants.keys.NAME",
+        "a text",
+        "",
+        "The key of this tenant, for whom other tenants' collections are not there; a line for \
+         each.",
+    ),
+    key(
+        "tenants.key_files.NAME",
+        "a file",
+        "",
+        "A file that holds the key of this tenant, instead of tenants.keys; a line for each.",
     ),
     key("telemetry.mimir.url", ADDRESS, "", "Where Mimir answers, to discover its tenants."),
 ];

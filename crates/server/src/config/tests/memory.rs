@@ -156,9 +156,10 @@ fn tenants_have_quotas_by_name() {
     let of = |text: &str| load(&machine.0, &sources(Some(machine.file(text)), &[], &[]));
     let text = "tenants:\n  enabled: true\n  quotas:\n    acme.com: 512MB\n    other: 1GB\n";
     let loaded = of(text).unwrap();
-    assert!(loaded.settings.tenants.enabled);
-    let quotas: Vec<_> = loaded.settings.tenants.quotas.into_iter().collect();
-    assert_eq!(quotas, [("acme.com".to_owned(), 512 * MIB), ("other".to_owned(), GIB)]);
+    let tenants = &loaded.settings.server.tenants;
+    assert!(tenants.enabled);
+    let quotas = tenants.quotas.iter().map(|(name, bytes)| (name.as_str(), *bytes));
+    assert!(quotas.eq([("acme.com", 512 * MIB), ("other", GIB)]));
     let shown = loaded.settings.shown.iter().find(|s| s.key == "tenants.quotas.other").unwrap();
     assert_eq!(shown.value.as_deref(), Some("1GB"));
     let refusal = of("tenants: {quotas: {a: 0, b: many}}\n").unwrap_err();
