@@ -5,14 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use vectorizer_model::encode::{DecodeError, Reader, Writer};
-use vectorizer_model::{CollectionName, SequenceNumber, ShardId};
+use vectorizer_model::encode::{Canonical, DecodeError, Reader, Writer};
+use vectorizer_model::{CollectionName, SequenceNumber, ShardId, TenantName};
 use vectorizer_vfs::Directory;
 
 use crate::error::Result;
 use crate::manifest::{StoreError, checked_body, read_whole, store_atomically, undecodable};
 
-const MAGIC: &[u8; 8] = b"VZCATA01";
+/// All collections belong to the default tenant.
+const MAGIC: [u8; 8] = *b"VZCATA01";
+/// Each collection names its tenant.
+const MAGIC_TENANTS: [u8; 8] = *b"VZCATA02";
 pub(crate) const FILE: &str = "catalogue";
 
 /// The collections at one position of the catalogue's history.
@@ -24,8 +27,16 @@ pub(crate) struct Catalogue {
     pub(crate) applied: SequenceNumber,
     /// The number of the next shard.
     pub(crate) next_shard: u32,
-    /// The shard of each collection.
-    pub(crate) collections: BTreeMap<CollectionName, ShardId>,
+    /// Where each collection is, and whose.
+    pub(crate) collections: BTreeMap<CollectionName, Listed>,
+}
+
+/// A collection of the catalogue's.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Listed {
+    pub(crate) shard: ShardId,
+    /// To whom its bytes are charged.
+    pub(crate) tenant: TenantName,
 }
 
 impl Catalogue {
@@ -35,22 +46,26 @@ impl Catalogue {
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
+        let tenants = self.collections.values().any(|listed| !listed.tenant.is_default());
+        let mut bytes = if tenants { MAGIC_TENANTS } else { MAGIC }.to_vec();
         let mut to = Writer::new(&mut bytes);
         to.u128(self.node);
         to.u64(self.applied.0);
         to.u32(self.next_shard);
         to.count(self.collections.len());
-        for (name, shard) in &self.collections {
+        for (name, Listed { shard, tenant }) in &self.collections {
             to.text(name.as_str());
             to.u32(shard.0);
+            if tenants {
+                tenant.write(&mut to);
+            }
         }
         let crc = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
         bytes
     }
 
-    fn read(from: &mut Reader<'_>) -> std::result::Result<Self, DecodeError> {
+    fn read(from: &mut Reader<'_>, tenants: bool) -> std::result::Result<Self, DecodeError> {
         let mut catalogue = Self::new(from.u128()?);
         catalogue.applied = SequenceNumber(from.u64()?);
         catalogue.next_shard = from.u32()?;
@@ -59,7 +74,9 @@ impl Catalogue {
             let name = CollectionName::new(from.text()?).map_err(|_refused| {
                 DecodeError::Invalid { what: "collection name", at, found: 0 }
             })?;
-            catalogue.collections.insert(name, ShardId(from.u32()?));
+            let shard = ShardId(from.u32()?);
+            let tenant = if tenants { TenantName::read(from)? } else { TenantName::default() };
+            catalogue.collections.insert(name, Listed { shard, tenant });
         }
         from.finish()?;
         Ok(catalogue)
@@ -81,14 +98,47 @@ impl Catalogue {
         if !directory.list()?.iter().any(|entry| entry.name == FILE) {
             return Ok(None);
         }
-        let bytes = read_whole(directory, FILE)?;
-        let body = checked_body(&bytes, *MAGIC, FILE)?;
-        let catalogue = Self::read(&mut Reader::new(body));
-        Ok(Some(catalogue.map_err(|error| undecodable(&error, FILE))?))
+        Self::parse(&read_whole(directory, FILE)?).map(Some)
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let tenants = bytes.starts_with(&MAGIC_TENANTS);
+        let body = checked_body(bytes, if tenants { MAGIC_TENANTS } else { MAGIC }, FILE)?;
+        let catalogue = Self::read(&mut Reader::new(body), tenants);
+        catalogue.map_err(|error| undecodable(&error, FILE))
     }
 }
 
 /// The name of a shard's folder.
 pub(crate) fn shard_folder(shard: ShardId) -> String {
     format!("{:010}", shard.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FROZEN: &[u8] = include_bytes!("../tests/golden/catalogue_v2");
+
+    #[test]
+    fn the_frozen_catalogue_of_tenants_is_read_and_written_alike() {
+        let catalogue = Catalogue::parse(FROZEN).expect("format v2");
+        let listed = catalogue.collections.iter();
+        let told: Vec<_> =
+            listed.map(|(name, of)| (name.as_str(), of.shard.0, of.tenant.as_str())).collect();
+        assert_eq!(told, [("notes", 3, "acme"), ("others", 1, "default")]);
+        assert_eq!((catalogue.applied, catalogue.next_shard), (SequenceNumber(7), 5));
+        assert_eq!(catalogue.to_bytes(), FROZEN);
+    }
+
+    #[test]
+    fn without_tenants_the_first_version_is_written() {
+        let mut catalogue = Catalogue::parse(FROZEN).expect("format v2");
+        for listed in catalogue.collections.values_mut() {
+            listed.tenant = TenantName::default();
+        }
+        let bytes = catalogue.to_bytes();
+        assert!(bytes.starts_with(b"VZCATA01"));
+        assert_eq!(Catalogue::parse(&bytes).expect("format v1"), catalogue);
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
-use vectorizer_memory::Reservation;
+use vectorizer_memory::{Reservation, Tenant};
 use vectorizer_model::encode::Canonical;
 use vectorizer_model::{CollectionName, CollectionSettings, SequenceNumber, ShardId};
 
@@ -46,6 +46,8 @@ pub(crate) struct Opened {
 pub(crate) struct Collection {
     pub(crate) id: ShardId,
     pub(crate) name: CollectionName,
+    /// Who created it: its bytes are charged to that tenant.
+    pub(crate) tenant: Tenant,
     open: RwLock<Option<Opened>>,
     /// Held to open it, to close it and to drop it.
     turn: Mutex<()>,
@@ -67,7 +69,7 @@ impl Collection {
         CLOSED_BYTES + encoded.len() as u64 * SETTINGS_FACTOR
     }
 
-    /// A closed collection. `charge` holds [`Collection::bytes_needed`].
+    /// A closed collection. `charge` holds [`Collection::bytes_needed`], of the collection's tenant.
     pub(crate) fn new(
         id: ShardId,
         name: CollectionName,
@@ -77,6 +79,7 @@ impl Collection {
         Self {
             id,
             name,
+            tenant: charge.tenant().clone(),
             open: RwLock::default(),
             turn: Mutex::default(),
             summary: Mutex::new(summary),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use vectorizer_memory::Tenant;
 use vectorizer_model::{CollectionName, ShardId};
 
 use crate::collection::Collection;
@@ -63,6 +64,13 @@ impl Collections {
 
     pub(crate) fn by_id(&self, id: ShardId) -> Option<Arc<Collection>> {
         self.read().by_id.get(&id).cloned()
+    }
+
+    /// All with their tenants, by name.
+    pub(crate) fn owned(&self) -> Vec<(CollectionName, Tenant)> {
+        let owned =
+            |(name, of): (&CollectionName, &Arc<Collection>)| (name.clone(), of.tenant.clone());
+        self.read().by_name.iter().map(owned).collect()
     }
 
     /// The names of all, sorted.

@@ -52,10 +52,9 @@ impl Engine {
     /// [`EngineError`](crate::EngineError): it is not there, unreadable, or memory is short.
     pub fn content_digest(&self, name: &CollectionName) -> Result<ContentDigest> {
         let view = self.view(name)?;
-        let inner = self.inner();
         // Pages as they are stored, decoded, and encoded again.
         let bytes = PAGE_BYTES * 3;
-        let _page = inner.node.governor.reserve(Class::Operations, &inner.tenant, bytes)?;
+        let _page = self.governor().reserve(Class::Operations, view.tenant(), bytes)?;
         let select =
             Select { payload: PayloadSelector::Everything, vectors: VectorSelector::Everything };
         let row = Memtable::row_bytes(view.settings()).max(1);

@@ -11,7 +11,7 @@ use vectorizer_memory::{Class, Governor, MemoryError, MemoryGuard, Tenant};
 use vectorizer_model::encode::encode_operation;
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::{
-    CollectionName, CollectionSettings, Epoch, Operation, SequenceNumber, ShardId,
+    CollectionName, CollectionSettings, Epoch, Operation, SequenceNumber, ShardId, TenantName,
 };
 use vectorizer_vfs::{Directory, DirectoryLock, OsDirectory};
 
@@ -60,7 +60,6 @@ pub(crate) struct Inner {
     executor: Executor,
     /// Why collections can be neither created nor dropped, if they cannot.
     pub(crate) catalogue_failure: OnceLock<String>,
-    pub(crate) tenant: Tenant,
     /// Entries wait for the committer.
     pub(crate) commit: Signal,
     /// A memtable waits for the flusher.
@@ -120,17 +119,32 @@ impl Engine {
         self.0.inner.collections.names()
     }
 
-    /// Creates a collection; done when it is durable.
+    /// Creates a collection of the default tenant; done when it is durable.
     ///
     /// # Errors
-    /// [`EngineError::ClusterConfigViolation`]; the budget refuses or the log failed. Through the
-    /// ticket: [`EngineError::CollectionExists`].
+    /// Those of [`Engine::create_collection_of`].
     pub fn create_collection(
         &self,
         name: CollectionName,
         settings: CollectionSettings,
     ) -> Result<Ticket<Result<Applied>>> {
-        self.0.inner.create_collection(name, settings).inspect(|_| self.0.inner.wake_committer())
+        self.create_collection_of(TenantName::default(), name, settings)
+    }
+
+    /// Creates a collection, whose bytes are charged to `tenant` as long as it is there; done when it
+    /// is durable.
+    ///
+    /// # Errors
+    /// [`EngineError::ClusterConfigViolation`]; the budget refuses or the log failed. Through the
+    /// ticket: [`EngineError::CollectionExists`].
+    pub fn create_collection_of(
+        &self,
+        tenant: TenantName,
+        name: CollectionName,
+        settings: CollectionSettings,
+    ) -> Result<Ticket<Result<Applied>>> {
+        let created = self.0.inner.create_collection(tenant, name, settings);
+        created.inspect(|_| self.0.inner.wake_committer())
     }
 
     /// Which storage types collections may have.
@@ -143,9 +157,10 @@ impl Engine {
     /// # Errors
     /// [`EngineError::CollectionNotFound`], or the log failed.
     pub fn drop_collection(&self, name: &CollectionName) -> Result<Ticket<Result<Applied>>> {
-        self.0.inner.collection(name)?;
+        let collection = self.0.inner.collection(name)?;
         let operation = Operation::DropCollection { name: name.clone() };
-        self.0.inner.submit_to_catalogue(operation, 0).inspect(|_| self.0.inner.wake_committer())
+        let dropped = self.0.inner.submit_to_catalogue(operation, (&collection.tenant, 0));
+        dropped.inspect(|_| self.0.inner.wake_committer())
     }
 
     /// Hands over a write. Its ticket is done when the write is durable and every later view sees
@@ -313,7 +328,6 @@ impl Inner {
         let executor = Executor::start(node.config.search_threads, node.config.search_queue)
             .map_err(EngineError::Thread)?;
         Ok(Self {
-            tenant: node.governor.tenant("default"),
             node,
             root,
             assigned: Mutex::new(catalogue.applied),
@@ -339,6 +353,7 @@ impl Inner {
 
     fn create_collection(
         &self,
+        tenant: TenantName,
         name: CollectionName,
         settings: CollectionSettings,
     ) -> Result<Ticket<Result<Applied>>> {
@@ -355,18 +370,20 @@ impl Inner {
             shard
         };
         let bytes = Collection::bytes_needed(&settings) + OPEN_BYTES;
+        let owner = self.node.governor.tenant(tenant.as_str());
         let settings = Box::new(settings);
-        self.submit_to_catalogue(Operation::CreateCollection { name, shard, settings }, bytes)
+        let operation = Operation::CreateCollection { name, shard, settings, tenant };
+        self.submit_to_catalogue(operation, (&owner, bytes))
     }
 
-    /// Hands over a creation, which will hold `bytes`, or a drop.
+    /// Hands over a creation, whose owner will hold so many bytes, or a drop.
     fn submit_to_catalogue(
         &self,
         operation: Operation,
-        bytes: u64,
+        held: (&Tenant, u64),
     ) -> Result<Ticket<Result<Applied>>> {
         self.check_catalogue()?;
-        self.append(ShardId::CATALOGUE, &self.assigned, (operation, Origin::default()), bytes)
+        self.append(ShardId::CATALOGUE, &self.assigned, (operation, Origin::default()), held)
     }
 
     fn submit_to_shard(
@@ -413,7 +430,8 @@ impl Inner {
         origin: Origin,
         memtable: u64,
     ) -> Result<Ticket<Result<Applied>>> {
-        let ticket = self.append(shard.id, shard.assigned(), (operation, origin), memtable)?;
+        let held = (&shard.tenant, memtable);
+        let ticket = self.append(shard.id, shard.assigned(), (operation, origin), held)?;
         shard.backlog.note_write(memtable);
         Ok(ticket)
     }
@@ -424,13 +442,13 @@ impl Inner {
         shard: ShardId,
         assigned: &Mutex<SequenceNumber>,
         (operation, origin): (Operation, Origin),
-        memtable: u64,
+        (tenant, memtable): (&Tenant, u64),
     ) -> Result<Ticket<Result<Applied>>> {
         let mut payload = Vec::new();
         encode_operation(&operation, &mut payload);
         let transit = payload.len() as u64 * TRANSIT_COPIES;
         let frees = matches!(operation, Operation::Delete(_) | Operation::DropCollection { .. });
-        let reserve = |class, bytes| self.node.reserve(class, &self.tenant, bytes, frees);
+        let reserve = |class, bytes| self.node.reserve(class, tenant, bytes, frees);
         let log = self.node.log().filter(|_| !self.node.is_closing());
         let log = log.ok_or_else(|| EngineError::Closed { reason: "closing".to_owned() })?;
         let (done, ticket) = ticket();

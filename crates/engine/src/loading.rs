@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vectorizer_memory::Class;
+use vectorizer_memory::{Class, Tenant};
 use vectorizer_model::settings::StorageType;
-use vectorizer_model::{CollectionName, CollectionSettings};
+use vectorizer_model::{CollectionName, ShardId};
 
 use crate::collection::{Collection, OPEN_BYTES, Opened, Summary};
 use crate::engine::{Engine, Inner, lock};
@@ -56,6 +56,19 @@ impl Engine {
     /// Whether there is a collection of that name.
     pub fn contains(&self, name: &CollectionName) -> bool {
         self.inner().collections.get(name).is_some()
+    }
+
+    /// Who created a collection: to that tenant its bytes are charged.
+    ///
+    /// # Errors
+    /// [`EngineError::CollectionNotFound`].
+    pub fn owner(&self, name: &CollectionName) -> Result<Tenant> {
+        Ok(self.inner().collection(name)?.tenant.clone())
+    }
+
+    /// All collections with their owners, by name. Opens nothing.
+    pub fn owners(&self) -> Vec<(CollectionName, Tenant)> {
+        self.inner().collections.owned()
     }
 
     /// As [`Engine::info`], but nothing is opened; none if only that would tell all.
@@ -129,8 +142,9 @@ impl Inner {
     }
 
     fn open(&self, collection: &Collection) -> Result<Opened> {
-        let charge = self.node.governor.reserve(Class::Collections, &self.tenant, OPEN_BYTES)?;
-        let shard = self.open_shard(collection.name.clone(), collection.id)?;
+        let tenant = &collection.tenant;
+        let charge = self.node.governor.reserve(Class::Collections, tenant, OPEN_BYTES)?;
+        let shard = self.open_shard(collection)?;
         Ok(Opened { shard: Arc::new(shard), _charge: charge })
     }
 
@@ -264,7 +278,7 @@ impl Inner {
                 continue;
             }
             let covered = collection.covered();
-            let parts = self.shard_parts(collection.name.clone(), collection.id);
+            let parts = self.parts_of(&collection);
             match parts.and_then(|parts| Ok(parts.directory.sync()?)) {
                 Ok(()) => self.node.release_log(collection.id, covered),
                 Err(error) => {
@@ -281,18 +295,11 @@ impl Inner {
     pub(crate) fn closed_collection(
         &self,
         name: CollectionName,
-        id: vectorizer_model::ShardId,
+        (id, tenant): (ShardId, &Tenant),
         summary: Summary,
     ) -> Result<Collection> {
-        let charge = self.charge_collection(&summary.info.settings)?;
+        let bytes = Collection::bytes_needed(&summary.info.settings);
+        let charge = self.node.governor.reserve(Class::Collections, tenant, bytes)?;
         Ok(Collection::new(id, name, summary, charge))
-    }
-
-    pub(crate) fn charge_collection(
-        &self,
-        settings: &CollectionSettings,
-    ) -> Result<vectorizer_memory::Reservation> {
-        let bytes = Collection::bytes_needed(settings);
-        Ok(self.node.governor.reserve(Class::Collections, &self.tenant, bytes)?)
     }
 }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use vectorizer_log::{Log, LogConfig, Recovery, Replayed};
-use vectorizer_memory::{Class, Governor, Reservation};
+use vectorizer_memory::{Class, Governor, Reservation, Tenant};
 use vectorizer_model::bytes::MIB;
 use vectorizer_model::encode::decode_operation;
 use vectorizer_model::{CollectionName, CollectionSettings, Operation, SequenceNumber, ShardId};
@@ -18,7 +18,7 @@ use vectorizer_segment::{
 use vectorizer_vfs::{Directory, Entry, EntryKind};
 
 use crate::applied::Applied;
-use crate::catalogue::{Catalogue, FILE as CATALOGUE, shard_folder};
+use crate::catalogue::{Catalogue, FILE as CATALOGUE, Listed, shard_folder};
 use crate::collection::{Collection, OPEN_BYTES, Opened, Summary};
 use crate::deaths::Deaths;
 use crate::engine::{Inner, TRANSIT_COPIES, lock};
@@ -89,20 +89,23 @@ impl Inner {
         let folder = self.root.subdirectory(SHARDS_FOLDER)?;
         // The catalogue that was read too: what an older one names is removed next.
         self.root.sync()?;
-        let known: BTreeSet<String> = listed.values().map(|shard| shard_folder(*shard)).collect();
+        let known: BTreeSet<String> =
+            listed.values().map(|listed| shard_folder(listed.shard)).collect();
         for entry in folder.list()? {
             if entry.kind == EntryKind::Directory && !known.contains(&entry.name) {
                 folder.remove_subdirectory(&entry.name)?;
             }
         }
-        for (name, id) in listed {
-            self.list_collection(name, id).map_err(|error| error.within(&shard_place(id)))?;
+        for (name, Listed { shard: id, tenant }) in listed {
+            let tenant = self.node.governor.tenant(tenant.as_str());
+            self.list_collection(name, id, tenant)
+                .map_err(|error| error.within(&shard_place(id)))?;
         }
         Ok(())
     }
 
-    fn list_collection(&self, name: CollectionName, id: ShardId) -> Result<()> {
-        let parts = self.shard_parts(name.clone(), id)?;
+    fn list_collection(&self, name: CollectionName, id: ShardId, tenant: Tenant) -> Result<()> {
+        let parts = self.shard_parts(name.clone(), id, tenant)?;
         let directory = &*parts.directory;
         let (manifest, missing) = load_manifest(directory, id)?;
         self.node.config.storage.admit(&name, manifest.settings.storage_type, Arrival::Stored)?;
@@ -116,7 +119,8 @@ impl Inner {
         let graph_rows_min = self.node.config.graph_rows_min;
         let info = CollectionInfo::of_manifest(&manifest, dead.unwrap_or(0), graph_rows_min);
         let waits = self.manifest_waits(&manifest, info.backlog_rows);
-        let collection = self.closed_collection(name, id, Summary { info, partial })?;
+        let collection =
+            self.closed_collection(name, (id, &parts.tenant), Summary { info, partial })?;
         let collection = self.collections.insert(collection);
         if let Some(missing) = missing {
             collection.note_unopened(&missing.within(&shard_place(id)));
@@ -127,24 +131,28 @@ impl Inner {
         Ok(())
     }
 
-    pub(crate) fn shard_parts(&self, name: CollectionName, id: ShardId) -> Result<ShardParts> {
+    /// What is known of a collection's shard before it is opened.
+    pub(crate) fn parts_of(&self, collection: &Collection) -> Result<ShardParts> {
+        self.shard_parts(collection.name.clone(), collection.id, collection.tenant.clone())
+    }
+
+    fn shard_parts(&self, name: CollectionName, id: ShardId, tenant: Tenant) -> Result<ShardParts> {
         let folder = self.root.subdirectory(SHARDS_FOLDER)?;
         let directory = folder.subdirectory(&shard_folder(id))?;
         // Mapped files are read where the kernel has them: what was just written, and what a merge
         // reads, is searched next.
         let mapped = self.node.config.residency == Residency::Mapped;
         let directory = if mapped { directory.keeping_cached() } else { directory };
-        let (node, tenant) = (Arc::clone(&self.node), self.tenant.clone());
-        Ok(ShardParts { id, name, tenant, directory, node })
+        Ok(ShardParts { id, name, tenant, directory, node: Arc::clone(&self.node) })
     }
 
-    pub(crate) fn open_shard(&self, name: CollectionName, id: ShardId) -> Result<Shard> {
-        self.open_parts(name, id).map_err(|error| error.within(&shard_place(id)))
+    pub(crate) fn open_shard(&self, collection: &Collection) -> Result<Shard> {
+        self.open_parts(collection).map_err(|error| error.within(&shard_place(collection.id)))
     }
 
-    fn open_parts(&self, name: CollectionName, id: ShardId) -> Result<Shard> {
-        let parts = self.shard_parts(name, id)?;
-        let (manifest, missing) = load_manifest(&*parts.directory, id)?;
+    fn open_parts(&self, collection: &Collection) -> Result<Shard> {
+        let parts = self.parts_of(collection)?;
+        let (manifest, missing) = load_manifest(&*parts.directory, parts.id)?;
         if let Some(missing) = missing {
             return Err(missing);
         }
@@ -241,7 +249,7 @@ impl Inner {
         };
         let operation = decode()?;
         let transit = entry.payload.len() as u64 * TRANSIT_COPIES;
-        let _transit = self.node.governor.reserve(Class::Operations, &self.tenant, transit)?;
+        let _transit = self.node.governor.reserve(Class::Operations, &shard.tenant, transit)?;
         let full = shard.state().active.charged_bytes() >= self.node.config.memtable_bytes;
         if full {
             self.flush_shard(&shard)?;
@@ -249,7 +257,7 @@ impl Inner {
         // Nothing comes between the price and the application, so it is exact.
         let bytes = crate::cost::memtable_bytes(&shard, &shard.view(), &operation);
         let bytes = accept(bytes)?;
-        let reserve = || self.node.governor.reserve(Class::Memtables, &self.tenant, bytes);
+        let reserve = || self.node.governor.reserve(Class::Memtables, &shard.tenant, bytes);
         let reservation = match reserve() {
             Ok(reservation) => reservation,
             Err(_short) => {
@@ -313,32 +321,35 @@ impl Inner {
 
     /// Takes what an entry of the catalogue will hold.
     fn charge_catalogue_entry(&self, operation: &Operation) -> Result<Reservation> {
-        let bytes = if let Operation::CreateCollection { settings, .. } = operation {
-            Collection::bytes_needed(settings) + OPEN_BYTES
-        } else {
-            0
-        };
-        self.with_room(|| {
-            Ok(self.node.governor.reserve(Class::Collections, &self.tenant, bytes)?)
-        })
+        let (tenant, bytes) =
+            if let Operation::CreateCollection { settings, tenant, .. } = operation {
+                let bytes = Collection::bytes_needed(settings) + OPEN_BYTES;
+                (self.node.governor.tenant(tenant.as_str()), bytes)
+            } else {
+                (Tenant::system(), 0)
+            };
+        self.with_room(|| Ok(self.node.governor.reserve(Class::Collections, &tenant, bytes)?))
     }
 
-    /// Applies an entry of the catalogue, durably. `charge` holds what a new collection takes.
+    /// Applies an entry of the catalogue, durably. `charge` holds what a new collection takes, of its
+    /// tenant.
     pub(crate) fn apply_to_catalogue(
         &self,
         seq: SequenceNumber,
         operation: &Operation,
         charge: Reservation,
     ) -> Result<Applied> {
-        let points = if let Operation::CreateCollection { name, shard, settings } = operation {
-            self.create_shard(seq, (name, *shard), settings, charge)?;
-            1
-        } else if let Operation::DropCollection { name } = operation {
-            u64::from(self.drop_shard(seq, name)?)
-        } else {
-            let what = "an entry of the catalogue that is no catalogue operation";
-            return Err(EngineError::InvalidOperation(what.to_owned()));
-        };
+        let points =
+            if let Operation::CreateCollection { name, shard, settings, tenant } = operation {
+                let listed = Listed { shard: *shard, tenant: tenant.clone() };
+                self.create_shard(seq, (name, listed), settings, charge)?;
+                1
+            } else if let Operation::DropCollection { name } = operation {
+                u64::from(self.drop_shard(seq, name)?)
+            } else {
+                let what = "an entry of the catalogue that is no catalogue operation";
+                return Err(EngineError::InvalidOperation(what.to_owned()));
+            };
         self.node.release_log(ShardId::CATALOGUE, seq);
         Ok(Applied { seq, points })
     }
@@ -346,7 +357,7 @@ impl Inner {
     fn create_shard(
         &self,
         seq: SequenceNumber,
-        (name, id): (&CollectionName, ShardId),
+        (name, listed): (&CollectionName, Listed),
         settings: &CollectionSettings,
         mut charge: Reservation,
     ) -> Result<()> {
@@ -355,7 +366,8 @@ impl Inner {
         }
         // An acknowledged creation is refused by refusing the start, never by leaving it out.
         self.node.config.storage.admit(name, settings.storage_type, Arrival::Stored)?;
-        let parts = self.shard_parts(name.clone(), id)?;
+        let (id, tenant) = (listed.shard, charge.tenant().clone());
+        let parts = self.shard_parts(name.clone(), id, tenant.clone())?;
         let manifest = Manifest::empty(id, settings.clone());
         manifest.store(&*parts.directory).map_err(EngineError::from)?;
         self.root.subdirectory(SHARDS_FOLDER)?.sync()?;
@@ -365,12 +377,12 @@ impl Inner {
         };
         let shard = Arc::new(Shard::new(parts, manifest, Vec::new()));
         // In the class it came in if the other one is full: the bytes are there either way.
-        charge.transfer(Class::Collections, &self.tenant).ok();
+        charge.transfer(Class::Collections, &tenant).ok();
         let opened = Opened { shard, _charge: charge.split(OPEN_BYTES) };
         let collection = Collection::new(id, name.clone(), summary, charge);
         *collection.hold_open() = Some(opened);
         self.store_catalogue(seq, |catalogue| {
-            catalogue.collections.insert(name.clone(), id);
+            catalogue.collections.insert(name.clone(), listed);
             catalogue.next_shard = catalogue.next_shard.max(id.0 + 1);
         })?;
         self.collections.insert(collection);

@@ -7,7 +7,7 @@ use vectorizer_model::CollectionName;
 use vectorizer_model::settings::StorageType;
 use vectorizer_vfs::OsDirectory;
 
-use crate::catalogue::{Catalogue, FILE as CATALOGUE, shard_folder};
+use crate::catalogue::{Catalogue, FILE as CATALOGUE, Listed, shard_folder};
 use crate::error::Result;
 use crate::manifest::Manifest;
 use crate::recovery::SHARDS_FOLDER;
@@ -30,7 +30,7 @@ pub fn stored_storage_types(
     let folder = root.subdirectory(SHARDS_FOLDER)?;
     let present = folder.list()?;
     let mut found = BTreeMap::new();
-    for (name, shard) in catalogue.collections {
+    for (name, Listed { shard, .. }) in catalogue.collections {
         // What is missing is told by whoever opens the folder.
         let shard = shard_folder(shard);
         if !present.iter().any(|entry| entry.name == shard) {

@@ -125,7 +125,9 @@ impl Check<'_> {
             .map(|entry| entry.name)
             .collect();
         let live = match catalogue {
-            Some(catalogue) => catalogue.collections.values().copied().map(shard_folder).collect(),
+            Some(catalogue) => {
+                catalogue.collections.values().map(|listed| shard_folder(listed.shard)).collect()
+            }
             None => present.clone(),
         };
         for name in live {

@@ -8,7 +8,7 @@
 //! here. It knows no clock, thread, file, socket, JSON or YAML.
 //!
 //! # Layout
-//! - [`id`]: points, shards, segments, rows; [`sequence`]: positions in a shard's history
+//! - [`id`]: points, shards, segments, rows; [`tenant`]: whose bytes they are; [`sequence`]: positions in a shard's history
 //! - [`vector`], [`metric`]: what is compared, and how; [`value`], [`path`]: payloads
 //! - [`filter`]: predicates; [`settings`]: collections; [`operation`]: what changes state
 //! - [`frame`]: one operation as the log stores it; [`encode`]: canonical bytes
@@ -34,6 +34,7 @@ pub mod scorer;
 pub mod selection;
 pub mod sequence;
 pub mod settings;
+pub mod tenant;
 pub mod value;
 pub mod vector;
 
@@ -49,5 +50,6 @@ pub use scorer::{RowScorer, Scored, Scorer};
 pub use selection::{AllRows, Cardinality, Selection};
 pub use sequence::{Epoch, SequenceNumber};
 pub use settings::CollectionSettings;
+pub use tenant::{TenantName, TenantNameError};
 pub use value::{Payload, Value};
 pub use vector::{Datatype, VectorName};

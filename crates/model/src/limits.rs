@@ -4,7 +4,9 @@ use crate::bytes::MIB;
 
 /// Bytes of a collection's name: what file systems and URLs carry without escapes of their own.
 pub const COLLECTION_NAME_BYTES_MAX: usize = 255;
-/// Bytes of a vector's name, for the same reason.
+/// Bytes of a tenant's name: it stands in every refusal and in labels of metrics.
+pub const TENANT_NAME_BYTES_MAX: usize = 64;
+/// Bytes of a vector's name, as of a collection's.
 pub const VECTOR_NAME_BYTES_MAX: usize = 255;
 /// Bytes of an indexed field's key: it stands in every answer about its collection.
 pub const KEY_BYTES_MAX: usize = 1 << 10;

@@ -5,7 +5,9 @@
 
 use crate::settings::FieldIndexKind;
 use crate::vector::VectorColumn;
-use crate::{CollectionName, CollectionSettings, Filter, KeyPath, Payload, PointId, ShardId};
+use crate::{
+    CollectionName, CollectionSettings, Filter, KeyPath, Payload, PointId, ShardId, TenantName,
+};
 
 /// One entry of a shard's log.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +20,8 @@ pub enum Operation {
         shard: ShardId,
         /// What it is.
         settings: Box<CollectionSettings>,
+        /// To whom its bytes are charged.
+        tenant: TenantName,
     },
     /// Catalogue: a collection and its shard are gone.
     DropCollection {

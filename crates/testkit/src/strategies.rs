@@ -16,8 +16,8 @@ use vectorizer_model::{KeyPath, PathStep, Payload, PointId, Value};
 pub use filter::{filter, predicate, range, scalar};
 pub use operation::{operation, point_batch, point_selector, shard_operation};
 pub use settings::{
-    collection_name, collection_settings, field_index_kind, metric, plain_settings, vector_name,
-    vector_settings,
+    collection_name, collection_settings, field_index_kind, metric, plain_settings, tenant_name,
+    vector_name, vector_settings,
 };
 
 /// A point's id: mostly one of 32.

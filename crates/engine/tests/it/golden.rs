@@ -56,7 +56,7 @@ fn golden() -> Files {
 }
 
 /// A disk with these files.
-fn disk(files: &Files) -> TraceDirectory {
+pub(crate) fn disk(files: &Files) -> TraceDirectory {
     let disk = TraceDirectory::new();
     for (path, bytes) in files {
         let mut directory: Arc<dyn Directory> = disk.directory();

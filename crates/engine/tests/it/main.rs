@@ -24,4 +24,5 @@ mod properties;
 mod several;
 mod stops;
 mod storage_types;
+mod tenants;
 mod verify;

@@ -4,7 +4,9 @@ use super::reader::invalid;
 use super::{Canonical, DecodeError, Reader, Writer};
 use crate::operation::{PointBatch, PointSelector};
 use crate::settings::FieldIndexKind;
-use crate::{CollectionName, CollectionSettings, Filter, KeyPath, Operation, Payload, ShardId};
+use crate::{
+    CollectionName, CollectionSettings, Filter, KeyPath, Operation, Payload, ShardId, TenantName,
+};
 
 /// The version that is written.
 const VERSION: u8 = 1;
@@ -21,6 +23,8 @@ mod tag {
     pub(super) const CLEAR_PAYLOAD: u8 = 9;
     pub(super) const CREATE_FIELD_INDEX: u8 = 10;
     pub(super) const DROP_FIELD_INDEX: u8 = 11;
+    /// [`CREATE_COLLECTION`] of a tenant that is not the default one.
+    pub(super) const CREATE_COLLECTION_OF: u8 = 12;
 
     pub(super) const IDS: u8 = 0;
     pub(super) const FILTER: u8 = 1;
@@ -33,10 +37,13 @@ impl Canonical for Operation {
         to.u8(VERSION);
         to.u8(tag_of(self));
         match self {
-            Self::CreateCollection { name, shard, settings } => {
+            Self::CreateCollection { name, shard, settings, tenant } => {
                 name.write(to);
                 to.u32(shard.0);
                 settings.write(to);
+                if !tenant.is_default() {
+                    tenant.write(to);
+                }
             }
             Self::DropCollection { name } => name.write(to),
             Self::UpdateSettings(settings) => settings.write(to),
@@ -67,11 +74,8 @@ impl Canonical for Operation {
         from.tag("version of an operation", |byte| (byte == VERSION).then_some(()))?;
         let at = from.at();
         Ok(match from.u8()? {
-            tag::CREATE_COLLECTION => Self::CreateCollection {
-                name: CollectionName::read(from)?,
-                shard: ShardId(from.u32()?),
-                settings: Box::new(CollectionSettings::read(from)?),
-            },
+            tag::CREATE_COLLECTION => creation(from, |_| Ok(TenantName::default()))?,
+            tag::CREATE_COLLECTION_OF => creation(from, other_tenant)?,
             tag::DROP_COLLECTION => Self::DropCollection { name: CollectionName::read(from)? },
             tag::UPDATE_SETTINGS => Self::UpdateSettings(Box::new(Canonical::read(from)?)),
             tag::UPSERT => Self::Upsert(PointBatch::read(from)?),
@@ -101,7 +105,8 @@ impl Canonical for Operation {
 
 fn tag_of(operation: &Operation) -> u8 {
     match operation {
-        Operation::CreateCollection { .. } => tag::CREATE_COLLECTION,
+        Operation::CreateCollection { tenant, .. } if tenant.is_default() => tag::CREATE_COLLECTION,
+        Operation::CreateCollection { .. } => tag::CREATE_COLLECTION_OF,
         Operation::DropCollection { .. } => tag::DROP_COLLECTION,
         Operation::UpdateSettings(_) => tag::UPDATE_SETTINGS,
         Operation::Upsert(_) => tag::UPSERT,
@@ -154,5 +159,45 @@ impl Canonical for CollectionName {
         Self::new(name).map_err(|_not_a_name| {
             invalid("length of a text that names no collection", at, name.len() as u64)
         })
+    }
+}
+
+impl Canonical for TenantName {
+    const BYTES_MIN: usize = 2;
+
+    fn write(&self, to: &mut Writer<'_>) {
+        to.text(self.as_str());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let at = from.at();
+        let name = from.text()?;
+        Self::new(name).map_err(|_not_a_name| {
+            invalid("length of a text that names no tenant", at, name.len() as u64)
+        })
+    }
+}
+
+fn creation(
+    from: &mut Reader<'_>,
+    tenant: impl FnOnce(&mut Reader<'_>) -> Result<TenantName, DecodeError>,
+) -> Result<Operation, DecodeError> {
+    Ok(Operation::CreateCollection {
+        name: CollectionName::read(from)?,
+        shard: ShardId(from.u32()?),
+        settings: Box::new(CollectionSettings::read(from)?),
+        tenant: tenant(from)?,
+    })
+}
+
+/// A tenant that is not the default one, which is not written.
+fn other_tenant(from: &mut Reader<'_>) -> Result<TenantName, DecodeError> {
+    let at = from.at();
+    let name = TenantName::read(from)?;
+    let bytes = name.as_str().len() as u64;
+    if name.is_default() {
+        Err(invalid("length of a needless tenant", at, bytes))
+    } else {
+        Ok(name)
     }
 }

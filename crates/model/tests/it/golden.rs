@@ -11,13 +11,35 @@ use vectorizer_model::settings::{
 use vectorizer_model::vector::VectorColumn;
 use vectorizer_model::{
     CollectionName, CollectionSettings, Condition, Datatype, Filter, KeyPath, Metric, Operation,
-    Payload, PointId, ShardId, Value, VectorName,
+    Payload, PointId, ShardId, TenantName, Value, VectorName,
 };
 
 const VERSION_1: &str = include_str!("../golden/operation_v1.txt");
+const OF_A_TENANT: &str = include_str!("../golden/operation_v1_tenant.txt");
 
 #[test]
 fn version_1_is_read_and_written_as_it_was() {
+    check(VERSION_1, operations);
+    check(OF_A_TENANT, || {
+        let acme = TenantName::new("acme").expect("a name");
+        vec![("create_collection_of", created_by(acme))]
+    });
+}
+
+#[test]
+fn what_no_writer_would_have_written_of_a_tenant_is_refused() {
+    let mut bytes = Vec::new();
+    encode_operation(&created_by(TenantName::new("acme").expect("a name")), &mut bytes);
+    let end = bytes.len() - "acme".len() - 1;
+    for (name, allowed) in [("acme", true), ("default", false), ("system", false), ("a b", false)] {
+        bytes.truncate(end);
+        bytes.push(u8::try_from(name.len()).expect("short"));
+        bytes.extend_from_slice(name.as_bytes());
+        assert_eq!(decode_operation(&bytes).is_ok(), allowed, "{name}");
+    }
+}
+
+fn check(frozen: &str, operations: impl Fn() -> Vec<(&'static str, Operation)>) {
     let mut written = String::new();
     for (name, operation) in operations() {
         let mut bytes = Vec::new();
@@ -25,8 +47,8 @@ fn version_1_is_read_and_written_as_it_was() {
         let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         written.extend([name, " ", &hex.concat(), "\n"]);
     }
-    assert_eq!(written, VERSION_1);
-    for (line, (name, operation)) in VERSION_1.lines().zip(operations()) {
+    assert_eq!(written, frozen);
+    for (line, (name, operation)) in frozen.lines().zip(operations()) {
         let (_, hex) = line.split_once(' ').expect("a name and hex");
         let bytes: Vec<u8> = hex.as_bytes().chunks(2).map(byte_of_hex).collect();
         assert_eq!(decode_operation(&bytes), Ok(operation), "{name}");
@@ -42,20 +64,22 @@ fn path(text: &str) -> KeyPath {
     text.parse().expect("a path")
 }
 
+fn created_by(tenant: TenantName) -> Operation {
+    Operation::CreateCollection {
+        name: CollectionName::new("notes").expect("a name"),
+        shard: ShardId(3),
+        settings: Box::new(settings()),
+        tenant,
+    }
+}
+
 fn operations() -> Vec<(&'static str, Operation)> {
     let name = CollectionName::new("notes").expect("a name");
     let (points, payload) = (PointSelector::Ids(vec![PointId::Num(5)]), payload());
     let keys = vec![path("a.b"), path("\"x.y\"[]")];
     let at = Some(path("a[2].b"));
     vec![
-        (
-            "create_collection",
-            Operation::CreateCollection {
-                name: name.clone(),
-                shard: ShardId(3),
-                settings: Box::new(settings()),
-            },
-        ),
+        ("create_collection", created_by(TenantName::default())),
         ("drop_collection", Operation::DropCollection { name }),
         ("update_settings", Operation::UpdateSettings(Box::new(settings()))),
         ("upsert", Operation::Upsert(batch())),

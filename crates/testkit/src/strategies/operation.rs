@@ -12,7 +12,7 @@ use vectorizer_model::{CollectionSettings, Operation, ShardId, VectorName};
 
 use super::{
     collection_name, collection_settings, field_index_kind, filter, key_path, payload, point_id,
-    vector,
+    tenant_name, vector,
 };
 
 /// Points named by id or by filter.
@@ -96,12 +96,11 @@ fn payload_operation() -> BoxedStrategy<Operation> {
 
 /// Any operation, those of the catalogue included.
 pub fn operation() -> BoxedStrategy<Operation> {
-    let created = (collection_name(), any::<u32>().prop_map(ShardId), collection_settings());
+    let created =
+        (collection_name(), any::<u32>().prop_map(ShardId), collection_settings(), tenant_name());
     prop_oneof![
-        1 => created.prop_map(|(name, shard, settings)| Operation::CreateCollection {
-            name,
-            shard,
-            settings: Box::new(settings),
+        1 => created.prop_map(|(name, shard, settings, tenant)| {
+            Operation::CreateCollection { name, shard, settings: Box::new(settings), tenant }
         }),
         1 => collection_name().prop_map(|name| Operation::DropCollection { name }),
         1 => collection_settings().prop_map(|settings| Operation::UpdateSettings(Box::new(settings))),

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use vectorizer_model::settings::{
     FieldIndexKind, HnswSettings, Quantization, StorageType, VectorSettings,
 };
-use vectorizer_model::{CollectionName, CollectionSettings, Datatype, Metric, VectorName};
+use vectorizer_model::{
+    CollectionName, CollectionSettings, Datatype, Metric, TenantName, VectorName,
+};
 
 use super::key_path;
 
@@ -15,6 +17,13 @@ pub fn collection_name() -> BoxedStrategy<CollectionName> {
     "[a-z][a-z0-9_ -]{0,20}"
         .prop_filter_map("a name", |name| CollectionName::new(&name).ok())
         .boxed()
+}
+
+/// A tenant's name, often the default one.
+pub fn tenant_name() -> BoxedStrategy<TenantName> {
+    let named =
+        "[a-zA-Z0-9._-]{1,64}".prop_filter_map("a name", |name| TenantName::new(&name).ok());
+    prop_oneof![Just(TenantName::default()), named].boxed()
 }
 
 /// A vector's name: the default's or one of two.
