@@ -92,6 +92,7 @@ fn guard(GuardReport { stats, limits, level, unreclaimable }: &GuardReport) -> V
         Ok(stats) => json!({
             "total_system": stats.total_system,
             "used_system": stats.used_system,
+            "cgroup_bytes": stats.cgroup,
             "tracked_allocations": stats.tracked_allocations,
             "allocation_count": stats.allocation_count,
             "usage_ratio": stats.usage_ratio,
