@@ -8,8 +8,8 @@
 //! # Layout
 //! - [`operation`]: the trait; [`catalogue`]: all operations; [`context`]: what they run in
 //! - [`run`]: the one way in; [`estimate`]: what operations are expected to hold
-//! - [`collections`], [`points`], [`payload`], [`search`], [`index`], [`memory`]: one operation per
-//!   file
+//! - [`collections`], [`points`], [`payload`], [`search`], [`index`], [`memory`], [`discovery`]: one
+//!   operation per file
 //! - [`settings`]: what a collection's settings become; [`defaults`]: where nothing is said
 //! - `cache_settings`: what entries caches keep; `checks`: what is kept between looks at memory
 //! - [`error`]: the eight kinds; `turn`: one settings change after the other; `write`: pacing
@@ -22,6 +22,7 @@ mod checks;
 pub mod collections;
 pub mod context;
 pub mod defaults;
+pub mod discovery;
 pub mod error;
 pub mod estimate;
 mod guarded;

@@ -60,6 +60,8 @@ pub struct ServerConfig {
     pub cache_settings: CacheSettings,
     /// How often memory is looked at while nobody asks.
     pub memory_check_interval: Duration,
+    /// Where Mimir answers, if there is one; may hold a password.
+    pub mimir_url: Option<String>,
 }
 
 /// Bounds on requests and connections.
@@ -83,6 +85,8 @@ pub struct ServerLimits {
     pub request_timeout: Duration,
     /// How long requests under way may take to finish when the server stops.
     pub drain_timeout: Duration,
+    /// How long each endpoint of Mimir's may take to answer.
+    pub mimir_timeout: Duration,
 }
 
 impl Default for ServerConfig {
@@ -96,6 +100,7 @@ impl Default for ServerConfig {
             collection_defaults: CollectionDefaults::default(),
             cache_settings: CacheSettings::default(),
             memory_check_interval: Duration::from_secs(30),
+            mimir_url: None,
         }
     }
 }
@@ -112,6 +117,7 @@ impl Default for ServerLimits {
             write_stall_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_mins(1),
             drain_timeout: Duration::from_secs(20),
+            mimir_timeout: Duration::from_secs(5),
         }
     }
 }
@@ -127,7 +133,7 @@ impl ServerConfig {
 }
 
 impl std::fmt::Debug for ServerConfig {
-    /// Shows all but the key.
+    /// Shows all but the key and where passwords may be.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServerConfig")
             .field("host", &self.host)
@@ -138,6 +144,7 @@ impl std::fmt::Debug for ServerConfig {
             .field("collection_defaults", &self.collection_defaults)
             .field("cache_settings", &self.cache_settings)
             .field("memory_check_interval", &self.memory_check_interval)
+            .field("mimir_url", &self.mimir_url.as_ref().map(|_url| "..."))
             .finish()
     }
 }

@@ -128,5 +128,10 @@ pub(super) const CACHES: [KnownKey; 15] = [
         "",
         "What the tenant of this name may hold; a line for each.",
     ),
-    key("telemetry.mimir.url", ADDRESS, "", "Where Mimir answers, to discover its tenants."),
+    key(
+        "telemetry.mimir.url",
+        ADDRESS,
+        "",
+        "Where Mimir answers, to discover its components and tenants.",
+    ),
 ];
