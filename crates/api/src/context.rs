@@ -12,9 +12,9 @@ use vectorizer_query::{BoxFuture, QueryCache};
 use crate::cache_settings::CacheSettings;
 use crate::checks::MemoryChecks;
 use crate::defaults::CollectionDefaults;
-use crate::discovery::DiscoveryCaches;
-use crate::discovery::mimir::MimirSource;
 use crate::error::{ApiError, ErrorKind, Result};
+use crate::found::DiscoveryCaches;
+use crate::found::mimir::MimirSource;
 use crate::turn::Turn;
 
 /// Waits for a while; the caller's runtime owns the timer.

@@ -11,6 +11,7 @@
 //! - [`collections`], [`points`], [`payload`], [`search`], [`index`], [`memory`], [`discovery`]: one
 //!   operation per file
 //! - [`settings`]: what a collection's settings become; [`defaults`]: where nothing is said
+//! - [`found`]: what was discovered, and the caches that keep it
 //! - `cache_settings`: what entries caches keep; `checks`: what is kept between looks at memory
 //! - [`error`]: the eight kinds; `turn`: one settings change after the other; `write`: pacing
 
@@ -25,6 +26,7 @@ pub mod defaults;
 pub mod discovery;
 pub mod error;
 pub mod estimate;
+pub mod found;
 mod guarded;
 pub mod index;
 pub mod memory;

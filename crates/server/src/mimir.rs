@@ -7,7 +7,7 @@ use axum::http::header::{ACCEPT, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 use vectorizer_api::BoxFuture;
-use vectorizer_api::discovery::mimir::{MimirEndpoint, MimirFailure, MimirPart, MimirSource};
+use vectorizer_api::found::mimir::{MimirEndpoint, MimirFailure, MimirPart, MimirSource};
 use vectorizer_memory::Drawn;
 use vectorizer_model::bytes::{ByteCount, MIB};
 use vectorizer_wire::discovery::read_part;

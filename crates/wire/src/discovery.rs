@@ -3,8 +3,8 @@
 mod mimir;
 
 use serde_json::{Value, json};
-use vectorizer_api::discovery::mimir::{MimirEndpoint, MimirFound, MimirPart};
-use vectorizer_api::discovery::{CollectionFound, Found, TenantFound, TenantsFound};
+use vectorizer_api::found::mimir::{MimirEndpoint, MimirFound, MimirPart};
+use vectorizer_api::found::{CollectionFound, Found, TenantFound, TenantsFound};
 
 pub use mimir::read_part;
 
@@ -93,10 +93,7 @@ pub fn mimir(found: &MimirFound) -> Value {
 
 /// What came of asking.
 fn endpoint(
-    (at, (_, part)): (
-        &MimirEndpoint,
-        &(MimirEndpoint, vectorizer_api::discovery::mimir::MimirAnswer),
-    ),
+    (at, (_, part)): (&MimirEndpoint, &(MimirEndpoint, vectorizer_api::found::mimir::MimirAnswer)),
 ) -> Value {
     match part {
         Ok(found) => json!({

@@ -10,10 +10,10 @@ use vectorizer_api::collections::{
     CollectionExists, CreateCollection, DeleteCollection, GetCollection, ListCollections,
     NewVector, UpdateCollection,
 };
-use vectorizer_api::discovery::mimir::{
+use vectorizer_api::discovery::{DiscoverMimir, DiscoverTenants};
+use vectorizer_api::found::mimir::{
     MimirEndpoint, MimirFailure, MimirPart, MimirSource, MimirTenant,
 };
-use vectorizer_api::discovery::{DiscoverMimir, DiscoverTenants};
 use vectorizer_api::index::{CreateFieldIndex, DeleteFieldIndex};
 use vectorizer_api::memory::{EvictMemory, GetCacheStatus, GetMemory, ResetMemory, SetMemory};
 use vectorizer_api::payload::{ClearPayload, DeletePayload, OverwritePayload, SetPayload};

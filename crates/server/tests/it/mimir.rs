@@ -1,10 +1,9 @@
 //! What is shown of Grafana Mimir, asked of a stand-in that answers as Mimir does.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -12,7 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use axum::response::{IntoResponse, Response};
-use hyper::body::Frame;
+use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use vectorizer_memory::{Class, Limits};
@@ -136,17 +135,16 @@ fn in_mood(mood: Mood, path: &str, json: bool) -> Response {
         let status = axum::http::StatusCode::from_u16(status).expect("a status");
         (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], text.to_owned()).into_response()
     };
-    let in_parts = |part: Bytes, parts: usize, ends: bool| {
-        Response::new(Body::new(Parts { part, left: parts, ends }))
-    };
+    // Whatever passes its frames on does not tell the length.
+    let in_parts = |bytes: usize| Full::new(Bytes::from(vec![b' '; bytes])).map_frame(|part| part);
     match mood {
         Mood::StoreDown if path == "/store-gateway/tenants" => {
             text(200, "Can't read tenants: access denied")
         }
         Mood::Well | Mood::Slow(_) | Mood::StoreDown => well(path, json),
-        Mood::Stalled => in_parts(Bytes::from_static(b"{"), 1, false),
+        Mood::Stalled => Response::new(Body::new(in_parts(1).with_trailers(pending()))),
         Mood::Huge => text(200, &" ".repeat(HUGE)),
-        Mood::HugeInParts => in_parts(Bytes::from(vec![b' '; 1 << 16]), HUGE >> 16, true),
+        Mood::HugeInParts => Response::new(Body::new(in_parts(HUGE))),
         Mood::Dense => text(200, &format!("[{}0]", "{},".repeat(1 << 20))),
         Mood::Garbage => text(200, "\u{0}\u{1}{{{"),
         Mood::WebPage => well(path, false),
@@ -156,32 +154,6 @@ fn in_mood(mood: Mood, path: &str, json: bool) -> Response {
         Mood::Ingester if path == "/services" || path.ends_with("buildinfo") => well(path, json),
         Mood::Ingester => text(404, "404 page not found\n"),
         Mood::Failing => text(500, "at least 2 live replicas required, could only find 1\n"),
-    }
-}
-
-/// Parts of a body, after which it ends or never does.
-struct Parts {
-    part: Bytes,
-    left: usize,
-    ends: bool,
-}
-
-impl hyper::body::Body for Parts {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                Poll::Ready(Some(Ok(Frame::data(self.part.clone()))))
-            }
-            None if self.ends => Poll::Ready(None),
-            None => Poll::Pending,
-        }
     }
 }
 

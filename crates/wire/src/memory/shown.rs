@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
-use vectorizer_api::discovery::{MIMIR_DISCOVERY, TENANT_DISCOVERY};
+use vectorizer_api::found::{MIMIR_DISCOVERY, TENANT_DISCOVERY};
 use vectorizer_api::memory::{
     CacheReport, Class, ClassReport, EvictionPolicy, GuardReport, MemoryError, MemoryReport,
     OperationKind, TenantUsage,

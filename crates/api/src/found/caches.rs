@@ -25,7 +25,7 @@ const MIMIR_EASE: u32 = 1;
 
 /// What was found, and when.
 #[derive(Debug)]
-pub(super) struct Dated<V> {
+pub(crate) struct Dated<V> {
     at: Duration,
     value: V,
 }
@@ -70,8 +70,8 @@ type Finds<K, V> = Arc<Cache<K, Dated<V>>>;
 
 /// One endpoint is asked by one request at a time.
 #[derive(Debug, Default)]
-pub(super) struct Line {
-    pub(super) turn: Turn,
+pub(crate) struct Line {
+    pub(crate) turn: Turn,
     failed: Mutex<Option<(Duration, MimirFailure)>>,
 }
 
@@ -143,30 +143,30 @@ impl DiscoveryCaches {
     }
 
     /// The time that entries are dated by.
-    pub(super) fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.clock.now()
     }
 
     /// What is known of a tenant.
-    pub(super) fn tenant(&self, name: &str) -> Option<Found<TenantFound>> {
+    pub(crate) fn tenant(&self, name: &str) -> Option<Found<TenantFound>> {
         find(&self.tenants, &Box::from(name), self.now())
     }
 
     /// Keeps what was found of a tenant; not at its expense, or there would be no end to it.
-    pub(super) fn keep_tenant(&self, found: TenantFound) -> Found<TenantFound> {
+    pub(crate) fn keep_tenant(&self, found: TenantFound) -> Found<TenantFound> {
         let (key, now) = (found.name.clone(), self.now());
         let entry = NewEntry::of(key, Dated { at: now, value: found });
         keep(&self.tenants, entry, now)
     }
 
     /// What an endpoint answered.
-    pub(super) fn mimir(&self, endpoint: MimirEndpoint) -> Option<Found<MimirPart>> {
+    pub(crate) fn mimir(&self, endpoint: MimirEndpoint) -> Option<Found<MimirPart>> {
         find(&self.mimir, &endpoint, self.now())
     }
 
     /// What an endpoint came to after `since`: whoever waited in line takes what the one before
     /// got.
-    pub(super) fn lately(
+    pub(crate) fn lately(
         &self,
         endpoint: MimirEndpoint,
         since: Duration,
@@ -183,7 +183,7 @@ impl DiscoveryCaches {
     }
 
     /// Keeps what an endpoint came to; failures only for those who waited meanwhile.
-    pub(super) fn keep_mimir(
+    pub(crate) fn keep_mimir(
         &self,
         endpoint: MimirEndpoint,
         came_to: Result<MimirPart, MimirFailure>,
@@ -200,7 +200,7 @@ impl DiscoveryCaches {
         Ok(keep(&self.mimir, entry, now))
     }
 
-    pub(super) fn line(&self, endpoint: MimirEndpoint) -> &Line {
+    pub(crate) fn line(&self, endpoint: MimirEndpoint) -> &Line {
         &self.lines[endpoint as usize]
     }
 }
