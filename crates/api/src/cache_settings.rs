@@ -17,6 +17,8 @@ pub struct CacheSettings {
     pub policy: EvictionPolicy,
     /// How long hits of searches are kept; for as long as nothing changes if absent.
     pub query_ttl: Option<Duration>,
+    /// How long what was discovered is kept; for as long as there is room if absent.
+    pub discovery_ttl: Option<Duration>,
     /// The most that their limit may be set to.
     pub bytes_max: u64,
 }
@@ -29,6 +31,7 @@ impl Default for CacheSettings {
             mimir_items_max: 500,
             policy: EvictionPolicy::default(),
             query_ttl: None,
+            discovery_ttl: Some(Duration::from_mins(5)),
             bytes_max: u64::MAX,
         }
     }

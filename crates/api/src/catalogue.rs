@@ -4,6 +4,7 @@ use crate::collections::{
     CollectionExists, CreateCollection, DeleteCollection, GetCollection, ListCollections,
     UpdateCollection,
 };
+use crate::discovery::{DiscoverMimir, DiscoverTenants};
 use crate::index::{CreateFieldIndex, DeleteFieldIndex};
 use crate::memory::{EvictMemory, GetCacheStatus, GetMemory, ResetMemory, SetMemory};
 use crate::operation::{Entry, Operation};
@@ -41,6 +42,8 @@ pub const CATALOGUE: &[Entry] = &[
     GetCacheStatus::ENTRY,
     EvictMemory::ENTRY,
     ResetMemory::ENTRY,
+    DiscoverTenants::ENTRY,
+    DiscoverMimir::ENTRY,
 ];
 
 #[cfg(test)]

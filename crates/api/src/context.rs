@@ -15,6 +15,8 @@ use crate::caller::Caller;
 use crate::checks::MemoryChecks;
 use crate::defaults::CollectionDefaults;
 use crate::error::{ApiError, ErrorKind, Result};
+use crate::found::DiscoveryCaches;
+use crate::found::mimir::MimirSource;
 use crate::turn::Turn;
 
 /// Waits for a while; the caller's runtime owns the timer.
@@ -36,6 +38,8 @@ pub struct Context {
     settings_turn: Arc<Turn>,
     caller: Caller,
     query_cache: Arc<QueryCache>,
+    discovery: Arc<DiscoveryCaches>,
+    mimir: Option<Arc<dyn MimirSource>>,
     cache_settings: Arc<Mutex<CacheSettings>>,
     checks: Arc<MemoryChecks>,
     /// Called when memory is cleaned up; the memory guard holds it weakly.
@@ -52,6 +56,7 @@ impl Context {
         let settings_turn = Arc::new(Turn::default());
         let (cache_settings, checks) = Default::default();
         let query_cache = QueryCache::new(engine.caches(), engine.clock(), cache_bytes(&engine));
+        let discovery = DiscoveryCaches::new(engine.caches(), engine.clock(), cache_bytes(&engine));
         Self {
             engine,
             sleep,
@@ -59,10 +64,19 @@ impl Context {
             settings_turn,
             caller,
             query_cache,
+            discovery,
+            mimir: None,
             cache_settings,
             checks,
             _relief: relief,
         }
+    }
+
+    /// The same with a Mimir to look at.
+    #[must_use]
+    pub fn with_mimir(mut self, source: Arc<dyn MimirSource>) -> Self {
+        self.mimir = Some(source);
+        self
     }
 
     /// The engine.
@@ -95,13 +109,31 @@ impl Context {
     /// # Errors
     /// Memory is too short to sort entries anew; the old settings stand.
     pub fn set_cache_settings(&self, settings: CacheSettings) -> Result<()> {
-        let refused = |refusal: Refusal| {
-            ApiError::new(ErrorKind::Unavailable, format!("the policy is as it was: {refusal}"))
-        };
-        self.query_cache.set_policy(settings.policy).map_err(refused)?;
-        self.query_cache.set_ttl(settings.query_ttl);
+        if let Err(refusal) = self.apply(&settings) {
+            // Some caches may follow it already; where not even the old policy finds room, that is told
+            // by the next look at them.
+            self.apply(&self.cache_settings()).ok();
+            let told = format!("the policy is as it was: {refusal}");
+            return Err(ApiError::new(ErrorKind::Unavailable, told));
+        }
         *self.cache_settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
         Ok(())
+    }
+
+    /// What was discovered.
+    pub(crate) fn discovery(&self) -> &DiscoveryCaches {
+        &self.discovery
+    }
+
+    /// Who can ask Mimir, if there is one.
+    pub(crate) fn mimir(&self) -> Option<&Arc<dyn MimirSource>> {
+        self.mimir.as_ref()
+    }
+
+    fn apply(&self, settings: &CacheSettings) -> std::result::Result<(), Refusal> {
+        self.query_cache.set_policy(settings.policy)?;
+        self.query_cache.set_ttl(settings.query_ttl);
+        self.discovery.follow(settings)
     }
 
     pub(crate) fn checks(&self) -> &MemoryChecks {

@@ -63,14 +63,12 @@ pub struct ApiError {
     pub kind: ErrorKind,
     /// What is wrong, and what would mend it.
     pub message: String,
-    /// The stable name of a refusal for lack of memory.
+    /// The failure's stable name, if programs should know it from others of its kind.
     pub code: Option<&'static str>,
     /// When a retry may help.
     pub retry_after: Option<Duration>,
     /// Who holds most memory, if memory is what was short.
     pub holders: Vec<Holder>,
-    /// The failure's own name, if programs should know it from others of its kind.
-    pub type_name: Option<&'static str>,
 }
 
 /// The result of an operation.
@@ -83,7 +81,7 @@ impl ApiError {
     /// A failure of a kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { kind, message, code: None, retry_after: None, holders: Vec::new(), type_name: None }
+        Self { kind, message, code: None, retry_after: None, holders: Vec::new() }
     }
 
     /// The request is at fault.
@@ -157,8 +155,8 @@ impl From<EngineError> for ApiError {
                 Self::new(ErrorKind::AlreadyExists, message)
             }
             EngineError::ClusterConfigViolation { .. } => {
-                let type_name = Some("ClusterConfigViolation");
-                Self { type_name, ..Self::invalid(message) }
+                let code = Some("ClusterConfigViolation");
+                Self { code, ..Self::invalid(message) }
             }
             EngineError::FieldIndexNotFound { .. } => of(ErrorKind::NotFound),
             EngineError::Memory(refusal) => refusal.into(),
@@ -264,7 +262,7 @@ mod tests {
         let broken = EngineError::ClusterConfigViolation { collection, what: "is wrong" };
         let broken = ApiError::from(broken);
         assert_eq!(broken.kind, ErrorKind::InvalidArgument);
-        assert_eq!(broken.type_name, Some("ClusterConfigViolation"));
+        assert_eq!(broken.code, Some("ClusterConfigViolation"));
         let dim = EngineError::DimensionMismatch { expected: 4, found: 2 };
         assert_eq!(ApiError::from(dim).kind, ErrorKind::InvalidArgument);
     }

@@ -43,6 +43,10 @@ const ID_BYTES: u64 = 17;
 const REPORT_BYTES: u64 = 256 << 10;
 /// What each tenant adds to it.
 const REPORTED_TENANT_BYTES: u64 = 4 << 10;
+/// What each collection adds to what is told of tenants.
+const REPORTED_COLLECTION_BYTES: u64 = 1 << 10;
+/// Bytes of answers of an ordinary Mimir.
+const MIMIR_BYTES: u64 = 256 << 10;
 /// Bytes of a point in an encoded batch besides its vectors and payload.
 const POINT_BYTES: u64 = 32;
 /// Copies of an operation under way: encoded, decoded, and once more while it is applied.
@@ -63,6 +67,20 @@ impl Estimate {
         let tenants = context.engine().governor().usage().tenants.len() as u64;
         let bytes = REPORT_BYTES + tenants * REPORTED_TENANT_BYTES;
         Self { kind: OperationKind::Scroll, bytes, frees: true }
+    }
+
+    /// Of what tells which tenants there are, with the text that it is shown as.
+    pub(crate) fn of_tenants(context: &Context) -> Self {
+        let engine = context.engine();
+        let tenants = engine.governor().usage().tenants.len() as u64;
+        let collections = engine.collections().len() as u64;
+        let bytes = tenants * REPORTED_TENANT_BYTES + collections * REPORTED_COLLECTION_BYTES;
+        Self { kind: OperationKind::Scroll, bytes: LITTLE_BYTES + bytes, frees: true }
+    }
+
+    /// Of what asks Mimir; what it answers is drawn as it comes.
+    pub(crate) const fn of_mimir() -> Self {
+        Self::of(OperationKind::Scroll, MIMIR_BYTES)
     }
 
     /// Of a change of settings.

@@ -8,10 +8,11 @@
 //! # Layout
 //! - [`operation`]: the trait; [`catalogue`]: all operations; [`context`]: what they run in
 //! - [`run`]: the one way in; [`estimate`]: what operations are expected to hold
-//! - [`collections`], [`points`], [`payload`], [`search`], [`index`], [`memory`]: one operation per
-//!   file
+//! - [`collections`], [`points`], [`payload`], [`search`], [`index`], [`memory`], [`discovery`]: one
+//!   operation per file
 //! - [`settings`]: what a collection's settings become; [`defaults`]: where nothing is said
 //! - [`caller`]: whose memory operations use, and what they may reach
+//! - [`found`]: what was discovered, and the caches that keep it
 //! - `cache_settings`: what entries caches keep; `checks`: what is kept between looks at memory
 //! - [`error`]: the eight kinds; `turn`: one settings change after the other; `write`: pacing
 
@@ -24,8 +25,10 @@ mod checks;
 pub mod collections;
 pub mod context;
 pub mod defaults;
+pub mod discovery;
 pub mod error;
 pub mod estimate;
+pub mod found;
 mod guarded;
 pub mod index;
 pub mod memory;

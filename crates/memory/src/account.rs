@@ -79,7 +79,8 @@ impl Account {
         self.used.fetch_add(LIMIT_SET, SeqCst);
     }
 
-    /// Adds `bytes` if they fit into what `view` makes of the limit. Returns what is held then.
+    /// Adds `bytes` if they fit into what `view` makes of the limit. Returns what is held then, for
+    /// [`Account::raise_peak`] once the whole charge is admitted.
     pub(crate) fn try_charge(
         &self,
         bytes: u64,
@@ -96,15 +97,17 @@ impl Account {
                 return Err(Refusal { limit: most, available, short });
             };
             match self.used.compare_exchange(current, current + bytes, SeqCst, SeqCst) {
-                Ok(_) => {
-                    // Most charges raise nothing, and a read is cheaper than a write.
-                    if self.peak.load(SeqCst) < next {
-                        self.peak.fetch_max(next, SeqCst);
-                    }
-                    return Ok(next);
-                }
+                Ok(_) => return Ok(next),
                 Err(seen) => current = seen,
             }
+        }
+    }
+
+    /// So many bytes were held.
+    pub(crate) fn raise_peak(&self, held: u64) {
+        // Most charges raise nothing, and a read is cheaper than a write.
+        if self.peak.load(SeqCst) < held {
+            self.peak.fetch_max(held, SeqCst);
         }
     }
 

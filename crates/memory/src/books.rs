@@ -46,6 +46,13 @@ pub(crate) struct Books {
     pub(crate) faults: Faults,
 }
 
+/// What a class and all caches hold after a charge.
+#[derive(Debug, Clone, Copy)]
+struct ClassHeld {
+    class: u64,
+    caches: u64,
+}
+
 impl Books {
     pub(crate) fn new(limits: &Limits) -> Self {
         let books = Self {
@@ -96,21 +103,30 @@ impl Books {
         tenant.0.as_deref().unwrap_or(&self.system)
     }
 
-    /// Charges tenant, class, caches and root, in this order: the root's counter and peak never
-    /// hold bytes that were refused. Does not serve those in line for what it held on the way.
+    /// Charges tenant, class, caches and root, in this order: the root's counter never holds bytes
+    /// that were refused, and peaks follow when all have charged. Does not serve those in line for
+    /// what it held on the way.
     pub(crate) fn charge(&self, ask: Ask<'_>, standing: Standing) -> Result<(), Refused> {
-        self.charge_tenant(ask, standing)?;
+        let of_tenant = self.charge_tenant(ask, standing)?;
         let account = self.account(ask.tenant);
-        if let Err(refused) = self.charge_class(ask, standing, None) {
-            account.total.release(ask.bytes);
-            return Err(refused);
-        }
+        let of_class = self
+            .charge_class(ask, standing, None)
+            .inspect_err(|_| account.total.release(ask.bytes))?;
         add(&account.by_class[ask.class.index()], ask.bytes);
         let charged = self.root.try_charge(ask.bytes, |limit| self.root_view(limit, standing));
-        charged.map(drop).map_err(|refusal| {
+        let of_root = charged.map_err(|refusal| {
             self.release_sides(ask);
             Refused::at(Bound::Root)(refusal)
-        })
+        })?;
+        self.root.raise_peak(of_root);
+        account.total.raise_peak(of_tenant);
+        self.raise_class_peak(ask.class, of_class);
+        Ok(())
+    }
+
+    fn raise_class_peak(&self, class: Class, ClassHeld { class: held, caches }: ClassHeld) {
+        self.classes[class.index()].raise_peak(held);
+        self.caches.raise_peak(caches);
     }
 
     pub(crate) fn release(&self, ask: Ask<'_>) {
@@ -136,15 +152,20 @@ impl Books {
         if from.bytes == 0 || !class_moves && !tenant_moves {
             return Ok(());
         }
+        let mut of_tenant = 0;
         if tenant_moves {
-            self.charge_tenant(to, Standing::Ordinary)?;
+            of_tenant = self.charge_tenant(to, Standing::Ordinary)?;
         }
-        if class_moves && let Err(refused) = self.charge_class(to, Standing::Ordinary, Some(from)) {
-            if tenant_moves {
-                self.account(to.tenant).total.release(to.bytes);
-            }
-            return Err(refused);
+        if class_moves {
+            let charged = self.charge_class(to, Standing::Ordinary, Some(from));
+            let of_class = charged.inspect_err(|_| {
+                if tenant_moves {
+                    self.account(to.tenant).total.release(to.bytes);
+                }
+            })?;
+            self.raise_class_peak(to.class, of_class);
         }
+        self.account(to.tenant).total.raise_peak(of_tenant);
         add(&self.account(to.tenant).by_class[to.class.index()], to.bytes);
         let left = self.account(from.tenant);
         subtract(&left.by_class[from.class.index()], from.bytes);
@@ -203,13 +224,13 @@ impl Books {
     }
 
     /// Charges the class and, if it is a cache's, all caches; bytes that came `from` a cache are
-    /// charged to all caches already.
+    /// charged to all caches already. Says what is held then.
     fn charge_class(
         &self,
         ask: Ask<'_>,
         standing: Standing,
         from: Option<Ask<'_>>,
-    ) -> Result<(), Refused> {
+    ) -> Result<ClassHeld, Refused> {
         let account = &self.classes[ask.class.index()];
         let shared = ask.class.is_cache() && self.caches.limit() != u64::MAX;
         let held = account
@@ -223,16 +244,17 @@ impl Books {
             })
             .map_err(Refused::at(Bound::Class))?;
         if !ask.class.is_cache() {
-            return Ok(());
+            return Ok(ClassHeld { class: held, caches: 0 });
         }
         // Bytes of a cache need no room anew, only leave to be lent.
         let more = if from.is_some_and(|from| from.class.is_cache()) { 0 } else { ask.bytes };
         let share = if shared { account.limit() } else { u64::MAX };
         let charged = self.caches.try_charge(more, |limit| self.caches_view(limit, share, held));
-        charged.map(drop).map_err(|refusal| {
+        let caches = charged.map_err(|refusal| {
             account.release(ask.bytes);
             Refused::at(Bound::Caches)(refusal)
-        })
+        })?;
+        Ok(ClassHeld { class: held, caches })
     }
 
     /// What all caches may hold for one of them that then holds `held` bytes itself.
@@ -242,13 +264,14 @@ impl Books {
         View { most: lent.max(share.min(limit)), now }
     }
 
-    fn charge_tenant(&self, ask: Ask<'_>, standing: Standing) -> Result<(), Refused> {
+    /// Charges the tenant; says what it holds then.
+    fn charge_tenant(&self, ask: Ask<'_>, standing: Standing) -> Result<u64, Refused> {
         let account = self.account(ask.tenant);
         let charged = account.total.try_charge(ask.bytes, |limit| match standing {
             Standing::Ordinary | Standing::InLine => View::whole(limit),
             Standing::Emergency => View::whole(self.with_emergency(limit)),
         });
-        charged.map(drop).map_err(Refused::at(Bound::Tenant))
+        charged.map_err(Refused::at(Bound::Tenant))
     }
 
     fn scope(&self, bound: Bound, ask: Ask<'_>) -> Scope {

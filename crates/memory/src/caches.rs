@@ -255,7 +255,10 @@ impl CacheMemoryManager {
 
 impl Reclaim for CacheMemoryManager {
     fn reclaim(&self, bytes: u64, for_scope: &Scope) -> u64 {
-        self.evict(bytes, for_scope).bytes
+        let begun = self.clock.now();
+        let freed = self.evict(bytes, for_scope).bytes;
+        self.counters.reclaims.observe(self.clock.now().saturating_sub(begun));
+        freed
     }
 }
 

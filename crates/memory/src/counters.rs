@@ -1,4 +1,4 @@
-//! What was admitted, made to wait and refused since the start.
+//! What was admitted, made to wait and refused since the start or the last reset.
 
 use std::collections::VecDeque;
 
@@ -78,7 +78,7 @@ impl Reason {
     }
 }
 
-/// What became of the requests of one class since the start.
+/// What became of the requests of one class since the start or the last reset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counts {
     /// The class.
@@ -123,6 +123,13 @@ impl Counters {
             last.pop_front();
         }
         last.push_back(error.clone());
+    }
+
+    /// Counts from zero on; the last refusals stay.
+    pub(crate) fn reset(&self) {
+        for ClassCounters { admitted, waited, refused } in &self.classes {
+            [admitted, waited].into_iter().chain(refused).for_each(|count| count.store(0, SeqCst));
+        }
     }
 
     /// The last refusals, oldest first.

@@ -142,9 +142,12 @@ impl Governor {
         self.books.recall();
         let of = |class: Class| {
             let account = &self.books.classes[class.index()];
-            // What the root refuses was charged to the class for a moment.
-            let peak = account.peak().min(self.peak());
-            ClassUsage { class, bytes: account.used(), peak, limit: account.limit() }
+            ClassUsage {
+                class,
+                bytes: account.used(),
+                peak: account.peak(),
+                limit: account.limit(),
+            }
         };
         Class::ALL.map(of).into()
     }
@@ -191,6 +194,13 @@ impl Governor {
     /// What became of the requests of each class, in the order of [`Class::ALL`].
     pub fn counts(&self) -> Vec<Counts> {
         self.books.counts()
+    }
+
+    /// Counts requests from zero on; the last refusals stay.
+    pub fn reset_counts(&self) {
+        // What was cut from credit is counted when it is taken back.
+        self.books.recall();
+        self.books.counters.reset();
     }
 
     /// The last refusals, at most sixteen, oldest first.

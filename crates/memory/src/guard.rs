@@ -15,6 +15,7 @@ pub use allocation::{AllocationGuard, Drawn};
 pub use limits::{MemoryLimits, OperationId, OperationKind};
 pub use registry::{Finished, OperationUsage, Overdue};
 
+use crate::durations::{DurationCounts, Durations};
 use crate::error::{MemoryError, Result, Scope};
 use crate::pressure::{PressureChange, PressureLadder, PressureLevel};
 use crate::stats::{Measurement, MemoryStats, ratio};
@@ -41,6 +42,7 @@ pub struct MemoryGuard {
     measured: Mutex<std::result::Result<Measurement, String>>,
     last_cleanup: Mutex<Option<Duration>>,
     callbacks: Mutex<Vec<CleanupCallback>>,
+    waits: Durations,
 }
 
 /// Where the ladder stands, and what it goes by.
@@ -61,6 +63,22 @@ pub struct WaitingGuard<'a> {
     guard: &'a MemoryGuard,
     operation: OperationId,
     waiting: Option<Waiting>,
+    /// None if the bytes were granted at once.
+    timing: Option<Timing<'a>>,
+}
+
+/// Counts how long it lived.
+#[derive(Debug)]
+struct Timing<'a> {
+    guard: &'a MemoryGuard,
+    begun: Duration,
+}
+
+impl Drop for Timing<'_> {
+    fn drop(&mut self) {
+        let now = self.guard.registry.now();
+        self.guard.waits.observe(now.saturating_sub(self.begun));
+    }
 }
 
 impl MemoryGuard {
@@ -84,6 +102,7 @@ impl MemoryGuard {
             measured: Mutex::new(Err("nothing was measured yet".to_owned())),
             last_cleanup: Mutex::new(None),
             callbacks: Mutex::default(),
+            waits: Durations::default(),
         };
         guard.set_limits(limits)?;
         Ok(Arc::new(guard))
@@ -143,7 +162,9 @@ impl MemoryGuard {
         self.check(&operation, size)?;
         let class = class_of(operation.kind);
         let waiting = self.governor.wait_for(class, &operation.tenant, size)?;
-        Ok(WaitingGuard { guard: self, operation, waiting: Some(waiting) })
+        let begin = || Timing { guard: self, begun: self.registry.now() };
+        let timing = waiting.is_in_line().then(begin);
+        Ok(WaitingGuard { guard: self, operation, waiting: Some(waiting), timing })
     }
 
     fn guard_of(&self, operation: OperationId, held: Reservation) -> AllocationGuard {
@@ -251,19 +272,30 @@ impl MemoryGuard {
         self.registry.usage(kind)
     }
 
+    /// How long operations waited in line, those that gave up included.
+    pub fn waits(&self) -> DurationCounts {
+        self.waits.counts()
+    }
+
+    /// Counts waits from zero on.
+    pub fn reset_waits(&self) {
+        self.waits.reset();
+    }
+
     /// How full memory is, and what operations under way hold.
     ///
     /// # Errors
     /// [`MemoryError::SystemError`]: the last measurement could not be read.
     pub fn memory_stats(&self) -> Result<MemoryStats> {
         let measured = lock(&self.measured).clone();
-        let Measurement { total, used } =
+        let Measurement { total, used, cgroup } =
             measured.map_err(|cause| MemoryError::SystemError { cause })?;
         let (tracked_allocations, allocation_count) = self.registry.held();
         let Pressure { unreclaimable, limit, .. } = self.pressure();
         Ok(MemoryStats {
             total_system: total,
             used_system: used,
+            cgroup,
             tracked_allocations,
             allocation_count,
             usage_ratio: ratio(used, total),
@@ -301,6 +333,7 @@ impl Future for WaitingGuard<'_> {
         let Some(waiting) = self.waiting.as_mut() else { unreachable!("polled after its end") };
         let Poll::Ready(granted) = Pin::new(waiting).poll(context) else { return Poll::Pending };
         self.waiting = None;
+        drop(self.timing.take());
         Poll::Ready(granted.map(|held| self.guard.guard_of(self.operation.clone(), held)))
     }
 }

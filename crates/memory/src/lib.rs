@@ -27,6 +27,7 @@
 //! - [`CacheMemoryManager`]: the caches together; [`CacheLadder`]: how full they are
 //! - [`MemoryGuard`], [`AllocationGuard`]: operations, estimated and reserved as one;
 //!   [`PressureLadder`]: steps; [`MemoryStats`]: what was measured; [`Clock`]: time comes in
+//! - `durations`: how long waits and reclaims took
 //! - `faults`: failures on demand, for tests
 //! - `sync`: what threads share, so that a model check can put its own in place
 
@@ -41,6 +42,7 @@ mod class;
 mod clock;
 mod counters;
 mod credit;
+mod durations;
 mod error;
 mod faults;
 mod governor;
@@ -64,6 +66,7 @@ pub use caches::{
 pub use class::Class;
 pub use clock::Clock;
 pub use counters::{Counts, Reason};
+pub use durations::DurationCounts;
 pub use error::{Holder, MemoryError, Result, Scope};
 pub use governor::Governor;
 pub use guard::{

@@ -7,6 +7,8 @@ pub struct Measurement {
     pub total: u64,
     /// Those that the process holds.
     pub used: u64,
+    /// Those that its cgroup holds, page cache included, if there is one that tells.
+    pub cgroup: Option<u64>,
 }
 
 /// How full memory is, and what operations under way hold.
@@ -16,6 +18,9 @@ pub struct MemoryStats {
     pub total_system: u64,
     /// Bytes that the process was measured to hold.
     pub used_system: u64,
+    /// Bytes that the process's cgroup was measured to hold, page cache included: what the kernel
+    /// compares with the cgroup's limit.
+    pub cgroup: Option<u64>,
     /// Bytes that operations under way hold.
     pub tracked_allocations: u64,
     /// How many operations are under way.

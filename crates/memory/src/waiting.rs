@@ -39,6 +39,11 @@ impl Waiting {
         Self { books: Arc::clone(books), stage: Stage::InLine(seat) }
     }
 
+    /// Whether the bytes did not fit at once.
+    pub(crate) fn is_in_line(&self) -> bool {
+        matches!(self.stage, Stage::InLine(_))
+    }
+
     /// Leaves the line. Returns the bytes if they were granted meanwhile, or fit now.
     ///
     /// # Errors

@@ -63,6 +63,8 @@ pub struct ServerConfig {
     pub cache_settings: CacheSettings,
     /// How often memory is looked at while nobody asks.
     pub memory_check_interval: Duration,
+    /// Where Mimir answers, if there is one; may hold a password.
+    pub mimir_url: Option<String>,
 }
 
 /// Bounds on requests and connections.
@@ -86,6 +88,8 @@ pub struct ServerLimits {
     pub request_timeout: Duration,
     /// How long requests under way may take to finish when the server stops.
     pub drain_timeout: Duration,
+    /// How long each endpoint of Mimir's may take to answer.
+    pub mimir_timeout: Duration,
 }
 
 impl Default for ServerConfig {
@@ -100,6 +104,7 @@ impl Default for ServerConfig {
             collection_defaults: CollectionDefaults::default(),
             cache_settings: CacheSettings::default(),
             memory_check_interval: Duration::from_secs(30),
+            mimir_url: None,
         }
     }
 }
@@ -116,6 +121,7 @@ impl Default for ServerLimits {
             write_stall_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_mins(1),
             drain_timeout: Duration::from_secs(20),
+            mimir_timeout: Duration::from_secs(5),
         }
     }
 }
@@ -136,7 +142,7 @@ impl ServerConfig {
 }
 
 impl std::fmt::Debug for ServerConfig {
-    /// Shows all but keys.
+    /// Shows all but keys and where passwords may be.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServerConfig")
             .field("host", &self.host)
@@ -148,6 +154,7 @@ impl std::fmt::Debug for ServerConfig {
             .field("collection_defaults", &self.collection_defaults)
             .field("cache_settings", &self.cache_settings)
             .field("memory_check_interval", &self.memory_check_interval)
+            .field("mimir_url", &self.mimir_url.as_ref().map(|_url| "..."))
             .finish()
     }
 }

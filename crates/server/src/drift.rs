@@ -28,6 +28,8 @@ use vectorizer_vfs::{
 /// How often the process is measured; what it can gain in between is what the limit can be passed
 /// by.
 const TICK: Duration = Duration::from_millis(100);
+/// The cgroup is read each time after so many measurements.
+const CGROUP_TICKS: u32 = 10;
 /// The least time between two trims of the heap, unless memory is nearly full.
 const TRIM_PAUSE: Duration = Duration::from_secs(1);
 /// A drift of more than this share of the limit is worth a trim.
@@ -100,6 +102,7 @@ fn watch(governor: &Governor, root: &Path, told: &OnceLock<Told>, stopped: &Rece
     let mut shown = PressureLevel::Normal;
     let mut trimmed = Instant::now();
     let mut readable = true;
+    let mut of_cgroup = CgroupUsage::default();
     while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         let Some(reading) = measure(governor, root) else {
             if std::mem::take(&mut readable) {
@@ -117,7 +120,8 @@ fn watch(governor: &Governor, root: &Path, told: &OnceLock<Told>, stopped: &Rece
         }
         let reading = again.unwrap_or(reading);
         governor.set_drift(reading.drift());
-        let measured = total.as_ref().map(|&total| Measurement { total, used: reading.anonymous });
+        let (used, cgroup) = (reading.anonymous, of_cgroup.read(root));
+        let measured = total.as_ref().map(|&total| Measurement { total, used, cgroup });
         tell(told, measured.map_err(Clone::clone), &mut shown);
     }
 }
@@ -128,6 +132,23 @@ fn total_memory(root: &Path) -> Result<u64, String> {
     match group {
         Some(limit) => Ok(limit.bytes),
         None => machine_memory(root).map(|machine| machine.total).map_err(|e| e.to_string()),
+    }
+}
+
+/// What the cgroup holds, read now and then: it is only shown, and lies in several files.
+#[derive(Debug, Default)]
+struct CgroupUsage {
+    ticks: u32,
+    bytes: Option<u64>,
+}
+
+impl CgroupUsage {
+    fn read(&mut self, root: &Path) -> Option<u64> {
+        if self.ticks == 0 {
+            self.bytes = cgroup_memory(root).ok().flatten().and_then(|group| group.usage);
+        }
+        self.ticks = (self.ticks + 1) % CGROUP_TICKS;
+        self.bytes
     }
 }
 
@@ -202,49 +223,4 @@ impl Reading {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use vectorizer_memory::{Class, Limits};
-
-    const MB: u64 = 1 << 20;
-
-    fn reading(anonymous: u64, reserved: u64) -> Reading {
-        Reading { anonymous: anonymous * MB, base: 3 * MB, reserved: reserved * MB }
-    }
-
-    #[test]
-    fn drift_is_what_nobody_reserved() {
-        assert_eq!(reading(20, 10).drift(), 7 * MB);
-        assert_eq!(reading(20, 17).drift(), 0);
-        assert_eq!(reading(20, 40).drift(), 0, "reserved and not yet touched");
-        let soon = Duration::from_millis(10);
-        assert!(!reading(20, 10).trim(64 * MB, soon), "not all the time");
-        assert!(reading(20, 10).trim(64 * MB, TRIM_PAUSE));
-        assert!(!reading(20, 17).trim(64 * MB, TRIM_PAUSE));
-        assert!(reading(60, 57).trim(64 * MB, soon), "nearly full");
-    }
-
-    #[test]
-    fn what_nobody_reserved_is_refused_to_others() {
-        let limit = 4096 * MB;
-        let base = process_memory(Path::new("/")).expect("readable").anonymous.expect("told");
-        let governor = Governor::new(Limits::of_root(limit).with_base(base));
-        let watch = MemoryWatch::start(Arc::clone(&governor), Path::new("/")).expect("a thread");
-        let leak = vec![1_u8; 200 << 20];
-        let since = Instant::now();
-        while governor.usage().drift < 150 * MB {
-            assert!(since.elapsed() < Duration::from_secs(10), "{:?}", governor.usage());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let tenant = governor.tenant("default");
-        let room = limit - base - 100 * MB;
-        assert!(governor.reserve(Class::Operations, &tenant, room).is_err());
-        drop(leak);
-        let since = Instant::now();
-        while governor.reserve(Class::Operations, &tenant, room).is_err() {
-            assert!(since.elapsed() < Duration::from_secs(10), "{:?}", governor.usage());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        drop(watch);
-    }
-}
+mod tests;

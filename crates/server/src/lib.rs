@@ -8,6 +8,7 @@
 //! - [`config`]: what it is told; [`error`]: why it did not start; `serve`: start, serve, stop
 //! - `rest`: routes, handlers, answers; `status`: the one table of errors to statuses
 //! - `auth`: who may come in; `tenants`: whose a request is; `admission`: what a request may hold; `telemetry`: what is measured
+//! - `mimir`: the one peer that is asked over the network
 //! - [`file_watcher`]: why there is none; [`MemoryWatch`]: what the process holds beyond what was reserved
 
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ pub mod config;
 mod drift;
 pub mod error;
 pub mod file_watcher;
+mod mimir;
 mod rest;
 mod serve;
 mod status;

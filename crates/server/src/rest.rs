@@ -3,6 +3,7 @@
 mod answer;
 mod call;
 mod collections;
+mod discovery;
 mod memory;
 mod points;
 mod routes;

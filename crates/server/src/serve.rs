@@ -21,6 +21,7 @@ use vectorizer_engine::Engine;
 use crate::admission::HEAD_BYTES_MAX;
 use crate::config::{ServerConfig, ServerLimits};
 use crate::error::ServerError;
+use crate::mimir::MimirClient;
 use crate::rest::{Door, normalise, router};
 use patience::Patient;
 
@@ -38,7 +39,10 @@ pub async fn run(
 ) -> Result<(), ServerError> {
     let listener = listen(&config).await?;
     let sleep: Sleep = Arc::new(|duration| Box::pin(tokio::time::sleep(duration)));
-    let context = Context::new(engine.clone(), sleep, config.collection_defaults);
+    let mut context = Context::new(engine.clone(), sleep, config.collection_defaults);
+    if let Some(url) = &config.mimir_url {
+        context = context.with_mimir(Arc::new(MimirClient::new(url, config.limits.mimir_timeout)));
+    }
     if let Err(error) = context.set_cache_settings(config.cache_settings) {
         tracing::warn!(%error, "caches keep entries by their default policy");
     }

@@ -8,7 +8,7 @@ use crate::workspace::{Crate, RustFile, Workspace};
 /// A third-party crate and the product crates that may name it.
 type Allowed = (&'static str, &'static [&'static str]);
 
-const DEPENDENCIES: [Allowed; 21] = [
+const DEPENDENCIES: [Allowed; 22] = [
     ("anyhow", &["vectorizer"]),
     ("axum", &["server"]),
     ("candle-core", &["embed"]),
@@ -23,6 +23,7 @@ const DEPENDENCIES: [Allowed; 21] = [
     ("openraft", &["cluster"]),
     ("prost", &["wire"]),
     ("qdrant-client", &["wire", "server"]),
+    ("reqwest", &["server"]),
     ("rmcp", &["server"]),
     ("roaring", &["payload", "segment", "engine"]),
     ("rustix", &["vfs"]),

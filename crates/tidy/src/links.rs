@@ -89,8 +89,15 @@ fn headings(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// A code span that is a path from the root, if it leads nowhere.
+/// A code span that is a path from the root, if it leads nowhere. A path may end in `::` and the
+/// name of a function of the file.
 fn missing_path(tree: &Tree, span: &str, roots: &[&str]) -> Option<String> {
+    if let Some((file, function)) = span.split_once("::") {
+        let named = format!("fn {function}(");
+        let is_path = roots.iter().any(|root| file.starts_with(root));
+        let there = || tree.text(file).is_some_and(|text| text.contains(&named));
+        return (is_path && !there()).then(|| span.to_owned());
+    }
     let is_path = roots.iter().any(|root| span.starts_with(root))
         && span.chars().all(|c| c.is_ascii_alphanumeric() || "_-./{},*".contains(c));
     if !is_path {
@@ -132,6 +139,14 @@ mod tests {
         let files =
             [("docs/a.md", page), ("docs/b.md", ""), ("README.md", "# Title\n## First search\n")];
         assert_eq!(found(&files), ["docs/a.md:1 docs/a.md gone.md", "docs/a.md:1 docs/a.md #here"]);
+    }
+
+    #[test]
+    fn functions_that_are_not_in_their_file_are_found() {
+        let page = "`crates/x.rs::there` `crates/x.rs::gone` `crates/y.rs::there` `std::fs`\n";
+        let files = [("docs/a.md", page), ("crates/x.rs", "fn there() {}\n")];
+        let expected = ["crates/x.rs::gone", "crates/y.rs::there"];
+        assert_eq!(found(&files), expected.map(|gone| format!("docs/a.md:1 docs/a.md {gone}")));
     }
 
     #[test]

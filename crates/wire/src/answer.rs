@@ -29,8 +29,6 @@ pub struct ErrorEnvelope<'a> {
 #[derive(Debug, Serialize)]
 struct ErrorStatus<'a> {
     error: &'a str,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    type_name: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -53,9 +51,8 @@ impl<'a> ErrorEnvelope<'a> {
             tenant: &holder.tenant,
             bytes: holder.bytes,
         });
-        let type_name = error.and_then(|error| error.type_name);
         let code = error.and_then(|error| error.code);
-        let status = ErrorStatus { error: text, type_name, code, holders: holders.collect() };
+        let status = ErrorStatus { error: text, code, holders: holders.collect() };
         Self { status, time }
     }
 }

@@ -9,6 +9,7 @@
 //! - [`params`]: query strings; [`id`], [`value`], [`vector`], [`filter`], [`select`]: shared parts
 //! - [`collections`], [`points`], [`payload`], [`query`], [`index`], [`batch`]: requests
 //! - [`answer`]: responses; [`info`]: a collection's; [`openapi`]: the shapes as a document
+//! - [`memory`], [`discovery`]: of administrators; Mimir's answers
 //! - `object`: structs from objects alone; `check`: bounds in the contract's style; `unsupported`: what
 //!   is refused by name
 
@@ -18,6 +19,7 @@ pub mod answer;
 pub mod batch;
 mod check;
 pub mod collections;
+pub mod discovery;
 pub mod error;
 pub mod filter;
 pub mod id;

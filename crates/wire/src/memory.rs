@@ -2,6 +2,8 @@
 
 mod shown;
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use vectorizer_api::memory::{EvictMemory, EvictedMemory, EvictionPolicy, SetMemory};
 
@@ -28,6 +30,7 @@ pub struct SetIn {
     max_cache_size: Option<u64>,
     max_tenant_cache_size: Option<u64>,
     max_mimir_cache_size: Option<u64>,
+    discovery_ttl_seconds: Option<u64>,
     eviction_policy: Option<Policy>,
     eviction_threshold: Option<f64>,
     memory_threshold: Option<f64>,
@@ -69,6 +72,7 @@ impl From<SetIn> for SetMemory {
             cache_items: given.max_cache_size,
             tenant_items: given.max_tenant_cache_size,
             mimir_items: given.max_mimir_cache_size,
+            discovery_ttl: given.discovery_ttl_seconds.map(Duration::from_secs),
             policy: given.eviction_policy.map(Into::into),
             eviction_threshold: given.eviction_threshold,
             memory_threshold: given.memory_threshold,

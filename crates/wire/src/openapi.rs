@@ -85,6 +85,9 @@ fn operation(path: &Path<'_>) -> Value {
     if in_collection {
         parameters.push(query_parameter("timeout", json!({ "type": "integer", "minimum": 1 })));
     }
+    if path.template.starts_with("/api/discovery") {
+        parameters.push(query_parameter("fresh", json!({ "type": "boolean" })));
+    }
     if path.writes {
         let orders = json!({ "type": "string", "enum": ["weak", "medium", "strong"] });
         parameters.push(query_parameter("wait", json!({ "type": "boolean" })));

@@ -9,6 +9,8 @@ use crate::error::{Result, WireError};
 pub struct Params {
     /// Whether a write is to be seen by readers before it is answered.
     pub wait: bool,
+    /// Whether what is kept of earlier answers is passed over.
+    pub fresh: bool,
     /// How long the operation may take.
     pub timeout: Option<Duration>,
 }
@@ -24,6 +26,11 @@ pub fn read(query: &str) -> Result<Params> {
         let (known, allowed) = match name {
             "wait" => {
                 params.wait =
+                    read_bool(value).ok_or_else(|| refused(name, value, "true or false"))?;
+                (true, "")
+            }
+            "fresh" => {
+                params.fresh =
                     read_bool(value).ok_or_else(|| refused(name, value, "true or false"))?;
                 (true, "")
             }
@@ -86,11 +93,18 @@ mod tests {
         let read_ok = |query: &str| read(query).expect(query);
         assert_eq!(read_ok(""), Params::default());
         assert!(read_ok("wait=true&ordering=weak&consistency=2").wait);
+        assert!(read_ok("fresh=true").fresh && !read_ok("fresh=").fresh);
         assert!(!read_ok("wait=false&consistency=").wait);
         assert_eq!(read_ok("timeout=3").timeout, Some(Duration::from_secs(3)));
-        for query in
-            ["wait=maybe", "timeout=x", "timeout=-1", "timeout=0", "ordering=no", "unheard=1"]
-        {
+        for query in [
+            "wait=maybe",
+            "fresh=1",
+            "timeout=x",
+            "timeout=-1",
+            "timeout=0",
+            "ordering=no",
+            "unheard=1",
+        ] {
             assert!(read(query).is_err(), "{query}");
         }
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use vectorizer_engine::PageStats;
 use vectorizer_memory::{
-    CacheFigures, CacheLines, CacheMemoryStats, Class, ClassUsage, Counts, Governor, Holder,
-    ManagedCache, MemoryError, MemoryLimits, MemoryStats, PressureLevel, TenantUsage, Usage,
+    CacheFigures, CacheLines, CacheMemoryStats, Class, ClassUsage, Counts, DurationCounts,
+    Governor, Holder, ManagedCache, MemoryError, MemoryLimits, MemoryStats, PressureLevel,
+    TenantUsage, Usage,
 };
 
 use super::CacheSettings;
@@ -39,6 +40,10 @@ pub struct MemoryReport {
     pub classes: Vec<ClassReport>,
     /// What each tenant holds for each class, largest first.
     pub holdings: Vec<Holder>,
+    /// How long requests waited in line.
+    pub waits: DurationCounts,
+    /// How long caches took to give back for others.
+    pub reclaims: DurationCounts,
     /// The last refusals, oldest first.
     pub refusals: Vec<MemoryError>,
     /// What the page frames counted.
@@ -159,6 +164,8 @@ impl Context {
             },
             classes: classes.map(|(usage, counts)| ClassReport { usage, counts }).collect(),
             holdings: governor.holdings(),
+            waits: guard.waits(),
+            reclaims: caches.reclaims(),
             refusals: governor.last_refusals(),
             pages: engine.page_stats(),
             backlog_bytes: engine.backlog_bytes(),

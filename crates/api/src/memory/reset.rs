@@ -6,7 +6,8 @@ use crate::estimate::{Estimate, MemoryAwareOperation};
 use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
 
-/// Sets peaks, warnings and the counts of caches back; what is held stays, and so do limits.
+/// Sets peaks, warnings and counts back; what is held stays, and so do limits and what the last
+/// refusals said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResetMemory;
 
@@ -19,7 +20,7 @@ impl MemoryAwareOperation for ResetMemory {
 impl Operation for ResetMemory {
     const ENTRY: Entry = Entry {
         name: "reset_memory",
-        summary: "Sets peaks, warnings and the counts of caches back; what is held stays",
+        summary: "Sets peaks, warnings and counts back; what is held stays",
         access: Access::Manage,
     };
 
@@ -28,6 +29,8 @@ impl Operation for ResetMemory {
 
     async fn execute(self, context: &Guarded<'_>) -> Result<()> {
         context.engine().governor().reset_peaks();
+        context.engine().governor().reset_counts();
+        context.memory_guard().reset_waits();
         context.engine().caches().reset_stats();
         context.checks().reset_peak();
         Ok(())

@@ -1,5 +1,7 @@
 //! Changes limits while the process runs: all that is asked for, or nothing.
 
+use std::time::Duration;
+
 use vectorizer_memory::{CacheLines, Limits};
 
 use super::{CacheSettings, EvictionPolicy, MemoryReport};
@@ -22,6 +24,8 @@ pub struct SetMemory {
     pub tenant_items: Option<u64>,
     /// Entries of Mimir discovery.
     pub mimir_items: Option<u64>,
+    /// How long what was discovered is kept.
+    pub discovery_ttl: Option<Duration>,
     /// Which entries go first.
     pub policy: Option<EvictionPolicy>,
     /// The share of the caches' limit from which they evict.
@@ -50,9 +54,18 @@ impl Operation for SetMemory {
         let _turn = context.settings_turn().take().await;
         let (engine, guard) = (context.engine(), context.memory_guard());
         let lines = self.lines(engine.caches().lines())?;
+        if self.discovery_ttl.is_some_and(|ttl| ttl.is_zero()) {
+            return Err(ApiError::invalid(
+                "discovery_ttl_seconds 0: what is found would be out of date at once; give 1 or \
+                 more, or set max_tenant_cache_size and max_mimir_cache_size to 0 to keep nothing",
+            ));
+        }
         let before = context.cache_settings();
         let settings = self.settings(before);
         let limits = self.limits(engine.governor().limits(), settings.bytes_max)?;
+        if let Ok(measured) = guard.memory_stats() {
+            self.check_total(engine.governor().limits().root, measured.total_system)?;
+        }
         context.set_cache_settings(settings)?;
         if limits != engine.governor().limits() {
             if let Err(refused) = engine.governor().set_limits(limits) {
@@ -89,6 +102,17 @@ impl SetMemory {
         Ok(limits)
     }
 
+    /// Whether there is as much memory as the process is to have from now on.
+    fn check_total(&self, now: u64, total: u64) -> Result<()> {
+        match self.memory_bytes {
+            Some(bytes) if bytes > total && bytes > now => Err(ApiError::invalid(format!(
+                "max_memory_bytes {bytes}: the cgroup, or the machine, has {total} bytes in all; \
+                 give at most 90 percent of that"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn lines(&self, now: CacheLines) -> Result<CacheLines> {
         let given = |name, given: Option<f64>, now| match given {
             Some(share) if share > 0.0 && share <= 1.0 => Ok(share),
@@ -112,6 +136,7 @@ impl SetMemory {
     fn settings(&self, now: CacheSettings) -> CacheSettings {
         CacheSettings {
             query_ttl: now.query_ttl,
+            discovery_ttl: self.discovery_ttl.or(now.discovery_ttl),
             items_max: self.cache_items.unwrap_or(now.items_max),
             tenant_items_max: self.tenant_items.unwrap_or(now.tenant_items_max),
             mimir_items_max: self.mimir_items.unwrap_or(now.mimir_items_max),

@@ -3,5 +3,6 @@
 mod cached;
 mod estimates;
 mod faults;
+mod limits;
 mod waits;
 mod world;

@@ -66,7 +66,11 @@ fn what_frees_memory_is_admitted_when_memory_is_full() {
     let room = world.governor.available();
     let tenant = world.governor.tenant("another");
     let _held = world.governor.reserve(Class::Text, &tenant, room).expect("room");
-    world.context.memory_guard().observe(Ok(Measurement { total: 2 << 30, used: 1 << 30 }));
+    world.context.memory_guard().observe(Ok(Measurement {
+        total: 2 << 30,
+        used: 1 << 30,
+        cgroup: None,
+    }));
     let refused = world.run(scroll()).expect_err("full");
     assert_eq!(refused.code, Some("memory_pressure_too_high"));
     assert!(world.run(upsert(0..1)).is_err());

@@ -10,6 +10,10 @@ use vectorizer_api::collections::{
     CollectionExists, CreateCollection, DeleteCollection, GetCollection, ListCollections,
     NewVector, UpdateCollection,
 };
+use vectorizer_api::discovery::{DiscoverMimir, DiscoverTenants};
+use vectorizer_api::found::mimir::{
+    MimirEndpoint, MimirFailure, MimirPart, MimirSource, MimirTenant,
+};
 use vectorizer_api::index::{CreateFieldIndex, DeleteFieldIndex};
 use vectorizer_api::memory::{EvictMemory, GetCacheStatus, GetMemory, ResetMemory, SetMemory};
 use vectorizer_api::payload::{ClearPayload, DeletePayload, OverwritePayload, SetPayload};
@@ -21,11 +25,11 @@ use vectorizer_api::search::query::Query;
 use vectorizer_api::search::{QueryBatch, QueryPoints};
 use vectorizer_api::settings::SettingsChanges;
 use vectorizer_api::{
-    Answered, CollectionDefaults, Context, NearestQuery, Operation, PayloadSelector, Result,
-    ScrollQuery, SearchParams, Select, Sleep, Target, VectorSelector,
+    Answered, BoxFuture, CollectionDefaults, Context, NearestQuery, Operation, PayloadSelector,
+    Result, ScrollQuery, SearchParams, Select, Sleep, Target, VectorSelector,
 };
 use vectorizer_engine::{Engine, EngineOptions, Residency};
-use vectorizer_memory::{Governor, Limits};
+use vectorizer_memory::{Drawn, Governor, Limits};
 use vectorizer_model::filter::{Predicate, Scalar};
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::settings::FieldIndexKind;
@@ -58,6 +62,28 @@ struct Unpark(Thread);
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
+    }
+}
+
+/// Tells of one tenant at each endpoint.
+#[derive(Debug)]
+struct Mimir;
+
+impl MimirSource for Mimir {
+    fn address(&self) -> &'static str {
+        "http://mimir"
+    }
+
+    fn ask(
+        &self,
+        _: MimirEndpoint,
+        mut memory: Drawn,
+    ) -> BoxFuture<'_, std::result::Result<MimirPart, MimirFailure>> {
+        let tenant = MimirTenant { id: "acme".into(), series: None, ingestion_rate: None };
+        let granted = memory.try_grow(4 << 10);
+        let told = granted.map(|()| MimirPart::Tenants(vec![tenant]));
+        let failed = |told| MimirFailure { answered: true, told };
+        Box::pin(std::future::ready(told.map_err(|refused| failed(refused.to_string()))))
     }
 }
 
@@ -95,6 +121,7 @@ impl World {
         let engine = Engine::open_in(disk.directory(), None, Arc::clone(&governor), options);
         let engine = engine.expect("an empty folder");
         let context = Context::new(engine, sleep, CollectionDefaults::default());
+        let context = context.with_mimir(Arc::new(Mimir));
         Self { context, governor }
     }
 
@@ -308,5 +335,7 @@ pub(crate) fn admin() -> Vec<Sample> {
         boxed(|_| SetMemory::default()),
         boxed(|_| EvictMemory::default()),
         boxed(|_| ResetMemory),
+        boxed(|_| DiscoverTenants { fresh: true }),
+        boxed(|_| DiscoverMimir { fresh: true }),
     ]
 }

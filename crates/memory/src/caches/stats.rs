@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{CacheMemoryManager, Evicted, lock};
 use crate::cache_ladder::CacheLevel;
+use crate::durations::{DurationCounts, Durations};
 
 /// What was counted since the start, or since it was reset.
 #[derive(Debug, Default)]
@@ -16,6 +17,7 @@ pub(super) struct Counters {
     evicted_items: AtomicU64,
     /// Nanoseconds of the clock plus 1; 0 if there was none.
     last_eviction: AtomicU64,
+    pub(super) reclaims: Durations,
 }
 
 impl Counters {
@@ -93,6 +95,11 @@ impl CacheMemoryManager {
         }
     }
 
+    /// How long caches took, each time that somebody short of memory had them give back.
+    pub fn reclaims(&self) -> DurationCounts {
+        self.counters.reclaims.counts()
+    }
+
     /// Sets what is counted back to zero; what is held stays held.
     pub fn reset_stats(&self) {
         let counters = &self.counters;
@@ -106,6 +113,7 @@ impl CacheMemoryManager {
         ] {
             counter.store(0, SeqCst);
         }
+        counters.reclaims.reset();
         self.caches().iter().for_each(|cache| cache.reset_figures());
     }
 }

@@ -253,3 +253,30 @@ fn a_dropped_cache_is_no_longer_asked() {
     assert!(manager.caches().is_empty());
     assert_eq!((manager.current_usage(), manager.force_eviction(MIB).bytes), (0, 0));
 }
+
+/// A clock that goes on whenever it is read.
+#[derive(Debug, Default)]
+struct Restless(AtomicU64);
+
+impl Clock for Restless {
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.0.fetch_add(20, SeqCst))
+    }
+}
+
+#[test]
+fn it_is_counted_how_long_caches_took_for_others() {
+    let governor = Governor::new(Limits::of_root(16 * MIB));
+    let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::<Restless>::default());
+    let shelf = Shelf::new(&manager, Class::QueryCache, 1);
+    shelf.fill(&manager, 12 * MIB, MIB);
+    manager.force_eviction(MIB);
+    assert_eq!(manager.reclaims().count(), 0, "nobody was short");
+    let held = governor.reserve(Class::Operations, &Tenant::system(), 8 * MIB).expect("room");
+    let reclaims = manager.reclaims();
+    assert!(reclaims.count() > 0, "{reclaims:?}");
+    assert!(reclaims.sum >= Duration::from_millis(20), "{reclaims:?}");
+    manager.reset_stats();
+    assert_eq!(manager.reclaims().count(), 0);
+    drop(held);
+}

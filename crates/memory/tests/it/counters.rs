@@ -78,3 +78,45 @@ fn peaks_start_anew_from_what_is_held() {
     held.try_grow(5).unwrap();
     assert_eq!(governor.peak(), 35);
 }
+
+#[test]
+fn refused_requests_raise_no_peak() {
+    let limits = Limits::of_root(1000).with_cache_limit(500).with_class(Class::Pinned, 100);
+    let governor = Governor::new(limits);
+    let (acme, other) = (governor.tenant("acme"), governor.tenant("other"));
+    let peak = |class: Class| governor.class_usage().swap_remove(class.index()).peak;
+    let tenant_peak = |name: &str| {
+        let tenants = governor.usage().tenants;
+        tenants.into_iter().find(|of| &*of.name == name).map(|of| of.peak)
+    };
+    let mut held = governor.reserve(Class::Builds, &acme, 600).unwrap();
+    let _few = governor.reserve(Class::Text, &other, 1).unwrap();
+    assert!(governor.reserve(Class::Text, &acme, 500).is_err(), "the root is full");
+    assert!(governor.try_reserve(Class::QueryCache, &other, 450).is_err(), "and for caches");
+    assert!(governor.reserve(Class::Pinned, &other, 101).is_err(), "the class is full");
+    assert!(held.transfer(Class::Pinned, &other).is_err(), "and for what moves");
+    assert_eq!((peak(Class::Builds), peak(Class::Text)), (600, 1));
+    assert_eq!((peak(Class::QueryCache), peak(Class::Pinned)), (0, 0));
+    assert_eq!((tenant_peak("acme"), tenant_peak("other")), (Some(600), Some(1)));
+    held.transfer(Class::Memtables, &other).unwrap();
+    assert_eq!((peak(Class::Memtables), tenant_peak("other")), (600, Some(601)));
+}
+
+#[test]
+fn counts_start_anew() {
+    let governor = Governor::new(Limits::of_root(1 << 30));
+    let acme = governor.tenant("acme");
+    drop(governor.reserve(Class::Operations, &acme, 100).unwrap());
+    assert!(governor.reserve(Class::Operations, &acme, 1 << 31).is_err());
+    let full = governor.reserve(Class::Builds, &acme, 1 << 30).unwrap();
+    drop(governor.wait_for(Class::Operations, &acme, 100).unwrap());
+    drop(full);
+    let before = counts(&governor, Class::Operations);
+    assert_eq!((before.admitted, before.waited, refused(&before).len()), (1, 1, 1));
+    governor.reset_counts();
+    let after = counts(&governor, Class::Operations);
+    assert_eq!((after.admitted, after.waited, refused(&after).len()), (0, 0, 0));
+    assert_eq!(governor.last_refusals().len(), 1, "what was told last is told still");
+    drop(governor.reserve(Class::Operations, &acme, 100).unwrap());
+    assert_eq!(counts(&governor, Class::Operations).admitted, 1);
+}

@@ -158,11 +158,20 @@ fn who_waits_is_served_when_another_ends() {
     let mut cx = Context::from_waker(Waker::noop());
     let mut waiting = pin!(world.guard.wait_for(world.search(), 4 * MIB).expect("later"));
     assert!(waiting.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(world.guard.waits().count(), 0, "it waits still");
+    world.clock.wind(3);
     drop(first);
     let Poll::Ready(Ok(third)) = waiting.poll(&mut cx) else { panic!("there is room") };
     assert_eq!(third.estimate(), 4 * MIB);
     let late = world.guard.wait_for(world.search(), 5 * MIB).expect("later");
+    world.clock.wind(7);
     assert_eq!(late.give_up().expect_err("full").code(), "insufficient_memory");
+    drop(world.guard.wait_for(world.search(), MIB).expect("there is room"));
+    let waits = world.guard.waits();
+    assert_eq!((waits.count(), waits.beyond), (2, 1), "what is granted at once does not wait");
+    assert_eq!(waits.sum, Duration::from_secs(10));
+    world.guard.reset_waits();
+    assert_eq!(world.guard.waits().count(), 0);
     drop((second, third));
     assert_eq!(world.governor.reserved(), 0);
 }
@@ -172,7 +181,7 @@ fn pressure_refuses_what_frees_nothing_until_a_cleanup_helps() {
     let world = World::new(100 * MIB);
     let tenant = world.governor.tenant("t");
     let cache = world.governor.reserve(Class::QueryCache, &tenant, 9 * MIB).expect("room");
-    let measured = Measurement { total: 200 * MIB, used: 100 * MIB };
+    let measured = Measurement { total: 200 * MIB, used: 100 * MIB, cgroup: Some(120 * MIB) };
     let held = world.governor.reserve(Class::Memtables, &tenant, 84 * MIB).expect("room");
     let change = world.guard.observe(Ok(measured)).expect("a step");
     assert_eq!(change.to, PressureLevel::Warning, "a cache can be reclaimed");
@@ -215,13 +224,14 @@ fn stats_say_what_was_measured_and_nothing_if_it_was_not() {
     let world = World::new(100 * MIB);
     let code = |world: &World| world.guard.memory_stats().map_err(|error| error.code());
     assert_eq!(code(&world), Err("system_error"));
-    let measured = Measurement { total: 200 * MIB, used: 50 * MIB };
+    let measured = Measurement { total: 200 * MIB, used: 50 * MIB, cgroup: Some(70 * MIB) };
     world.guard.observe(Ok(measured));
     let _one = world.guard.request_allocation(world.search(), 2 * MIB).expect("room");
     let two = world.guard.request_allocation(world.search(), 3 * MIB).expect("room");
     let _drawn = two.draw(4 * MIB).expect("room");
     let stats = world.guard.memory_stats().expect("measured");
     assert_eq!((stats.total_system, stats.used_system), (200 * MIB, 50 * MIB));
+    assert_eq!(stats.cgroup, Some(70 * MIB));
     assert_eq!((stats.tracked_allocations, stats.allocation_count), (6 * MIB, 2));
     assert!((stats.usage_ratio - 0.25).abs() < 1e-9 && (stats.limit_ratio - 0.06).abs() < 1e-9);
     // Unreadable is not unlimited: the books go on.

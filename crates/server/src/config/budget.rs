@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use vectorizer_engine::{EngineOptions, Growth, Residency, StorageRule};
 use vectorizer_memory::{CacheLines, Governor, Limits, MemoryLimits, OperationKind as GuardedKind};
@@ -254,6 +255,7 @@ impl Budget {
             durability: settings.durability,
             residency: self.residency,
             storage: storage_rule(settings),
+            idle_unload: settings.idle_unload.unwrap_or(Duration::MAX),
             ..EngineOptions::default()
         };
         // A memtable is there twice while it is flushed, and a flush needs about as much again.

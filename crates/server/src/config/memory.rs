@@ -128,8 +128,15 @@ impl MemorySettings {
     pub(super) fn cache_settings(&self, bytes_max: u64) -> CacheSettings {
         let CacheLimits { items_max, tenant_items_max, mimir_items_max, .. } = self.cache;
         let policy = self.cache.eviction_policy;
-        let query_ttl = self.cache.ttl.query;
-        CacheSettings { items_max, tenant_items_max, mimir_items_max, policy, query_ttl, bytes_max }
+        CacheSettings {
+            items_max,
+            tenant_items_max,
+            mimir_items_max,
+            policy,
+            query_ttl: self.cache.ttl.query,
+            discovery_ttl: self.cache.ttl.discovery,
+            bytes_max,
+        }
     }
 }
 
@@ -175,10 +182,10 @@ fn ttl(from: &mut Resolver) -> CacheTtl {
     let every = one.flatten();
     let discovery = Some(Duration::from_mins(5));
     CacheTtl {
-        query: from.take("memory.cache.ttl.query", every, read, show),
-        metadata: from.take("memory.cache.ttl.metadata", every, read, show),
-        embedding: from.take("memory.cache.ttl.embedding", every, read, show),
-        discovery: from.take("memory.cache.ttl.discovery", discovery, read, show),
+        query: from.duration_or_off("memory.cache.ttl.query", every),
+        metadata: from.duration_or_off("memory.cache.ttl.metadata", every),
+        embedding: from.duration_or_off("memory.cache.ttl.embedding", every),
+        discovery: from.duration_or_off("memory.cache.ttl.discovery", discovery),
     }
 }
 

@@ -153,6 +153,20 @@ impl Resolver {
         self.take(key, default, duration::read_some, |duration| duration::shown(*duration))
     }
 
+    /// Longer than nothing, or `off`, which is none.
+    pub(super) fn duration_or_off(
+        &mut self,
+        key: &'static str,
+        default: impl Into<Option<Duration>>,
+    ) -> Option<Duration> {
+        let read = |text: &str| match text {
+            "off" => Some(None),
+            _ => duration::read_some(text).map(Some),
+        };
+        let show = |it: &Option<Duration>| it.map_or_else(|| "off".to_owned(), duration::shown);
+        self.take(key, default.into(), read, show)
+    }
+
     pub(super) fn bytes(&mut self, key: &'static str, default: u64) -> u64 {
         self.take(key, default, read_bytes, |bytes| shown_bytes(*bytes))
     }

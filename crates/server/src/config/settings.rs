@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use vectorizer_api::CollectionDefaults;
 use vectorizer_engine::Durability;
@@ -68,8 +69,9 @@ pub struct Settings {
     pub memory_limit: Option<(u64, Origin)>,
     /// What operations and caches may hold, and when memory is short.
     pub memory: MemorySettings,
-    /// Where Mimir answers.
-    pub mimir_url: Option<String>,
+    /// How long nobody wants a collection before it is closed; none closes it only when something
+    /// is short.
+    pub idle_unload: Option<Duration>,
     /// Whether folders are to be watched.
     pub file_watcher: bool,
     /// Cluster mode.
@@ -157,6 +159,7 @@ impl Resolver {
         let cache_max = cluster.in_cluster_mode().then_some(cluster.max_cache_memory_bytes);
         server.cache_settings = memory.cache_settings(cache_max.unwrap_or(u64::MAX));
         server.memory_check_interval = memory.check_interval;
+        server.mimir_url = self.text("telemetry.mimir.url", memory::is_url);
         Settings {
             server,
             mcp_port,
@@ -166,7 +169,7 @@ impl Resolver {
             residency,
             memory_limit,
             memory,
-            mimir_url: self.text("telemetry.mimir.url", memory::is_url),
+            idle_unload: self.duration_or_off("collections.idle_unload", Duration::from_mins(5)),
             file_watcher,
             cluster,
             shown: self.shown(),

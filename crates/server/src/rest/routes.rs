@@ -7,6 +7,7 @@ use vectorizer_api::collections::{
     CollectionExists, CreateCollection, DeleteCollection, GetCollection, ListCollections,
     UpdateCollection,
 };
+use vectorizer_api::discovery::{DiscoverMimir, DiscoverTenants};
 use vectorizer_api::index::{CreateFieldIndex, DeleteFieldIndex};
 use vectorizer_api::memory::{EvictMemory, GetCacheStatus, GetMemory, ResetMemory, SetMemory};
 use vectorizer_api::payload::{ClearPayload, DeletePayload, OverwritePayload, SetPayload};
@@ -19,7 +20,7 @@ use vectorizer_wire::openapi::{self, Path, Response};
 
 use super::answer::METRICS;
 use super::call::{Call, Outcome};
-use super::{collections, memory, points, search, service};
+use super::{collections, discovery, memory, points, search, service};
 use Method::{Delete, Get, Patch, Post, Put};
 use Response::{Bare, Bool, Document, List, Schema, TextOf};
 
@@ -236,6 +237,10 @@ pub(super) static ROUTES: &[Route] = &[
     Route::of(ResetMemory::ENTRY, Post, "/api/cache/memory/reset", to!(memory::reset))
         .for_operators()
         .gives(Bare("ResetMemory")),
+    Route::of(DiscoverTenants::ENTRY, Get, "/api/discovery/tenants", to!(discovery::tenants))
+        .gives(Bare("DiscoveredTenants")),
+    Route::of(DiscoverMimir::ENTRY, Get, "/api/discovery/mimir", to!(discovery::mimir))
+        .gives(Bare("DiscoveredMimir")),
 ];
 
 /// The document of all routes.

@@ -3,11 +3,13 @@
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use vectorizer_api::memory::{CacheReport, Class, ClassReport, MemoryReport, TenantUsage};
+use vectorizer_api::memory::{
+    CacheReport, Class, ClassReport, DurationCounts, MemoryReport, TenantUsage,
+};
 
 /// A report to be shown.
 #[derive(Debug)]
@@ -53,6 +55,17 @@ impl Collector for MemoryMetrics {
                 metric.encode(&mut encoder)?;
             }
         }
+        for (name, help, counts) in [
+            ("vectorizer_memory_wait_seconds", "How long requests waited", &report.waits),
+            (
+                "vectorizer_memory_reclaim_seconds",
+                "How long caches took to give back, each time that somebody was short",
+                &report.reclaims,
+            ),
+        ] {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+            histogram(counts, metric)?;
+        }
         Ok(())
     }
 }
@@ -74,6 +87,13 @@ impl Metric<'_> {
     }
 }
 
+fn histogram(counts: &DurationCounts, mut metric: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+    let within = counts.within.iter().map(|(bound, count)| (bound.as_secs_f64(), *count));
+    let buckets: Vec<(f64, u64)> = within.chain([(f64::INFINITY, counts.beyond)]).collect();
+    let (sum, count) = (counts.sum.as_secs_f64(), counts.count());
+    metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+}
+
 fn show(counts: bool, value: u64, metric: MetricEncoder<'_>) -> Result<(), fmt::Error> {
     if counts {
         ConstCounter::new(value).encode(metric)
@@ -85,6 +105,7 @@ fn show(counts: bool, value: u64, metric: MetricEncoder<'_>) -> Result<(), fmt::
 fn process(report: &MemoryReport) -> Vec<Metric<'_>> {
     let usage = &report.usage;
     let measured = report.guard.stats.as_ref().map(|stats| one(stats.used_system));
+    let of_cgroup = report.guard.stats.as_ref().ok().and_then(|stats| stats.cgroup).map(one);
     let levels = vec![
         (vec![("ladder", "process")], report.guard.level as u64),
         (vec![("ladder", "caches")], report.caches.level as u64),
@@ -104,6 +125,11 @@ fn process(report: &MemoryReport) -> Vec<Metric<'_>> {
             "vectorizer_memory_measured_bytes",
             "Anonymous bytes that the process was measured to hold; absent if it was not",
             measured.unwrap_or_default(),
+        ),
+        gauge(
+            "vectorizer_memory_cgroup_bytes",
+            "Bytes that the process's cgroup holds, page cache included; absent if it does not tell",
+            of_cgroup.unwrap_or_default(),
         ),
         gauge("vectorizer_memory_peak_bytes", "The most that counted as held", one(report.peak)),
         gauge(

@@ -1,12 +1,14 @@
 //! The server, driven over its sockets.
 
 mod client;
+mod discovery;
 mod document;
 mod flow;
 mod guard;
 mod hostile;
 mod memory;
 mod metrics;
+mod mimir;
 mod server;
 mod storage_types;
 mod tenants;

@@ -259,6 +259,7 @@ fn bad_input_is_told_by_name_and_changes_nothing() {
         ("PUT", memory, r#"{"memory_threshold": 0}"#, 400, "memory_threshold 0"),
         ("PUT", memory, r#"{"memory_threshold": 0.95}"#, 400, "give a lower memory_threshold"),
         ("PUT", memory, r#"{"max_cache_bytes": 1, "memory_threshold": 2}"#, 400, "threshold 2"),
+        ("PUT", memory, r#"{"discovery_ttl_seconds": 0}"#, 400, "discovery_ttl_seconds 0"),
         ("PUT", memory, "[]", 400, "expected an object"),
         ("PUT", memory, "{", 400, "EOF"),
         ("POST", evict, r#"{"byte": 1}"#, 400, "unknown field `byte`"),

@@ -66,7 +66,7 @@ fn memory_is_refused_in_cluster_mode_and_nothing_becomes_mmap() {
             let told = reply.refused(400);
             assert!(told.contains("collection `c` cannot have storage type `memory`"), "{told}");
             assert!(told.contains("leave storage_type out or give `mmap`"), "{told}");
-            assert_eq!(reply.json()["status"]["type"], "ClusterConfigViolation");
+            assert_eq!(reply.json()["status"]["code"], "ClusterConfigViolation");
             client.get("/collections/c").refused(404);
         }
     }

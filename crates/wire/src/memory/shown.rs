@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
+use vectorizer_api::found::{MIMIR_DISCOVERY, TENANT_DISCOVERY};
 use vectorizer_api::memory::{
     CacheReport, Class, ClassReport, EvictionPolicy, GuardReport, MemoryError, MemoryReport,
     OperationKind, TenantUsage,
 };
 
 use crate::time::ago;
-
-/// The names that caches of discovery have.
-const TENANT_DISCOVERY: &str = "tenant_discovery";
-const MIMIR_DISCOVERY: &str = "mimir_discovery";
 
 /// All of it.
 pub fn memory(report: &MemoryReport, now: SystemTime) -> Value {
@@ -34,6 +31,7 @@ pub fn memory(report: &MemoryReport, now: SystemTime) -> Value {
         "evicted_bytes": report.caches.evicted_bytes,
         "evicted_items": report.caches.evicted_items,
         "backlog_bytes": report.backlog_bytes,
+        "discovery_ttl_seconds": report.settings.discovery_ttl.map(|ttl| ttl.as_secs_f64()),
         "guard": guard(&report.guard),
         "classes": named(report.classes.iter().map(|of| (of.usage.class.name(), class(of)))),
         "caches": named(report.each_cache.iter().map(|of| (&*of.name, cache(of)))),
@@ -92,6 +90,7 @@ fn guard(GuardReport { stats, limits, level, unreclaimable }: &GuardReport) -> V
         Ok(stats) => json!({
             "total_system": stats.total_system,
             "used_system": stats.used_system,
+            "cgroup_bytes": stats.cgroup,
             "tracked_allocations": stats.tracked_allocations,
             "allocation_count": stats.allocation_count,
             "usage_ratio": stats.usage_ratio,

@@ -160,5 +160,10 @@ pub(super) const CACHES: [KnownKey; 19] = [
         "",
         "A file that holds the key of this tenant, instead of tenants.keys; a line for each.",
     ),
-    key("telemetry.mimir.url", ADDRESS, "", "Where Mimir answers, to discover its tenants."),
+    key(
+        "telemetry.mimir.url",
+        ADDRESS,
+        "",
+        "Where Mimir answers, to discover its components and tenants.",
+    ),
 ];

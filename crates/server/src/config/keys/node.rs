@@ -38,7 +38,7 @@ pub(super) const DOORS: [KnownKey; 8] = [
 ];
 
 /// Collections, the file watcher, who may come in.
-pub(super) const COLLECTIONS: [KnownKey; 8] = [
+pub(super) const COLLECTIONS: [KnownKey; 9] = [
     key(
         "collections.defaults.storage_type",
         "mmap or memory",
@@ -70,6 +70,13 @@ pub(super) const COLLECTIONS: [KnownKey; 8] = [
         "a number of KiB",
         "10000",
         "Kept and shown for clients; what a search costs decides whether it scans.",
+    ),
+    key(
+        "collections.idle_unload",
+        "a duration such as 30s, 5m or 1h, or off",
+        "5m",
+        "How long nobody wants a collection before it is closed; off closes collections only when \
+         memory, files or mappings are short.",
     ),
     key(
         "file_watcher.enabled",

@@ -167,8 +167,23 @@ fn tenants_have_quotas_by_name() {
     assert!(refusal.contains("tenants.quotas.b is `many` ("), "{refusal}");
     assert!(of("tenants: {quotas: 1GB}\n").unwrap_err().contains("tenants.quotas is a section"));
     let mimir = of("telemetry: {mimir: {url: 'http://mimir:9009/prometheus'}}\n").unwrap();
-    assert_eq!(mimir.settings.mimir_url.as_deref(), Some("http://mimir:9009/prometheus"));
+    assert_eq!(mimir.settings.server.mimir_url.as_deref(), Some("http://mimir:9009/prometheus"));
     for url in ["mimir:9009", "http://", "http://:80", "http://a b"] {
         assert!(of(&format!("telemetry: {{mimir: {{url: '{url}'}}}}\n")).is_err(), "{url}");
     }
+}
+
+#[test]
+fn idle_collections_are_closed_as_configured() {
+    let machine = Machine::new("idle", 8 << 20);
+    let after = |flags: &[(&str, &str)]| {
+        let loaded = load(&machine.0, &sources(None, &[], flags)).unwrap();
+        loaded.budget.engine_options(&loaded.settings).idle_unload
+    };
+    let key = "collections.idle_unload";
+    assert_eq!(after(&[]), Duration::from_mins(5));
+    assert_eq!(after(&[(key, "90s")]), Duration::from_secs(90));
+    assert_eq!(after(&[(key, "off")]), Duration::MAX);
+    let refused = load(&machine.0, &sources(None, &[], &[(key, "0s")])).unwrap_err();
+    assert!(refused.contains("collections.idle_unload is `0s`"), "{refused}");
 }
