@@ -12,6 +12,8 @@
 //! - `shard`: one shard's state; `memtable`, `deaths`: what changes in it; `apply`: how;
 //!   `cost`: what an operation takes; `parts`: operations by filter
 //! - [`view`]: what one request sees; `selection`, `nearest`: searching it; [`leaf`]: the questions
+//! - `judge`: rows by their payloads; `row_caches`: what is kept of that, in `payload_cache` and
+//!   `predicate_cache`; `verdicts`, `recently_asked`: of what they are made
 //! - `manifest`, `catalogue`, `recovery`: what is on disk, and opening it
 //! - `storage_type`: what a collection may be in cluster mode; `stored`,
 //!   `convert`: finding and converting what is not
@@ -44,6 +46,7 @@ mod flush_budget;
 mod identity;
 mod idle;
 pub mod info;
+mod judge;
 pub mod leaf;
 mod loading;
 mod locate;
@@ -58,10 +61,14 @@ mod node;
 pub mod options;
 mod origin;
 mod parts;
+mod payload_cache;
 mod policy;
+mod predicate_cache;
 mod reach;
+mod recently_asked;
 mod recovery;
 mod room;
+mod row_caches;
 mod selection;
 mod shard;
 mod state;
@@ -69,6 +76,7 @@ mod storage_type;
 mod stored;
 mod throttle;
 pub mod ticket;
+mod verdicts;
 pub mod verify;
 pub mod view;
 
@@ -86,6 +94,7 @@ pub use loading::Totals;
 pub use options::EngineOptions;
 pub use origin::Origin;
 pub use parts::Part;
+pub use row_caches::RowCaches;
 pub use storage_type::StorageRule;
 pub use stored::stored_storage_types;
 pub use ticket::Ticket;

@@ -27,6 +27,8 @@ use crate::locate::locate_in_segments;
 use crate::memtable::{Memtable, RowView, payload_bytes};
 use crate::memtable_scan::MemtableScan;
 use crate::nearest::NearestHits;
+use crate::payload_cache::RowKey;
+use crate::row_caches::{RowCaches, SegmentKey};
 use crate::selection::RowSelection;
 use crate::shard::Shard;
 use crate::state::{LiveSegment, ShardState};
@@ -50,6 +52,8 @@ pub struct ReadView {
     state: Arc<ShardState>,
     seq: SequenceNumber,
     guard: Option<AllocationGuard>,
+    /// Whether caches are asked and filled.
+    cached: bool,
 }
 
 /// Where a visible row lies.
@@ -60,7 +64,14 @@ pub(crate) enum Place<'a> {
 
 impl ReadView {
     pub(crate) fn new(shard: Arc<Shard>, state: Arc<ShardState>, seq: SequenceNumber) -> Self {
-        Self { shard, state, seq, guard: None }
+        Self { shard, state, seq, guard: None, cached: true }
+    }
+
+    /// The same past the caches of payloads and predicates: its answers are the same.
+    #[must_use]
+    pub fn uncached(mut self) -> Self {
+        self.cached = false;
+        self
     }
 
     /// The same, drawing on the memory of an operation.
@@ -82,6 +93,14 @@ impl ReadView {
 
     pub(crate) fn state(&self) -> &ShardState {
         &self.state
+    }
+
+    pub(crate) fn row_caches(&self) -> Option<&RowCaches> {
+        self.cached.then(|| &self.shard.node.row_caches)
+    }
+
+    pub(crate) fn segment_key(&self, live: &LiveSegment) -> SegmentKey {
+        SegmentKey { shard: self.shard.id.0, segment: live.segment.id().0 }
     }
 
     /// What it shows: two views of the same identity give the same answers.
@@ -140,10 +159,29 @@ impl ReadView {
     pub(crate) fn payload_of(&self, live: &LiveSegment, ordinal: Ordinal) -> Result<Arc<Payload>> {
         let id = live.segment.id();
         let patch = self.memtables().find_map(|table| table.find_patch(id, ordinal, self.seq));
-        match patch {
-            Some(patch) => Ok(patch.payload),
-            None => Ok(Arc::new(live.segment.payload(ordinal)?)),
+        if let Some(patch) = patch {
+            return Ok(patch.payload);
         }
+        Ok(Arc::new(match live.segment.patched_payload(ordinal)? {
+            Some(payload) => payload,
+            None => self.flushed_payload(live, ordinal)?,
+        }))
+    }
+
+    /// The payload that a row was flushed with.
+    fn flushed_payload(&self, live: &LiveSegment, ordinal: Ordinal) -> Result<Payload> {
+        let segment = &live.segment;
+        let Some(RowCaches { payloads, .. }) = self.row_caches() else {
+            return Ok(segment.flushed_payload(ordinal)?);
+        };
+        let key = RowKey { segment: self.segment_key(live), row: ordinal.0 };
+        if let Some(bytes) = payloads.find(key) {
+            return Ok(segment.decode_flushed(&bytes, ordinal)?);
+        }
+        let bytes = segment.flushed_bytes(ordinal)?;
+        let payload = segment.decode_flushed(&bytes, ordinal)?;
+        payloads.offer(key, bytes, self.tenant());
+        Ok(payload)
     }
 
     fn version_of(&self, live: &LiveSegment, ordinal: Ordinal) -> Result<SequenceNumber> {
