@@ -129,6 +129,11 @@ impl<'a> Judge<'a> {
         open.into_iter().chain(changed).min().map(Ordinal)
     }
 
+    /// Whether a row's payload is still to be read.
+    pub(crate) fn must_read(&self, row: Ordinal) -> bool {
+        self.known(row).is_none()
+    }
+
     fn is_changed(&self, row: Ordinal) -> bool {
         self.changed.as_ref().is_some_and(|changed| changed.contains(row.0))
     }

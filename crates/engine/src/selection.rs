@@ -33,10 +33,18 @@ pub(crate) struct RowSelection<'a> {
     candidates: Candidates<'a>,
     vector: Option<&'a VectorName>,
     cardinality: Cardinality,
+    /// Rows before this one were read ahead.
+    ahead: Ordinal,
     /// For bitmaps of the segment's rows, and tests of them.
     _held: Drawn,
 }
 
+/// Parts of a sample that are asked one after another, until enough is known.
+const ROUNDS: usize = 16;
+/// A share is known well enough, to a quarter, when so many rows of a sample are admitted.
+const ENOUGH_HITS: u64 = 16;
+/// Rows in order that are read side by side.
+const AHEAD: u32 = 64;
 /// Bitmaps of a segment's rows that are there at once while indexes are asked.
 const BITMAPS: u64 = 4;
 /// With candidates of at least one row in so many, what is found out by the way is of use to all
@@ -59,7 +67,8 @@ impl<'a> RowSelection<'a> {
     ) -> Result<Self> {
         let rows = live.segment.rows();
         let held = view.reserve(bytes_needed(filter, rows))?;
-        let counts = vector.is_some();
+        let walks = vector.is_some_and(|name| live.segment.has_graph(name));
+        let searches = vector.is_some();
         let vector = vector.filter(|name| !live.segment.is_complete(name));
         let find = |id: PointId| live.segment.find(id).map_err(EngineError::from);
         let changed = view.changed_rows(live).map(Arc::new);
@@ -67,7 +76,7 @@ impl<'a> RowSelection<'a> {
         let leaf = Leaf { rows, indexes, changed: changed.clone(), ids: &find };
         let selected = select(filter, &leaf)?;
         let counted = selected.cardinality(rows);
-        let sample = (counts && counted.is_none()).then(|| Sample::of(&selected, rows));
+        let sample = (searches && counted.is_none()).then(|| Sample::of(&selected, rows));
         let candidates = match selected {
             Selected::Exact(admitted) => Candidates::Exact(Admitted::new(admitted, rows)),
             Selected::Partly { certain, candidates, residual } => {
@@ -83,9 +92,16 @@ impl<'a> RowSelection<'a> {
             }
         };
         let cardinality = counted.unwrap_or(Cardinality::Estimate(u64::from(rows)));
-        let mut selection = Self { view, live, candidates, vector, cardinality, _held: held };
-        if let Some(sample) = sample {
-            selection.cardinality = selection.estimate(&sample)?;
+        let ahead = Ordinal(0);
+        let mut selection =
+            Self { view, live, candidates, vector, cardinality, ahead, _held: held };
+        match sample {
+            Some(sample) if walks => selection.cardinality = selection.estimate(&sample)?,
+            // A scan asks few rows, and need not know.
+            Some(sample) => {
+                selection.cardinality = Cardinality::Estimate(sample.certain + sample.of);
+            }
+            None => {}
         }
         let dead = u64::from(live.deaths.count().min(rows));
         if dead > 0 || vector.is_some() {
@@ -98,11 +114,21 @@ impl<'a> RowSelection<'a> {
     }
 
     fn estimate(&mut self, sample: &Sample) -> Result<Cardinality> {
-        let mut hits = 0;
-        for &ordinal in &sample.rows {
-            hits += u64::from(self.is_candidate(ordinal)?);
+        let (mut hits, mut asked) = (0, 0);
+        for round in 0..ROUNDS {
+            // Each round is spread over the segment.
+            let rows: Vec<Ordinal> =
+                sample.rows.iter().skip(round).step_by(ROUNDS).copied().collect();
+            self.prefetch(&rows);
+            for &ordinal in &rows {
+                hits += u64::from(self.is_candidate(ordinal)?);
+            }
+            asked += rows.len() as u64;
+            if hits >= ENOUGH_HITS {
+                break;
+            }
         }
-        Ok(match estimate(hits, sample.rows.len() as u64, sample.of) {
+        Ok(match estimate(hits, asked, sample.of) {
             Cardinality::Exact(rows) => Cardinality::Exact(sample.certain + rows),
             Cardinality::Estimate(rows) => Cardinality::Estimate(sample.certain + rows),
         })
@@ -118,6 +144,14 @@ impl<'a> RowSelection<'a> {
                 Ok(possible.contains(ordinal) && judge.admits(ordinal)?)
             }
         }
+    }
+
+    /// Reads the payloads of the next rows that may be asked.
+    fn read_ahead(&mut self, from: Ordinal, end: Ordinal) {
+        let end = Ordinal(end.0.min(from.0.saturating_add(AHEAD)));
+        let rows: Vec<Ordinal> = (from.0..end.0).map(Ordinal).collect();
+        self.prefetch(&rows);
+        self.ahead = end;
     }
 
     fn is_answerable(&self, ordinal: Ordinal) -> bool {
@@ -138,10 +172,29 @@ impl Selection for RowSelection<'_> {
         self.cardinality
     }
 
+    fn reads_rows(&self) -> bool {
+        matches!(self.candidates, Candidates::Judged { .. })
+    }
+
+    fn prefetch(&mut self, rows: &[Ordinal]) {
+        let Candidates::Judged { certain, possible, judge } = &self.candidates else { return };
+        let open = |row: &Ordinal| {
+            judge.must_read(*row)
+                && possible.contains(*row)
+                && !certain.contains(*row)
+                && self.is_answerable(*row)
+        };
+        let open: Vec<Ordinal> = rows.iter().copied().filter(open).collect();
+        self.live.segment.prefetch_payloads(&open);
+    }
+
     fn next(&mut self, from: Ordinal, end: Ordinal) -> Result<Option<Ordinal>> {
         let mut from = from;
         loop {
             let Some(row) = self.candidates.first_from(from, end) else { return Ok(None) };
+            if row >= self.ahead && self.candidates.are_few() {
+                self.read_ahead(row, end);
+            }
             if self.is_answerable(row) && self.candidates.admits_in_turn(row)? {
                 return Ok(Some(row));
             }
@@ -160,6 +213,11 @@ impl Candidates<'_> {
                 possible.first_from(open, end)
             }
         }
+    }
+
+    /// Whether those that are to be judged are few, and judged one by one.
+    fn are_few(&self) -> bool {
+        matches!(self, Self::Judged { possible: Admitted::Bitmap(_), .. })
     }
 
     /// Whether one of them is admitted, where those after it will be asked too.

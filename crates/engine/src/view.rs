@@ -44,6 +44,8 @@ const OVERSAMPLING: f32 = 3.0;
 
 /// Bytes of the lists of one step: pages to read, and those pinned meanwhile.
 pub(crate) const STEP_BYTES: u64 = 16 << 10;
+/// Records whose payloads are read side by side.
+const STEP_RECORDS: usize = 64;
 
 /// A shard as one request sees it.
 #[derive(Debug, Clone)]
@@ -166,6 +168,12 @@ impl ReadView {
             Some(payload) => payload,
             None => self.flushed_payload(live, ordinal)?,
         }))
+    }
+
+    /// Whether the payload that a row was flushed with need not be read.
+    fn is_kept(&self, live: &LiveSegment, ordinal: Ordinal) -> bool {
+        let key = RowKey { segment: self.segment_key(live), row: ordinal.0 };
+        self.row_caches().is_some_and(|caches| caches.payloads.cache.holds(&key))
     }
 
     /// The payload that a row was flushed with.
@@ -344,9 +352,25 @@ impl ReadView {
     pub fn records(&self, ids: &[PointId], select: &Select) -> Result<Vec<Record>> {
         let mut held = self.reserve(STEP_BYTES)?;
         let mut records = Vec::with_capacity(ids.len());
-        for &id in ids {
+        for ids in ids.chunks(STEP_RECORDS) {
+            self.add_records(ids, select, (&mut held, &mut records))?;
+        }
+        Ok(records)
+    }
+
+    fn add_records(
+        &self,
+        ids: &[PointId],
+        select: &Select,
+        (held, records): (&mut Drawn, &mut Vec<Record>),
+    ) -> Result<()> {
+        let places: Vec<_> = ids.iter().map(|id| self.locate(*id)).collect::<Result<_>>()?;
+        if select.payload != PayloadSelector::Nothing {
+            self.prefetch_payloads(&places);
+        }
+        for (&id, place) in ids.iter().zip(places) {
             let before = records.len();
-            match self.locate(id)? {
+            match place {
                 None => {}
                 Some(Place::Memtable(memtable, row)) => {
                     let columns = memtable.columns();
@@ -374,7 +398,21 @@ impl ReadView {
                 held.try_grow(payload_bytes(payload))?;
             }
         }
-        Ok(records)
+        Ok(())
+    }
+
+    /// Reads the payloads that lie in segments side by side.
+    fn prefetch_payloads(&self, places: &[Option<Place<'_>>]) {
+        for live in &self.state.segments {
+            let here = places.iter().flatten().filter_map(|place| match place {
+                Place::Segment(other, ordinal) if std::ptr::eq(*other, live) => Some(*ordinal),
+                Place::Segment(..) | Place::Memtable(..) => None,
+            });
+            let rows: Vec<Ordinal> = here.filter(|row| !self.is_kept(live, *row)).collect();
+            if rows.len() > 1 {
+                live.segment.prefetch_payloads(&rows);
+            }
+        }
     }
 
     fn segment_record(

@@ -37,6 +37,16 @@ pub trait Selection {
     /// How many rows it admits.
     fn cardinality(&self) -> Cardinality;
 
+    /// Whether rows are judged by what is stored of them, so that one that need not be asked is
+    /// worth some thought.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
+    /// These rows are asked next: what judging them reads may be read side by side. A hint, whose
+    /// failures the asking finds again.
+    fn prefetch(&mut self, _: &[Ordinal]) {}
+
     /// The first admitted row at or after `from` and before `end`.
     ///
     /// # Errors

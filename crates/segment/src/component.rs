@@ -136,6 +136,8 @@ pub(crate) fn open(
     let buffered = directory.open(&name, Access::Read)?;
     let mut page = vec![0; PAGE_BYTES];
     buffered.read_exact_at(&mut page, len - PAGE_BYTES as u64)?;
+    // With the footer, what is left of writing the file.
+    buffered.drop_cache(0, len);
     let footer = Footer::parse(&page, &name, len)?;
     if footer.kind != component.kind {
         return Err(damaged("the kind, which the manifest gives otherwise"));

@@ -94,3 +94,20 @@ impl SegmentError {
 
 /// The result of a call to a segment.
 pub type Result<T> = std::result::Result<T, SegmentError>;
+
+/// Why a segment could not be searched: its own reading failed, or the selection's did.
+#[derive(Debug)]
+pub enum SegmentSearchError<E> {
+    /// The segment could not be read.
+    Segment(SegmentError),
+    /// The selection could not judge a row.
+    Selection(E),
+}
+
+impl<E> From<SegmentError> for SegmentSearchError<E> {
+    fn from(error: SegmentError) -> Self {
+        Self::Segment(error)
+    }
+}
+
+pub(crate) type SearchResult<T, E> = std::result::Result<T, SegmentSearchError<E>>;

@@ -10,7 +10,8 @@
 //! - [`footer`], [`component`]: the file; [`store`]: where files and frames come from
 //! - [`flat`]: writing rows; `rows`, `vectors`, `codes`, `payloads`, `flushed`, `graph`: reading
 //!   them
-//! - [`segment`]: all of them together; [`search`]: the nearest rows; [`field_index`]: one field
+//! - [`segment`]: all of them together; [`search`]: the nearest rows; `scan`: by
+//!   looking at each; [`field_index`]: one field
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +27,7 @@ mod graph;
 mod id_filter;
 mod payloads;
 mod rows;
+mod scan;
 pub mod search;
 pub mod segment;
 pub mod shortlist;
@@ -34,13 +36,14 @@ mod vectors;
 
 pub use codes::LoadedCodes;
 pub use component::{ComponentHead, ComponentRef, VERIFY_BYTES, file_name, file_number, verify};
-pub use error::SegmentError;
+pub use error::{SegmentError, SegmentSearchError};
 pub use field_index::write_field_index;
 pub use flat::{FlatColumn, FlatRow, FlatTarget, FlatWriter};
 pub use footer::ComponentKind;
 pub use graph::{PagedLinks, write_graph};
 pub use payloads::{PatchRow, count_tombstones, read_tombstones, write_tombstones};
-pub use search::{Nearest, SegmentQuery, SegmentSearchError};
+pub use scan::Nearest;
+pub use search::SegmentQuery;
 pub use segment::{Segment, SegmentRecord};
 pub use shortlist::Shortlist;
 pub use store::{Frames, Store};

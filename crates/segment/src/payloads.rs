@@ -16,6 +16,11 @@ use crate::flat::write_words;
 use crate::footer::SectionKind;
 use crate::store::{OpenComponent, PagedSection, Store};
 
+/// Payloads that are read side by side.
+const PREFETCHED: usize = 64;
+/// Bytes of payloads that are read side by side.
+const PREFETCHED_BYTES: u64 = 256 << 10;
+
 /// The payload bytes between two neighbouring offsets of a table.
 #[derive(Debug)]
 struct PayloadTable {
@@ -58,6 +63,36 @@ impl PayloadTable {
             offset: self.offsets.place((number + wrong.unwrap_or(0)) * 8),
             what: "a payload's bounds",
         })
+    }
+
+    /// Reads the pages of these payloads side by side, as far as they are few.
+    fn prefetch(&self, numbers: impl Iterator<Item = usize> + Clone) {
+        let mut wanted = [(0, 0); PREFETCHED];
+        let bounds = numbers.clone().map(|number| number * 8..number * 8 + 16);
+        let read = self.offsets.with_pinned(bounds.take(PREFETCHED), |bytes| {
+            let mut found = 0;
+            let mut left = PREFETCHED_BYTES;
+            for (number, place) in numbers.zip(&mut wanted) {
+                let words = bytes.get(number * 8..number * 8 + 16).unwrap_or_default();
+                let [start, end] = words.as_chunks::<8>().0 else { break };
+                let (start, end) = (u64::from_le_bytes(*start), u64::from_le_bytes(*end));
+                let Some(rest) = end.checked_sub(start).and_then(|len| left.checked_sub(len))
+                else {
+                    break;
+                };
+                left = rest;
+                *place = (start, end);
+                found += 1;
+            }
+            found
+        });
+        let len = self.payloads.len() as u64;
+        let found = wanted.get(..read.unwrap_or(0)).unwrap_or_default().iter();
+        let ranges = found.filter(|(_, end)| *end <= len).filter_map(|&(start, end)| {
+            Some(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+        });
+        // Whoever reads one of them finds what is wrong with it.
+        self.payloads.with_pinned(ranges, |_| ()).ok();
     }
 
     fn read_bytes(&self, number: usize) -> Result<Vec<u8>> {
@@ -127,6 +162,13 @@ impl PayloadColumn {
             }
             Ok(ordinal)
         })?
+    }
+
+    /// Reads the pages of these rows' payloads side by side.
+    pub(crate) fn prefetch(&self, ordinals: &[Ordinal]) {
+        for ordinals in ordinals.chunks(PREFETCHED) {
+            self.0.prefetch(ordinals.iter().map(|ordinal| ordinal.index()));
+        }
     }
 
     /// Where a row's payload lies in the file or, if that is wrong, where it should say so.

@@ -1,27 +1,20 @@
 //! The nearest rows of one segment: by graph, by scanning codes, or by scanning vectors.
 
-use std::collections::BinaryHeap;
-
 use vectorizer_hnsw::{Outcome, Scratch, SearchError};
 use vectorizer_model::{AllRows, Cardinality, Ordinal, Scored, Scorer, Selection, VectorName};
 use vectorizer_quantize::QueryCodes;
 
 use crate::codes::CodeColumn;
-use crate::error::{Result, SegmentError};
+use crate::error::{Result, SearchResult, SegmentError, SegmentSearchError};
 use crate::graph::{GraphColumn, NextBlock, PagedLinks};
+use crate::scan::{BATCH, Nearest, RUN, RunScorer, judge, scan};
 use crate::segment::Segment;
 use crate::shortlist::Shortlist;
 use crate::store::{PooledReader, ReaderAhead};
 use crate::vectors::VectorColumn;
 
-/// Rows that are scored in one call.
-const BATCH: usize = 64;
 /// Bytes of codes that are scanned in about the time that a graph search takes.
 const SCAN_BYTES: u64 = 1 << 20;
-/// Rows side by side that are scored in one call.
-const RUN: usize = 256;
-/// A selection that admits at least one row in so many is asked after scoring.
-const DENSE_PART: u64 = 8;
 /// Rows of a selection from which a filtered search also starts.
 const SEEDS: usize = 16;
 /// A selection that admits at least so many rows of a hundred is asked after a walk.
@@ -50,23 +43,6 @@ impl SegmentQuery<'_> {
         ef.saturating_mul(100).div_ceil(WIDE_PERCENT)
     }
 }
-
-/// Why a segment could not be searched: its own reading failed, or the selection's did.
-#[derive(Debug)]
-pub enum SegmentSearchError<E> {
-    /// The segment could not be read.
-    Segment(SegmentError),
-    /// The selection could not judge a row.
-    Selection(E),
-}
-
-impl<E> From<SegmentError> for SegmentSearchError<E> {
-    fn from(error: SegmentError) -> Self {
-        Self::Segment(error)
-    }
-}
-
-type SearchResult<T, E> = std::result::Result<T, SegmentSearchError<E>>;
 
 impl Segment {
     /// The admitted rows nearest to a query, nearest first, ties by ordinal.
@@ -194,16 +170,9 @@ fn walk_wide<F: Selection>(
         Err(SearchError::Links(error) | SearchError::Scorer(error)) => return Err(error.into()),
         Err(SearchError::Selection(never)) => match never {},
     }
-    let mut found = Vec::with_capacity(wanted);
-    for &scored in scratch.results() {
-        if found.len() == wanted {
-            break;
-        }
-        if selection.admits(scored.ordinal).map_err(SegmentSearchError::Selection)? {
-            found.push(scored);
-        }
-    }
-    Ok((found.len() == wanted).then_some(found))
+    let mut nearest = Nearest::new(wanted);
+    judge(scratch.results(), selection, &mut nearest)?;
+    Ok(nearest.is_full().then(|| nearest.into_sorted()))
 }
 
 /// A few admitted rows, spread over the segment.
@@ -218,77 +187,6 @@ fn seeds<F: Selection>(selection: &mut F, rows: u64) -> SearchResult<Vec<Ordinal
         seeds.extend(found);
     }
     Ok(seeds)
-}
-
-/// A scorer of rows that lie side by side.
-trait RunScorer: Scorer<Error = SegmentError> {
-    /// Writes the distances of the rows from `first` on, as many as `out` holds.
-    fn score_run(&mut self, first: Ordinal, out: &mut [f32]) -> Result<()>;
-}
-
-/// The nearest of all admitted rows.
-fn scan<S: RunScorer, F: Selection>(
-    rows: u32,
-    scorer: &mut S,
-    selection: &mut F,
-    nearest: Nearest,
-) -> SearchResult<Vec<Scored>, F::Error> {
-    let most = selection.cardinality().rows().saturating_mul(DENSE_PART) >= u64::from(rows);
-    if most {
-        scan_all(rows, scorer, selection, nearest)
-    } else {
-        scan_admitted(rows, scorer, selection, nearest)
-    }
-}
-
-/// Scores every row, and asks the selection about near ones only.
-fn scan_all<S: RunScorer, F: Selection>(
-    rows: u32,
-    scorer: &mut S,
-    selection: &mut F,
-    mut nearest: Nearest,
-) -> SearchResult<Vec<Scored>, F::Error> {
-    let mut distances = [0.0; RUN];
-    for first in (0..rows).step_by(RUN) {
-        let run = &mut distances[..RUN.min((rows - first) as usize)];
-        scorer.score_run(Ordinal(first), run)?;
-        for (ordinal, &distance) in (first..).map(Ordinal).zip(&*run) {
-            let scored = Scored { distance, ordinal };
-            let near = nearest.admits(scored);
-            if near && selection.admits(ordinal).map_err(SegmentSearchError::Selection)? {
-                nearest.push(scored);
-            }
-        }
-    }
-    Ok(nearest.into_sorted())
-}
-
-/// Scores the admitted rows.
-fn scan_admitted<S: Scorer<Error = SegmentError>, F: Selection>(
-    rows: u32,
-    scorer: &mut S,
-    selection: &mut F,
-    mut nearest: Nearest,
-) -> SearchResult<Vec<Scored>, F::Error> {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut distances = [0.0; BATCH];
-    let mut from = Ordinal(0);
-    loop {
-        let next = selection.next(from, Ordinal(rows)).map_err(SegmentSearchError::Selection)?;
-        if let Some(ordinal) = next {
-            batch.push(ordinal);
-            from = Ordinal(ordinal.0 + 1);
-        }
-        if batch.len() == BATCH || next.is_none() {
-            let distances = &mut distances[..batch.len()];
-            scorer.score(&batch, distances)?;
-            nearest.extend(&batch, distances);
-            batch.clear();
-        }
-        if next.is_none() {
-            return Ok(nearest.into_sorted());
-        }
-    }
 }
 
 /// Replaces approximate distances by exact ones and keeps the nearest.
@@ -306,63 +204,6 @@ fn rescore(
     let mut nearest = Nearest::new(query.limit);
     nearest.extend(&ordinals, &distances);
     Ok(nearest.into_sorted())
-}
-
-/// The nearest of what it was given.
-#[derive(Debug)]
-pub struct Nearest {
-    limit: usize,
-    /// None farther is kept; falls as rows come.
-    within: f32,
-    heap: BinaryHeap<Scored>,
-}
-
-impl Nearest {
-    /// Keeps up to `limit`.
-    pub fn new(limit: usize) -> Self {
-        Self::within(limit, f32::INFINITY)
-    }
-
-    /// Keeps up to `limit` that are no farther than `within`.
-    pub(crate) fn within(limit: usize, within: f32) -> Self {
-        Self { limit, within, heap: BinaryHeap::with_capacity(limit.min(4096) + 1) }
-    }
-
-    /// Considers one row.
-    #[inline]
-    pub fn push(&mut self, scored: Scored) {
-        if !self.admits(scored) {
-            return;
-        }
-        if self.heap.len() >= self.limit {
-            self.heap.pop();
-        }
-        self.heap.push(scored);
-        if self.heap.len() >= self.limit {
-            let farthest = self.heap.peek().map_or(self.within, |farthest| farthest.distance);
-            self.within = self.within.min(farthest);
-        }
-    }
-
-    /// Whether a row would be kept.
-    #[inline]
-    fn admits(&self, scored: Scored) -> bool {
-        // Most rows are: one comparison is enough for them.
-        let beyond = scored.distance > self.within;
-        let nearer = || self.heap.peek().is_some_and(|farthest| scored < *farthest);
-        !beyond && (self.heap.len() < self.limit || nearer())
-    }
-
-    fn extend(&mut self, ordinals: &[Ordinal], distances: &[f32]) {
-        for (&ordinal, &distance) in ordinals.iter().zip(distances) {
-            self.push(Scored { distance, ordinal });
-        }
-    }
-
-    /// Nearest first, ties by ordinal.
-    pub fn into_sorted(self) -> Vec<Scored> {
-        self.heap.into_sorted_vec()
-    }
 }
 
 struct ExactScorer<'a> {

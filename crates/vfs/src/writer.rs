@@ -137,7 +137,9 @@ impl SequentialWriter {
     fn sync_and_drop(&mut self) -> Result<()> {
         let answer = self.file.sync();
         self.note(answer)?;
-        self.file.drop_cache(self.synced, self.written - self.synced);
+        // From the beginning: the system keeps some pages that it is asked to drop, if they were
+        // only just synced.
+        self.file.drop_cache(0, self.written);
         self.synced = self.written;
         Ok(())
     }

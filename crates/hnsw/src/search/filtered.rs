@@ -108,10 +108,19 @@ impl<L: Links, S: Scorer, F: Selection> Walk<'_, L, S, F> {
         self.links.neighbors(0, current, neighbors).map_err(SearchError::Links)?;
         visits.expanded += 1;
         visited.retain_new(neighbors);
-        let Scratch { pool, frontier, neighbors, distances, visits, .. } = &mut *self.scratch;
+        let Scratch { pool, frontier, neighbors, gathered, distances, visits, .. } =
+            &mut *self.scratch;
         score(self.scorer, neighbors, distances, visits)?;
         if let Some(next) = frontier.peek() {
             self.links.prefetch(&[unpack(next).ordinal]);
+        }
+        if self.selection.reads_rows() {
+            let bound = pool.bound();
+            let near = neighbors.iter().zip(&*distances);
+            let near = near.filter(|(ordinal, distance)| pack(**distance, **ordinal) < bound);
+            gathered.clear();
+            gathered.extend(near.map(|(ordinal, _)| *ordinal));
+            self.selection.prefetch(gathered);
         }
         for (&ordinal, &distance) in neighbors.iter().zip(&*distances) {
             let key = pack(distance, ordinal);
@@ -132,6 +141,7 @@ impl<L: Links, S: Scorer, F: Selection> Walk<'_, L, S, F> {
         visits.expanded += 1;
         visited.retain_new(neighbors);
         gathered.clear();
+        self.selection.prefetch(neighbors);
         let mut others = 0;
         for at in 0..neighbors.len() {
             if self.selection.admits(neighbors[at]).map_err(SearchError::Selection)? {
@@ -156,6 +166,7 @@ impl<L: Links, S: Scorer, F: Selection> Walk<'_, L, S, F> {
         let Scratch { visited, gathered, visits, .. } = &mut *self.scratch;
         self.links.neighbors(0, of, gathered).map_err(SearchError::Links)?;
         visits.expanded += 1;
+        self.selection.prefetch(gathered);
         let mut kept = 0;
         for at in 0..gathered.len() {
             let row = gathered[at];

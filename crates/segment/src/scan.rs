@@ -1,0 +1,203 @@
+//! Scanning the rows of one segment: all of them, or those that a selection admits.
+
+use std::collections::BinaryHeap;
+
+use vectorizer_model::{Ordinal, Scored, Scorer, Selection};
+
+use crate::error::{Result, SearchResult, SegmentError, SegmentSearchError};
+
+/// Rows that are scored or judged in one call.
+pub(crate) const BATCH: usize = 64;
+/// Rows side by side that are scored in one call.
+pub(crate) const RUN: usize = 256;
+/// A selection that admits at least one row in so many is asked after scoring.
+const DENSE_PART: u64 = 8;
+
+/// A scorer of rows that lie side by side.
+pub(crate) trait RunScorer: Scorer<Error = SegmentError> {
+    /// Writes the distances of the rows from `first` on, as many as `out` holds.
+    fn score_run(&mut self, first: Ordinal, out: &mut [f32]) -> Result<()>;
+}
+
+/// The nearest of all admitted rows.
+pub(crate) fn scan<S: RunScorer, F: Selection>(
+    rows: u32,
+    scorer: &mut S,
+    selection: &mut F,
+    nearest: Nearest,
+) -> SearchResult<Vec<Scored>, F::Error> {
+    let most = selection.cardinality().rows().saturating_mul(DENSE_PART) >= u64::from(rows);
+    if most && selection.reads_rows() {
+        scan_judging(rows, scorer, selection, nearest)
+    } else if most {
+        scan_all(rows, scorer, selection, nearest)
+    } else {
+        scan_admitted(rows, scorer, selection, nearest)
+    }
+}
+
+/// Scores every row, and asks the selection about near ones only.
+fn scan_all<S: RunScorer, F: Selection>(
+    rows: u32,
+    scorer: &mut S,
+    selection: &mut F,
+    mut nearest: Nearest,
+) -> SearchResult<Vec<Scored>, F::Error> {
+    let mut distances = [0.0; RUN];
+    for first in (0..rows).step_by(RUN) {
+        let run = &mut distances[..RUN.min((rows - first) as usize)];
+        scorer.score_run(Ordinal(first), run)?;
+        for (ordinal, &distance) in (first..).map(Ordinal).zip(&*run) {
+            let scored = Scored { distance, ordinal };
+            let near = nearest.admits(scored);
+            if near && selection.admits(ordinal).map_err(SegmentSearchError::Selection)? {
+                nearest.push(scored);
+            }
+        }
+    }
+    Ok(nearest.into_sorted())
+}
+
+/// Scores every row, and asks the selection about the nearest of many near ones at once.
+fn scan_judging<S: RunScorer, F: Selection>(
+    rows: u32,
+    scorer: &mut S,
+    selection: &mut F,
+    mut nearest: Nearest,
+) -> SearchResult<Vec<Scored>, F::Error> {
+    let mut near = Vec::with_capacity(2 * RUN);
+    let mut distances = [0.0; RUN];
+    for first in (0..rows).step_by(RUN) {
+        let run = &mut distances[..RUN.min((rows - first) as usize)];
+        scorer.score_run(Ordinal(first), run)?;
+        let scored = (first..).map(Ordinal).zip(&*run);
+        let scored = scored.map(|(ordinal, &distance)| Scored { distance, ordinal });
+        near.extend(scored.filter(|scored| nearest.admits(*scored)));
+        if near.len() > RUN {
+            near.sort_unstable();
+            judge(&near, selection, &mut nearest)?;
+            near.clear();
+        }
+    }
+    near.sort_unstable();
+    judge(&near, selection, &mut nearest)?;
+    Ok(nearest.into_sorted())
+}
+
+/// Keeps those that the selection admits, given nearest first, of as many as are wanted.
+pub(crate) fn judge<F: Selection>(
+    sorted: &[Scored],
+    selection: &mut F,
+    nearest: &mut Nearest,
+) -> SearchResult<(), F::Error> {
+    let mut batch = [Ordinal(0); BATCH];
+    for sorted in sorted.chunks(BATCH) {
+        let near = sorted.iter().take_while(|scored| nearest.admits(**scored)).count();
+        let batch = &mut batch[..near];
+        for (to, scored) in batch.iter_mut().zip(sorted) {
+            *to = scored.ordinal;
+        }
+        selection.prefetch(batch);
+        for &scored in &sorted[..near] {
+            if !nearest.admits(scored) {
+                return Ok(());
+            }
+            if selection.admits(scored.ordinal).map_err(SegmentSearchError::Selection)? {
+                nearest.push(scored);
+            }
+        }
+        if near < sorted.len() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Scores the admitted rows.
+fn scan_admitted<S: Scorer<Error = SegmentError>, F: Selection>(
+    rows: u32,
+    scorer: &mut S,
+    selection: &mut F,
+    mut nearest: Nearest,
+) -> SearchResult<Vec<Scored>, F::Error> {
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut distances = [0.0; BATCH];
+    let mut from = Ordinal(0);
+    loop {
+        let next = selection.next(from, Ordinal(rows)).map_err(SegmentSearchError::Selection)?;
+        if let Some(ordinal) = next {
+            batch.push(ordinal);
+            from = Ordinal(ordinal.0 + 1);
+        }
+        if batch.len() == BATCH || next.is_none() {
+            let distances = &mut distances[..batch.len()];
+            scorer.score(&batch, distances)?;
+            nearest.extend(&batch, distances);
+            batch.clear();
+        }
+        if next.is_none() {
+            return Ok(nearest.into_sorted());
+        }
+    }
+}
+
+/// The nearest of what it was given.
+#[derive(Debug)]
+pub struct Nearest {
+    limit: usize,
+    /// None farther is kept; falls as rows come.
+    within: f32,
+    heap: BinaryHeap<Scored>,
+}
+
+impl Nearest {
+    /// Keeps up to `limit`.
+    pub fn new(limit: usize) -> Self {
+        Self::within(limit, f32::INFINITY)
+    }
+
+    /// Keeps up to `limit` that are no farther than `within`.
+    pub(crate) fn within(limit: usize, within: f32) -> Self {
+        Self { limit, within, heap: BinaryHeap::with_capacity(limit.min(4096) + 1) }
+    }
+
+    /// Considers one row.
+    #[inline]
+    pub fn push(&mut self, scored: Scored) {
+        if !self.admits(scored) {
+            return;
+        }
+        if self.heap.len() >= self.limit {
+            self.heap.pop();
+        }
+        self.heap.push(scored);
+        if self.heap.len() >= self.limit {
+            let farthest = self.heap.peek().map_or(self.within, |farthest| farthest.distance);
+            self.within = self.within.min(farthest);
+        }
+    }
+
+    /// Whether a row would be kept.
+    #[inline]
+    fn admits(&self, scored: Scored) -> bool {
+        // Most rows are: one comparison is enough for them.
+        let beyond = scored.distance > self.within;
+        let nearer = || self.heap.peek().is_some_and(|farthest| scored < *farthest);
+        !beyond && (self.heap.len() < self.limit || nearer())
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.heap.len() >= self.limit
+    }
+
+    pub(crate) fn extend(&mut self, ordinals: &[Ordinal], distances: &[f32]) {
+        for (&ordinal, &distance) in ordinals.iter().zip(distances) {
+            self.push(Scored { distance, ordinal });
+        }
+    }
+
+    /// Nearest first, ties by ordinal.
+    pub fn into_sorted(self) -> Vec<Scored> {
+        self.heap.into_sorted_vec()
+    }
+}
