@@ -12,8 +12,9 @@
 //! - `shard`: one shard's state; `memtable`, `deaths`: what changes in it; `apply`: how;
 //!   `cost`: what an operation takes; `parts`: operations by filter
 //! - [`view`]: what one request sees; `selection`, `nearest`: searching it; [`leaf`]: the questions
-//! - `judge`: rows by their payloads; `row_caches`: what is kept of that, in `payload_cache` and
-//!   `predicate_cache`; `verdicts`, `recently_asked`: of what they are made
+//! - `row_payloads`: payloads as a view shows them; `judge`: rows by them; `row_caches`: what is
+//!   kept of both, in `payload_cache` and `predicate_cache`; `verdicts`, `recently_asked`: of what
+//!   those are made
 //! - `manifest`, `catalogue`, `recovery`: what is on disk, and opening it
 //! - `storage_type`: what a collection may be in cluster mode; `stored`,
 //!   `convert`: finding and converting what is not
@@ -69,6 +70,7 @@ mod recently_asked;
 mod recovery;
 mod room;
 mod row_caches;
+mod row_payloads;
 mod selection;
 mod shard;
 mod state;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use vectorizer_cache::{Cache, Cached, NewEntry, Options, allocated_bytes};
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Reservation, Tenant};
 
+use crate::identity::SegmentKey;
 use crate::recently_asked::RecentlyAsked;
-use crate::row_caches::SegmentKey;
 
 /// A page or two are read for an entry.
 const EASE: u32 = 4;

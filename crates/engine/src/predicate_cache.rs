@@ -10,7 +10,7 @@ use std::sync::Arc;
 use vectorizer_cache::{Cache, Cached, Footprint, NewEntry, Options, allocated_bytes};
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Tenant};
 
-use crate::row_caches::SegmentKey;
+use crate::identity::SegmentKey;
 use crate::verdicts::Verdicts;
 
 /// Dear to refill: each row is a payload that is read and judged.

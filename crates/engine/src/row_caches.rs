@@ -11,13 +11,6 @@ use crate::payload_cache::PayloadCache;
 use crate::predicate_cache::PredicateCache;
 use crate::recently_asked::RecentlyAsked;
 
-/// A segment among all of the node: neither number is used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct SegmentKey {
-    pub(crate) shard: u32,
-    pub(crate) segment: u64,
-}
-
 /// The caches of a node that are asked below a view.
 #[derive(Debug)]
 pub struct RowCaches {

@@ -19,7 +19,7 @@ use vectorizer_payload::{include_keys, matches};
 use vectorizer_segment::{SegmentQuery, SegmentSearchError, Shortlist};
 
 use crate::error::{EngineError, Result};
-use crate::identity::ViewIdentity;
+use crate::identity::{SegmentKey, ViewIdentity};
 use crate::leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
 };
@@ -27,8 +27,7 @@ use crate::locate::locate_in_segments;
 use crate::memtable::{Memtable, RowView, payload_bytes};
 use crate::memtable_scan::MemtableScan;
 use crate::nearest::NearestHits;
-use crate::payload_cache::RowKey;
-use crate::row_caches::{RowCaches, SegmentKey};
+use crate::row_caches::RowCaches;
 use crate::selection::RowSelection;
 use crate::shard::Shard;
 use crate::state::{LiveSegment, ShardState};
@@ -155,41 +154,6 @@ impl ReadView {
             }
         }
         changed
-    }
-
-    /// The payload of a segment's row, patches included.
-    pub(crate) fn payload_of(&self, live: &LiveSegment, ordinal: Ordinal) -> Result<Arc<Payload>> {
-        let id = live.segment.id();
-        let patch = self.memtables().find_map(|table| table.find_patch(id, ordinal, self.seq));
-        if let Some(patch) = patch {
-            return Ok(patch.payload);
-        }
-        Ok(Arc::new(match live.segment.patched_payload(ordinal)? {
-            Some(payload) => payload,
-            None => self.flushed_payload(live, ordinal)?,
-        }))
-    }
-
-    /// Whether the payload that a row was flushed with need not be read.
-    fn is_kept(&self, live: &LiveSegment, ordinal: Ordinal) -> bool {
-        let key = RowKey { segment: self.segment_key(live), row: ordinal.0 };
-        self.row_caches().is_some_and(|caches| caches.payloads.cache.holds(&key))
-    }
-
-    /// The payload that a row was flushed with.
-    fn flushed_payload(&self, live: &LiveSegment, ordinal: Ordinal) -> Result<Payload> {
-        let segment = &live.segment;
-        let Some(RowCaches { payloads, .. }) = self.row_caches() else {
-            return Ok(segment.flushed_payload(ordinal)?);
-        };
-        let key = RowKey { segment: self.segment_key(live), row: ordinal.0 };
-        if let Some(bytes) = payloads.find(key) {
-            return Ok(segment.decode_flushed(&bytes, ordinal)?);
-        }
-        let bytes = segment.flushed_bytes(ordinal)?;
-        let payload = segment.decode_flushed(&bytes, ordinal)?;
-        payloads.offer(key, bytes, self.tenant());
-        Ok(payload)
     }
 
     fn version_of(&self, live: &LiveSegment, ordinal: Ordinal) -> Result<SequenceNumber> {
@@ -399,20 +363,6 @@ impl ReadView {
             }
         }
         Ok(())
-    }
-
-    /// Reads the payloads that lie in segments side by side.
-    fn prefetch_payloads(&self, places: &[Option<Place<'_>>]) {
-        for live in &self.state.segments {
-            let here = places.iter().flatten().filter_map(|place| match place {
-                Place::Segment(other, ordinal) if std::ptr::eq(*other, live) => Some(*ordinal),
-                Place::Segment(..) | Place::Memtable(..) => None,
-            });
-            let rows: Vec<Ordinal> = here.filter(|row| !self.is_kept(live, *row)).collect();
-            if rows.len() > 1 {
-                live.segment.prefetch_payloads(&rows);
-            }
-        }
     }
 
     fn segment_record(

@@ -103,7 +103,7 @@ fn other(operation: &Operation) -> Operation {
     let Operation::Upsert(batch) = operation else { return operation.clone() };
     let mut batch = batch.clone();
     for payload in &mut batch.payloads {
-        payload.0.insert("v".to_owned(), Value::Int(batch.ids.len() as i64 % 5));
+        payload.0.insert("v".to_owned(), Value::Int(i64::from(batch.ids.len() % 5 == 0)));
     }
     Operation::Upsert(batch)
 }
@@ -121,7 +121,7 @@ proptest! {
         };
         let mut engine = open_bounded();
         for collection in [name(), others()] {
-            create(&engine, collection, settings(DIM as u32, Metric::L2));
+            create(&engine, collection, settings(4, Metric::L2));
         }
         for step in &steps {
             engine = step.housekeep(engine, open_bounded);
@@ -149,12 +149,12 @@ fn tagged(random: &mut Random) -> Payload {
 /// An engine with one segment of so many rows.
 fn filled(rows: u64) -> Engine {
     let engine = open(&TraceDirectory::new().directory());
-    create(&engine, name(), settings(DIM as u32, Metric::L2));
+    create(&engine, name(), settings(4, Metric::L2));
     let mut random = Random::new(5);
     let points: Vec<_> = (0..rows).map(|id| (id, vec![id as f32; DIM])).collect();
     for part in points.chunks(500) {
         let payloads: Vec<Payload> = part.iter().map(|_| tagged(&mut random)).collect();
-        let at = |id: u64| payloads[(id - part[0].0) as usize].clone();
+        let at = |id: u64| payloads[usize::try_from(id - part[0].0).expect("small")].clone();
         engine.write(&name(), batch(part, at)).expect("room");
     }
     engine.flush().expect("flushes");
@@ -220,4 +220,21 @@ fn payloads_that_are_read_again_are_kept_and_those_of_a_scan_are_not() {
     let hits = stats().hits;
     read(10..40);
     assert_eq!(stats().hits, hits + 30);
+}
+
+#[test]
+fn payloads_too_large_for_one_step_are_judged_in_several() {
+    let engine = open(&TraceDirectory::new().directory());
+    create(&engine, name(), settings(4, Metric::L2));
+    let payload = |id: u64| {
+        let text = "x".repeat(usize::try_from(id % 7).expect("small") * 9_000);
+        let tag = Value::Int(i64::from(id.is_multiple_of(3)));
+        Payload([("v".to_owned(), tag), ("text".to_owned(), Value::Str(text))].into())
+    };
+    let points: Vec<_> = (0..200).map(|id| (id, vec![id as f32; DIM])).collect();
+    engine.write(&name(), batch(&points, payload)).expect("room");
+    engine.flush().expect("flushes");
+    let view = engine.view(&name()).expect("there");
+    assert_eq!(view.count(&equals(1)).expect("readable"), 67);
+    assert_eq!(view.count(&equals(0)).expect("readable"), 133);
 }
