@@ -7,7 +7,7 @@ use vectorizer_cache::EvictionPolicy;
 /// What entries caches keep; page frames are no entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheSettings {
-    /// Entries of all caches together.
+    /// Entries of the metadata cache.
     pub items_max: u64,
     /// Entries of tenant discovery.
     pub tenant_items_max: u64,
@@ -17,6 +17,11 @@ pub struct CacheSettings {
     pub policy: EvictionPolicy,
     /// How long hits of searches are kept; for as long as nothing changes if absent.
     pub query_ttl: Option<Duration>,
+    /// How long payloads, verdicts of predicates and other metadata are kept; for as long as there
+    /// is room if absent.
+    pub metadata_ttl: Option<Duration>,
+    /// How long vectors of embedded texts are kept; for as long as there is room if absent.
+    pub embedding_ttl: Option<Duration>,
     /// The most that their limit may be set to.
     pub bytes_max: u64,
 }
@@ -29,6 +34,8 @@ impl Default for CacheSettings {
             mimir_items_max: 500,
             policy: EvictionPolicy::default(),
             query_ttl: None,
+            metadata_ttl: None,
+            embedding_ttl: None,
             bytes_max: u64::MAX,
         }
     }

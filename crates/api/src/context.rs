@@ -4,15 +4,16 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use vectorizer_cache::Refusal;
+use vectorizer_cache::{EmbeddingCache, Refusal};
 use vectorizer_engine::Engine;
 use vectorizer_memory::{MemoryGuard, Tenant};
-use vectorizer_query::{BoxFuture, QueryCache};
+use vectorizer_query::{BoxFuture, LeafCaches, MetadataCache, QueryCache};
 
 use crate::cache_settings::CacheSettings;
 use crate::checks::MemoryChecks;
 use crate::defaults::CollectionDefaults;
 use crate::error::{ApiError, ErrorKind, Result};
+use crate::kept::KeptCaches;
 use crate::turn::Turn;
 
 /// Waits for a while; the caller's runtime owns the timer.
@@ -34,6 +35,7 @@ pub struct Context {
     settings_turn: Arc<Turn>,
     tenant: Tenant,
     query_cache: Arc<QueryCache>,
+    kept: KeptCaches,
     cache_settings: Arc<Mutex<CacheSettings>>,
     checks: Arc<MemoryChecks>,
     /// Called when memory is cleaned up; the memory guard holds it weakly.
@@ -50,6 +52,7 @@ impl Context {
         let settings_turn = Arc::new(Turn::default());
         let (cache_settings, checks) = Default::default();
         let query_cache = QueryCache::new(engine.caches(), engine.clock(), cache_bytes(&engine));
+        let kept = KeptCaches::new(&engine, cache_bytes(&engine));
         Self {
             engine,
             sleep,
@@ -57,6 +60,7 @@ impl Context {
             settings_turn,
             tenant,
             query_cache,
+            kept,
             cache_settings,
             checks,
             _relief: relief,
@@ -76,6 +80,21 @@ impl Context {
     /// Hits of leaves that were asked before.
     pub fn query_cache(&self) -> &Arc<QueryCache> {
         &self.query_cache
+    }
+
+    /// Numbers of points that were counted before.
+    pub fn metadata_cache(&self) -> &Arc<MetadataCache> {
+        &self.kept.metadata
+    }
+
+    /// Vectors of texts that were embedded before.
+    pub fn embedding_cache(&self) -> &Arc<EmbeddingCache> {
+        &self.kept.embeddings
+    }
+
+    pub(crate) fn leaf_caches(&self) -> LeafCaches {
+        let hits = Arc::clone(&self.query_cache);
+        LeafCaches { hits, metadata: Arc::clone(&self.kept.metadata) }
     }
 
     /// What admits operations.
@@ -98,6 +117,7 @@ impl Context {
         };
         self.query_cache.set_policy(settings.policy).map_err(refused)?;
         self.query_cache.set_ttl(settings.query_ttl);
+        self.kept.follow(&self.engine, &settings).map_err(refused)?;
         *self.cache_settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
         Ok(())
     }

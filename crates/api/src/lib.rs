@@ -11,7 +11,7 @@
 //! - [`collections`], [`points`], [`payload`], [`search`], [`index`], [`memory`]: one operation per
 //!   file
 //! - [`settings`]: what a collection's settings become; [`defaults`]: where nothing is said
-//! - `cache_settings`: what entries caches keep; `checks`: what is kept between looks at memory
+//! - `cache_settings`: what entries caches keep; `kept`: caches that follow it; `checks`: what is kept between looks at memory
 //! - [`error`]: the eight kinds; `turn`: one settings change after the other; `write`: pacing
 
 #![forbid(unsafe_code)]
@@ -26,6 +26,7 @@ pub mod error;
 pub mod estimate;
 mod guarded;
 pub mod index;
+mod kept;
 pub mod memory;
 pub mod operation;
 pub mod payload;

@@ -74,7 +74,7 @@ pub struct PressureThresholds {
 pub struct CacheLimits {
     /// Percent of the memory limit; 0 means no caching.
     pub percent: u64,
-    /// Items of all caches together.
+    /// Items of the metadata cache.
     pub items_max: u64,
     /// Items of tenant discovery.
     pub tenant_items_max: u64,
@@ -138,8 +138,16 @@ impl MemorySettings {
     pub(super) fn cache_settings(&self, bytes_max: u64) -> CacheSettings {
         let CacheLimits { items_max, tenant_items_max, mimir_items_max, .. } = self.cache;
         let policy = self.cache.eviction_policy;
-        let query_ttl = self.cache.ttl.query;
-        CacheSettings { items_max, tenant_items_max, mimir_items_max, policy, query_ttl, bytes_max }
+        CacheSettings {
+            items_max,
+            tenant_items_max,
+            mimir_items_max,
+            policy,
+            query_ttl: self.cache.ttl.query,
+            metadata_ttl: self.cache.ttl.metadata,
+            embedding_ttl: self.cache.ttl.embedding,
+            bytes_max,
+        }
     }
 }
 
