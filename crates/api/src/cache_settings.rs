@@ -7,7 +7,7 @@ use vectorizer_cache::EvictionPolicy;
 /// What entries caches keep; page frames are no entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheSettings {
-    /// Entries of all caches together.
+    /// Entries of the metadata cache.
     pub items_max: u64,
     /// Entries of tenant discovery.
     pub tenant_items_max: u64,
@@ -19,6 +19,11 @@ pub struct CacheSettings {
     pub query_ttl: Option<Duration>,
     /// How long what was discovered is kept; for as long as there is room if absent.
     pub discovery_ttl: Option<Duration>,
+    /// How long payloads, verdicts of predicates and other metadata are kept; for as long as there
+    /// is room if absent.
+    pub metadata_ttl: Option<Duration>,
+    /// How long vectors of embedded texts are kept; for as long as there is room if absent.
+    pub embedding_ttl: Option<Duration>,
     /// The most that their limit may be set to.
     pub bytes_max: u64,
 }
@@ -32,6 +37,8 @@ impl Default for CacheSettings {
             policy: EvictionPolicy::default(),
             query_ttl: None,
             discovery_ttl: Some(Duration::from_mins(5)),
+            metadata_ttl: None,
+            embedding_ttl: None,
             bytes_max: u64::MAX,
         }
     }

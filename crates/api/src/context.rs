@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use vectorizer_cache::Refusal;
+use vectorizer_cache::{EmbeddingCache, Refusal};
 use vectorizer_engine::{Engine, EngineError};
 use vectorizer_memory::{MemoryGuard, Tenant};
 use vectorizer_model::CollectionName;
-use vectorizer_query::{BoxFuture, QueryCache};
+use vectorizer_query::{BoxFuture, LeafCaches, MetadataCache, QueryCache};
 
 use crate::cache_settings::CacheSettings;
 use crate::caller::Caller;
@@ -17,6 +17,7 @@ use crate::defaults::CollectionDefaults;
 use crate::error::{ApiError, ErrorKind, Result};
 use crate::found::DiscoveryCaches;
 use crate::found::mimir::MimirSource;
+use crate::kept::KeptCaches;
 use crate::turn::Turn;
 
 /// Waits for a while; the caller's runtime owns the timer.
@@ -40,6 +41,7 @@ pub struct Context {
     query_cache: Arc<QueryCache>,
     discovery: Arc<DiscoveryCaches>,
     mimir: Option<Arc<dyn MimirSource>>,
+    kept: KeptCaches,
     cache_settings: Arc<Mutex<CacheSettings>>,
     checks: Arc<MemoryChecks>,
     /// Called when memory is cleaned up; the memory guard holds it weakly.
@@ -57,6 +59,7 @@ impl Context {
         let (cache_settings, checks) = Default::default();
         let query_cache = QueryCache::new(engine.caches(), engine.clock(), cache_bytes(&engine));
         let discovery = DiscoveryCaches::new(engine.caches(), engine.clock(), cache_bytes(&engine));
+        let kept = KeptCaches::new(&engine, cache_bytes(&engine));
         Self {
             engine,
             sleep,
@@ -66,6 +69,7 @@ impl Context {
             query_cache,
             discovery,
             mimir: None,
+            kept,
             cache_settings,
             checks,
             _relief: relief,
@@ -92,6 +96,21 @@ impl Context {
     /// Hits of leaves that were asked before.
     pub fn query_cache(&self) -> &Arc<QueryCache> {
         &self.query_cache
+    }
+
+    /// Numbers of points that were counted before.
+    pub fn metadata_cache(&self) -> &Arc<MetadataCache> {
+        &self.kept.metadata
+    }
+
+    /// Vectors of texts that were embedded before.
+    pub fn embedding_cache(&self) -> &Arc<EmbeddingCache> {
+        &self.kept.embeddings
+    }
+
+    pub(crate) fn leaf_caches(&self) -> LeafCaches {
+        let hits = Arc::clone(&self.query_cache);
+        LeafCaches { hits, metadata: Arc::clone(&self.kept.metadata) }
     }
 
     /// What admits operations.
@@ -133,6 +152,7 @@ impl Context {
     fn apply(&self, settings: &CacheSettings) -> std::result::Result<(), Refusal> {
         self.query_cache.set_policy(settings.policy)?;
         self.query_cache.set_ttl(settings.query_ttl);
+        self.kept.follow(&self.engine, settings)?;
         self.discovery.follow(settings)
     }
 

@@ -33,12 +33,8 @@ impl<'a> Guarded<'a> {
     /// Everything acknowledged so far in a collection.
     pub(crate) async fn view(&self, collection: &CollectionName) -> Result<CollectionView> {
         self.prepare(collection).await?;
-        Ok(CollectionView::guarded(
-            self.engine(),
-            collection,
-            &self.guard,
-            Some(self.query_cache()),
-        )?)
+        let caches = self.leaf_caches();
+        Ok(CollectionView::guarded(self.engine(), collection, &self.guard, caches)?)
     }
 
     /// Takes bytes into use.

@@ -13,7 +13,8 @@
 //! - [`settings`]: what a collection's settings become; [`defaults`]: where nothing is said
 //! - [`caller`]: whose memory operations use, and what they may reach
 //! - [`found`]: what was discovered, and the caches that keep it
-//! - `cache_settings`: what entries caches keep; `checks`: what is kept between looks at memory
+//! - `cache_settings`: what entries caches keep; `kept`: caches that follow it; `checks`: what is
+//!   kept between looks at memory
 //! - [`error`]: the eight kinds; `turn`: one settings change after the other; `write`: pacing
 
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@ pub mod estimate;
 pub mod found;
 mod guarded;
 pub mod index;
+mod kept;
 pub mod memory;
 pub mod operation;
 pub mod payload;

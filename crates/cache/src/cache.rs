@@ -111,6 +111,13 @@ where
         }
     }
 
+    /// Whether there is an entry, which may be out of date. It is neither counted nor taken for a
+    /// use.
+    pub fn holds(&self, key: &K) -> bool {
+        let hash = hash_of(self.seed, key);
+        self.shard(hash).holds(hash, key)
+    }
+
     /// Keeps an entry for a tenant, giving up others if need be. What had its key goes in any
     /// case. A refused entry comes back, to be answered.
     pub fn insert(&self, entry: NewEntry<K, V>, tenant: &Tenant, now: Duration) -> Inserted<V> {

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use vectorizer_model::filter::{Predicate, Range, Scalar};
+use vectorizer_model::path::PathStep;
 use vectorizer_model::value::{Payload, Value};
+use vectorizer_model::{Condition, Filter, KeyPath, PointId};
 
 use crate::allocator::{allocated_bytes, vec_bytes};
 
@@ -31,6 +34,7 @@ macro_rules! inline {
     )* };
 }
 
+inline!(PointId, Range);
 inline!((), bool, char, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64);
 
 impl Footprint for String {
@@ -110,6 +114,54 @@ impl Footprint for Value {
 impl Footprint for Payload {
     fn heap_bytes(&self) -> u64 {
         self.0.heap_bytes()
+    }
+}
+
+impl Footprint for KeyPath {
+    fn heap_bytes(&self) -> u64 {
+        let key = |step: &PathStep| match step {
+            PathStep::Key(key) => key.heap_bytes(),
+            PathStep::AnyElement | PathStep::Index(_) => 0,
+        };
+        // A path takes no more room than its steps.
+        vec_bytes::<PathStep>(self.steps().len()) + self.steps().iter().map(key).sum::<u64>()
+    }
+}
+
+impl Footprint for Scalar {
+    fn heap_bytes(&self) -> u64 {
+        match self {
+            Self::Bool(_) | Self::Int(_) => 0,
+            Self::Keyword(text) => text.heap_bytes(),
+        }
+    }
+}
+
+impl Footprint for Predicate {
+    fn heap_bytes(&self) -> u64 {
+        match self {
+            Self::Match(scalar) => scalar.heap_bytes(),
+            Self::Any(scalars) | Self::Except(scalars) => scalars.heap_bytes(),
+            Self::Range(range) => range.heap_bytes(),
+        }
+    }
+}
+
+impl Footprint for Condition {
+    fn heap_bytes(&self) -> u64 {
+        match self {
+            Self::Field { key, predicate } => key.heap_bytes() + predicate.heap_bytes(),
+            Self::IsEmpty(key) => key.heap_bytes(),
+            Self::HasId(ids) => ids.heap_bytes(),
+            Self::Filter(inner) => inner.heap_bytes(),
+        }
+    }
+}
+
+impl Footprint for Filter {
+    fn heap_bytes(&self) -> u64 {
+        let Self { must, should, must_not } = self;
+        must.heap_bytes() + should.heap_bytes() + must_not.heap_bytes()
     }
 }
 

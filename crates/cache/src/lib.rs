@@ -21,12 +21,14 @@
 //! - [`EvictionPolicy`]: who goes first; `sketch`, `duel`: what the hybrid one learns from
 //! - `ledger`: who holds what; `allocator`, [`Footprint`]: what things take
 //! - [`CacheStats`]: what is counted
+//! - [`EmbeddingCache`]: the one whose entries all crates may ask for
 
 #![forbid(unsafe_code)]
 
 mod allocator;
 mod cache;
 mod duel;
+mod embedding;
 mod entry;
 mod footprint;
 mod hash;
@@ -43,6 +45,7 @@ mod table;
 
 pub use allocator::allocated_bytes;
 pub use cache::Cache;
+pub use embedding::EmbeddingCache;
 pub use entry::{Cached, Inserted, NewEntry, Refusal};
 pub use footprint::{Footprint, estimate_item_size};
 pub use options::Options;

@@ -107,6 +107,10 @@ impl<K: Eq, V> Shard<K, V> {
         item.map_or(Found::Miss, |item| Found::Hit(Arc::clone(&item.value), node))
     }
 
+    pub(crate) fn holds(&self, hash: u64, key: &K) -> bool {
+        self.find(hash, key).is_some()
+    }
+
     fn find(&self, hash: u64, key: &K) -> Option<u32> {
         let is_it = |at: u32| self.items[at as usize].as_ref().is_some_and(|i| i.key == *key);
         self.table.find(&self.nodes, hash, is_it)

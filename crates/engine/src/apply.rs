@@ -191,8 +191,10 @@ impl Apply<'_> {
         bytes
     }
 
+    /// What this operation sees. Caches reserve bytes, which nobody does who holds the applier's
+    /// lock.
     fn view(&self) -> ReadView {
-        ReadView::new(Arc::clone(self.shard), Arc::clone(&self.state), self.seq)
+        ReadView::new(Arc::clone(self.shard), Arc::clone(&self.state), self.seq).uncached()
     }
 
     /// The visible version of a point, this operation's own writes included.

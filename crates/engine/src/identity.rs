@@ -1,4 +1,4 @@
-//! What a view shows, in three numbers.
+//! What a view shows, in three numbers; a segment, in two.
 
 /// Two views of the same identity show the same points: a write changes the position, a flush or
 /// merge the version.
@@ -10,4 +10,11 @@ pub struct ViewIdentity {
     pub version: u64,
     /// The last operation shown.
     pub seq: u64,
+}
+
+/// A segment among all of the node: neither number is used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct SegmentKey {
+    pub(crate) shard: u32,
+    pub(crate) segment: u64,
 }

@@ -12,6 +12,9 @@
 //! - `shard`: one shard's state; `memtable`, `deaths`: what changes in it; `apply`: how;
 //!   `cost`: what an operation takes; `parts`: operations by filter
 //! - [`view`]: what one request sees; `selection`, `nearest`: searching it; [`leaf`]: the questions
+//! - `row_payloads`: payloads as a view shows them; `judge`: rows by them; `row_caches`: what is
+//!   kept of both, in `payload_cache` and `predicate_cache`; `verdicts`, `recently_asked`: of what
+//!   those are made
 //! - `manifest`, `catalogue`, `recovery`: what is on disk, and opening it
 //! - `storage_type`: what a collection may be in cluster mode; `stored`,
 //!   `convert`: finding and converting what is not
@@ -44,6 +47,7 @@ mod flush_budget;
 mod identity;
 mod idle;
 pub mod info;
+mod judge;
 pub mod leaf;
 mod loading;
 mod locate;
@@ -58,11 +62,16 @@ mod node;
 pub mod options;
 mod origin;
 mod parts;
+mod payload_cache;
 mod policy;
 mod pressed;
+mod predicate_cache;
 mod reach;
+mod recently_asked;
 mod recovery;
 mod room;
+mod row_caches;
+mod row_payloads;
 mod selection;
 mod shard;
 mod state;
@@ -70,6 +79,7 @@ mod storage_type;
 mod stored;
 mod throttle;
 pub mod ticket;
+mod verdicts;
 pub mod verify;
 pub mod view;
 
@@ -88,6 +98,7 @@ pub use loading::Totals;
 pub use options::EngineOptions;
 pub use origin::Origin;
 pub use parts::Part;
+pub use row_caches::RowCaches;
 pub use storage_type::StorageRule;
 pub use stored::stored_storage_types;
 pub use ticket::Ticket;

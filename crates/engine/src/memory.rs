@@ -6,11 +6,17 @@ use vectorizer_memory::{CacheLines, CacheMemoryManager, Clock};
 use vectorizer_pages::Stats;
 
 use crate::engine::Engine;
+use crate::row_caches::RowCaches;
 
 impl Engine {
     /// All caches of the process, page frames among them.
     pub fn caches(&self) -> &Arc<CacheMemoryManager> {
         &self.inner().node.caches
+    }
+
+    /// What reads of segments keep for the next ones.
+    pub fn row_caches(&self) -> &RowCaches {
+        &self.inner().node.row_caches
     }
 
     /// The time that memory is managed by.

@@ -21,6 +21,7 @@ use crate::claim::Claims;
 use crate::error::Result;
 use crate::flush_budget::FlushReserve;
 use crate::options::EngineOptions;
+use crate::row_caches::RowCaches;
 use crate::throttle::Backlog;
 use crate::ticket::Completer;
 
@@ -57,6 +58,8 @@ pub(crate) struct Node {
     pub(crate) guard: Arc<MemoryGuard>,
     /// All caches of the process; they give back what the governor is short of.
     pub(crate) caches: Arc<CacheMemoryManager>,
+    /// What reads of segments keep for the next ones.
+    pub(crate) row_caches: RowCaches,
     /// The pool's frames as caches, which the manager holds weakly.
     _managed_pages: [Arc<dyn ManagedCache>; 2],
 }
@@ -105,12 +108,14 @@ impl Node {
         for pages in &managed_pages {
             caches.register(Arc::downgrade(pages));
         }
+        let row_caches = RowCaches::new(&governor, &caches, &clock)?;
         let guard = MemoryGuard::new(Arc::clone(&governor), limits, Arc::clone(&clock))?;
         Ok(Self {
             governor,
             clock,
             guard,
             caches,
+            row_caches,
             _managed_pages: managed_pages,
             frames: Arc::new(Frames::new(Arc::clone(&pool))),
             pool,

@@ -6,21 +6,23 @@ use std::sync::Arc;
 use vectorizer_memory::Drawn;
 use vectorizer_model::{Cardinality, Condition, Filter, Ordinal, PointId, Selection, VectorName};
 use vectorizer_payload::{
-    Admitted, Leaf, Rows, Selected, estimate, matches, sample_candidates, sample_rows, select,
+    Admitted, Leaf, Rows, Selected, estimate, sample_candidates, sample_rows, select,
 };
 
 use crate::error::{EngineError, Result};
+use crate::judge::Judge;
 use crate::state::LiveSegment;
+use crate::verdicts::Asked;
 use crate::view::ReadView;
 
 /// Which rows the payload indexes leave over.
 enum Candidates<'a> {
     Exact(Admitted<'a>),
-    /// `certain` rows, and those of the `possible` ones whose payload satisfies the filter.
+    /// `certain` rows, and those of the `possible` ones that a judge of payloads admits.
     Judged {
         certain: Admitted<'a>,
         possible: Admitted<'a>,
-        residual: Filter,
+        judge: Box<Judge<'a>>,
     },
 }
 
@@ -45,6 +47,9 @@ const ENOUGH_HITS: u64 = 16;
 const AHEAD: u32 = 64;
 /// Bitmaps of a segment's rows that are there at once while indexes are asked.
 const BITMAPS: u64 = 4;
+/// With candidates of at least one row in so many, what is found out by the way is of use to all
+/// who ask the same of payloads; fewer are judged alone.
+const WIDE_PART: u64 = 4;
 /// Bytes of the test that a condition becomes, with the values it lists.
 const CONDITION_BYTES: u64 = 1 << 10;
 
@@ -66,16 +71,26 @@ impl<'a> RowSelection<'a> {
         let searches = vector.is_some();
         let vector = vector.filter(|name| !live.segment.is_complete(name));
         let find = |id: PointId| live.segment.find(id).map_err(EngineError::from);
-        let leaf = Leaf {
-            rows,
-            indexes: live.segment.indexes(),
-            changed: view.changed_rows(live).map(Arc::new),
-            ids: &find,
-        };
+        let changed = view.changed_rows(live).map(Arc::new);
+        let indexes = live.segment.indexes();
+        let leaf = Leaf { rows, indexes, changed: changed.clone(), ids: &find };
         let selected = select(filter, &leaf)?;
         let counted = selected.cardinality(rows);
         let sample = (searches && counted.is_none()).then(|| Sample::of(&selected, rows));
-        let candidates = Candidates::new(selected, rows);
+        let candidates = match selected {
+            Selected::Exact(admitted) => Candidates::Exact(Admitted::new(admitted, rows)),
+            Selected::Partly { certain, candidates, residual } => {
+                let mut judge = Box::new(Judge::new(view, live, residual, changed));
+                if is_wide(&candidates, rows) {
+                    judge.go_on()?;
+                }
+                Candidates::Judged {
+                    certain: Admitted::new(certain, rows),
+                    possible: Admitted::new(candidates, rows),
+                    judge,
+                }
+            }
+        };
         let cardinality = counted.unwrap_or(Cardinality::Estimate(u64::from(rows)));
         let ahead = Ordinal(0);
         let mut selection =
@@ -98,13 +113,13 @@ impl<'a> RowSelection<'a> {
         Ok(selection)
     }
 
-    fn estimate(&self, sample: &Sample) -> Result<Cardinality> {
+    fn estimate(&mut self, sample: &Sample) -> Result<Cardinality> {
         let (mut hits, mut asked) = (0, 0);
         for round in 0..ROUNDS {
             // Each round is spread over the segment.
             let rows: Vec<Ordinal> =
                 sample.rows.iter().skip(round).step_by(ROUNDS).copied().collect();
-            self.live.segment.prefetch_payloads(&rows);
+            self.prefetch(&rows);
             for &ordinal in &rows {
                 hits += u64::from(self.is_candidate(ordinal)?);
             }
@@ -119,18 +134,14 @@ impl<'a> RowSelection<'a> {
         })
     }
 
-    fn is_candidate(&self, ordinal: Ordinal) -> Result<bool> {
-        match &self.candidates {
+    fn is_candidate(&mut self, ordinal: Ordinal) -> Result<bool> {
+        match &mut self.candidates {
             Candidates::Exact(rows) => Ok(rows.contains(ordinal)),
-            Candidates::Judged { certain, possible, residual } => {
+            Candidates::Judged { certain, possible, judge } => {
                 if certain.contains(ordinal) {
                     return Ok(true);
                 }
-                if !possible.contains(ordinal) {
-                    return Ok(false);
-                }
-                let payload = self.view.payload_of(self.live, ordinal)?;
-                Ok(matches(residual, self.live.segment.id_of(ordinal)?, &payload))
+                Ok(possible.contains(ordinal) && judge.admits(ordinal)?)
             }
         }
     }
@@ -166,9 +177,12 @@ impl Selection for RowSelection<'_> {
     }
 
     fn prefetch(&mut self, rows: &[Ordinal]) {
-        let Candidates::Judged { certain, possible, .. } = &self.candidates else { return };
+        let Candidates::Judged { certain, possible, judge } = &self.candidates else { return };
         let open = |row: &Ordinal| {
-            possible.contains(*row) && !certain.contains(*row) && self.is_answerable(*row)
+            judge.must_read(*row)
+                && possible.contains(*row)
+                && !certain.contains(*row)
+                && self.is_answerable(*row)
         };
         let open: Vec<Ordinal> = rows.iter().copied().filter(open).collect();
         self.live.segment.prefetch_payloads(&open);
@@ -177,15 +191,11 @@ impl Selection for RowSelection<'_> {
     fn next(&mut self, from: Ordinal, end: Ordinal) -> Result<Option<Ordinal>> {
         let mut from = from;
         loop {
-            if self.reads_rows() && from >= self.ahead {
-                self.read_ahead(from, end);
+            let Some(row) = self.candidates.first_from(from, end) else { return Ok(None) };
+            if row >= self.ahead && self.candidates.are_few() {
+                self.read_ahead(row, end);
             }
-            let (rows, known) = match &mut self.candidates {
-                Candidates::Exact(rows) => (rows, true),
-                Candidates::Judged { possible, .. } => (possible, false),
-            };
-            let Some(row) = rows.first_from(from, end) else { return Ok(None) };
-            if self.is_answerable(row) && (known || self.is_candidate(row)?) {
+            if self.is_answerable(row) && self.candidates.admits_in_turn(row)? {
                 return Ok(Some(row));
             }
             from = Ordinal(row.0 + 1);
@@ -193,12 +203,46 @@ impl Selection for RowSelection<'_> {
     }
 }
 
+impl Candidates<'_> {
+    /// The first row at or after `from` and before `end` that is not known to be left out.
+    fn first_from(&mut self, from: Ordinal, end: Ordinal) -> Option<Ordinal> {
+        match self {
+            Self::Exact(rows) => rows.first_from(from, end),
+            Self::Judged { certain, possible, judge } => {
+                let open = if certain.is_none() { judge.next_open(from)? } else { from };
+                possible.first_from(open, end)
+            }
+        }
+    }
+
+    /// Whether those that are to be judged are few, and judged one by one.
+    fn are_few(&self) -> bool {
+        matches!(self, Self::Judged { possible: Admitted::Bitmap(_), .. })
+    }
+
+    /// Whether one of them is admitted, where those after it will be asked too.
+    fn admits_in_turn(&mut self, row: Ordinal) -> Result<bool> {
+        match self {
+            Self::Exact(_) => Ok(true),
+            Self::Judged { certain, .. } if certain.contains(row) => Ok(true),
+            Self::Judged { possible: Admitted::Bitmap(_), judge, .. } => judge.admits(row),
+            Self::Judged { judge, .. } => judge.admits_in_turn(row),
+        }
+    }
+}
+
+/// Whether rows are enough of all that their neighbours are asked too.
+fn is_wide(candidates: &Rows<'_>, rows: u32) -> bool {
+    candidates.count(rows).is_none_or(|count| count * WIDE_PART >= u64::from(rows))
+}
+
 /// Bytes of the bitmaps and tests that asking the indexes leaves.
 pub(crate) fn bytes_needed(filter: &Filter, rows: u32) -> u64 {
     if filter.is_empty() {
         return 0;
     }
-    BITMAPS * u64::from(rows).div_ceil(8) + conditions(filter) * CONDITION_BYTES
+    let bitmaps = BITMAPS * u64::from(rows).div_ceil(8) + Asked::bytes_needed(rows);
+    bitmaps + conditions(filter) * CONDITION_BYTES
 }
 
 /// Conditions of a filter, nested ones included.
@@ -235,18 +279,5 @@ impl Sample {
             return Self { rows, of: open.len(), certain: certain.len() };
         }
         Self { rows: sample_rows(rows, SEED), of: u64::from(rows), certain: 0 }
-    }
-}
-
-impl<'a> Candidates<'a> {
-    fn new(selected: Selected<'a>, rows: u32) -> Self {
-        match selected {
-            Selected::Exact(admitted) => Self::Exact(Admitted::new(admitted, rows)),
-            Selected::Partly { certain, candidates, residual } => Self::Judged {
-                certain: Admitted::new(certain, rows),
-                possible: Admitted::new(candidates, rows),
-                residual,
-            },
-        }
     }
 }

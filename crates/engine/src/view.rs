@@ -20,7 +20,7 @@ use vectorizer_segment::{SegmentQuery, SegmentSearchError, Shortlist};
 
 use crate::error::{EngineError, Result};
 use crate::executor::TaskQueue;
-use crate::identity::ViewIdentity;
+use crate::identity::{SegmentKey, ViewIdentity};
 use crate::leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
 };
@@ -28,6 +28,7 @@ use crate::locate::locate_in_segments;
 use crate::memtable::{Memtable, RowView, payload_bytes};
 use crate::memtable_scan::MemtableScan;
 use crate::nearest::NearestHits;
+use crate::row_caches::RowCaches;
 use crate::selection::RowSelection;
 use crate::shard::Shard;
 use crate::state::{LiveSegment, ShardState};
@@ -53,6 +54,8 @@ pub struct ReadView {
     state: Arc<ShardState>,
     seq: SequenceNumber,
     guard: Option<AllocationGuard>,
+    /// Whether caches are asked and filled.
+    cached: bool,
 }
 
 /// Where a visible row lies.
@@ -63,7 +66,14 @@ pub(crate) enum Place<'a> {
 
 impl ReadView {
     pub(crate) fn new(shard: Arc<Shard>, state: Arc<ShardState>, seq: SequenceNumber) -> Self {
-        Self { shard, state, seq, guard: None }
+        Self { shard, state, seq, guard: None, cached: true }
+    }
+
+    /// The same past the caches of payloads and predicates: its answers are the same.
+    #[must_use]
+    pub fn uncached(mut self) -> Self {
+        self.cached = false;
+        self
     }
 
     /// The same, drawing on the memory of an operation.
@@ -85,6 +95,14 @@ impl ReadView {
 
     pub(crate) fn state(&self) -> &ShardState {
         &self.state
+    }
+
+    pub(crate) fn row_caches(&self) -> Option<&RowCaches> {
+        self.cached.then(|| &self.shard.node.row_caches)
+    }
+
+    pub(crate) fn segment_key(&self, live: &LiveSegment) -> SegmentKey {
+        SegmentKey { shard: self.shard.id.0, segment: live.segment.id().0 }
     }
 
     /// What it shows: two views of the same identity give the same answers.
@@ -138,16 +156,6 @@ impl ReadView {
             }
         }
         changed
-    }
-
-    /// The payload of a segment's row, patches included.
-    pub(crate) fn payload_of(&self, live: &LiveSegment, ordinal: Ordinal) -> Result<Arc<Payload>> {
-        let id = live.segment.id();
-        let patch = self.memtables().find_map(|table| table.find_patch(id, ordinal, self.seq));
-        match patch {
-            Some(patch) => Ok(patch.payload),
-            None => Ok(Arc::new(live.segment.payload(ordinal)?)),
-        }
     }
 
     fn version_of(&self, live: &LiveSegment, ordinal: Ordinal) -> Result<SequenceNumber> {
@@ -357,20 +365,6 @@ impl ReadView {
             }
         }
         Ok(())
-    }
-
-    /// Reads the payloads that lie in segments side by side.
-    fn prefetch_payloads(&self, places: &[Option<Place<'_>>]) {
-        for live in &self.state.segments {
-            let here = places.iter().flatten().filter_map(|place| match place {
-                Place::Segment(other, ordinal) if std::ptr::eq(*other, live) => Some(*ordinal),
-                Place::Segment(..) | Place::Memtable(..) => None,
-            });
-            let rows: Vec<Ordinal> = here.collect();
-            if rows.len() > 1 {
-                live.segment.prefetch_payloads(&rows);
-            }
-        }
     }
 
     fn segment_record(

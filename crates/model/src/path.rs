@@ -69,7 +69,8 @@ impl KeyPath {
     }
 
     /// The path of these steps, if there are 1 to [`limits::DEPTH_MAX`] and the first is a key.
-    pub fn from_steps(steps: Vec<PathStep>) -> Option<Self> {
+    pub fn from_steps(mut steps: Vec<PathStep>) -> Option<Self> {
+        steps.shrink_to_fit();
         let starts_with_key = matches!(steps.first(), Some(PathStep::Key(_)));
         (starts_with_key && steps.len() <= limits::DEPTH_MAX).then_some(Self { steps })
     }
@@ -94,7 +95,8 @@ impl FromStr for KeyPath {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parser = Parser { text, at: 0 };
         let refused = |(at, fault)| KeyPathError { text: text.to_owned(), at, fault };
-        let steps = parser.steps().map_err(refused)?;
+        let mut steps = parser.steps().map_err(refused)?;
+        steps.shrink_to_fit();
         Ok(Self { steps })
     }
 }

@@ -163,6 +163,11 @@ impl<'a> Admitted<'a> {
         }
     }
 
+    /// Whether it is known that there is no row.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::Bitmap(bitmap) if bitmap.admitted == 0)
+    }
+
     /// Whether a row is among them.
     #[inline]
     pub fn contains(&self, ordinal: Ordinal) -> bool {

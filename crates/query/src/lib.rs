@@ -8,7 +8,7 @@
 //! # Layout
 //! - [`access`]: the seam; [`local`]: the shards of this node; [`view`]: a collection's shards
 //! - [`search`]: nearest points; [`read`]: scroll, count, retrieve; `merge`: one answer of many
-//! - [`cache`]: hits of leaves that were asked before
+//! - [`cache`]: hits of leaves that were asked before; [`metadata`]: numbers of points
 //! - `join`: awaiting many shards; `answer`: hits with their records; `estimate`: what a
 //!   query takes; [`error`]: why a query is refused
 
@@ -22,6 +22,7 @@ mod estimate;
 mod join;
 pub mod local;
 mod merge;
+pub mod metadata;
 pub mod read;
 pub mod search;
 pub mod view;
@@ -30,7 +31,8 @@ pub use access::{BoxFuture, ShardAccess};
 pub use cache::QueryCache;
 pub use error::QueryError;
 pub use join::join_all;
-pub use local::LocalShard;
+pub use local::{LeafCaches, LocalShard};
+pub use metadata::MetadataCache;
 pub use read::{Page, ScrollQuery};
 pub use search::{NearestQuery, ScoredRecord, Target};
 pub use vectorizer_engine::{

@@ -14,6 +14,7 @@ use crate::access::{BoxFuture, ShardAccess};
 use crate::answer::paired;
 use crate::cache::QueryCache;
 use crate::error::Result;
+use crate::metadata::MetadataCache;
 
 thread_local! {
     static WORKSPACE: RefCell<Workspace> = RefCell::new(Workspace::default());
@@ -54,29 +55,41 @@ impl Workspace {
     }
 }
 
+/// What leaves keep for equal questions to the same view.
+#[derive(Debug, Clone)]
+pub struct LeafCaches {
+    /// Hits.
+    pub hits: Arc<QueryCache>,
+    /// Numbers of points.
+    pub metadata: Arc<MetadataCache>,
+}
+
 /// A shard of this node at one position of its history.
 #[derive(Debug, Clone)]
 pub struct LocalShard {
     engine: Engine,
     view: ReadView,
-    cache: Option<Arc<QueryCache>>,
+    caches: Option<LeafCaches>,
 }
 
 impl LocalShard {
     /// The shard that a view shows.
     pub fn new(engine: Engine, view: ReadView) -> Self {
-        Self { engine, view, cache: None }
+        Self { engine, view, caches: None }
     }
 
-    /// The same, with hits kept in a cache.
+    /// The same, with answers kept in caches.
     #[must_use]
-    pub fn with_cache(mut self, cache: Option<Arc<QueryCache>>) -> Self {
-        self.cache = cache;
+    pub fn with_caches(mut self, caches: Option<LeafCaches>) -> Self {
+        self.caches = caches;
         self
     }
 
     fn searcher(&self) -> Searcher {
-        Searcher { governor: Arc::clone(self.engine.governor()), cache: self.cache.clone() }
+        Searcher {
+            governor: Arc::clone(self.engine.governor()),
+            cache: self.caches.as_ref().map(|caches| Arc::clone(&caches.hits)),
+        }
     }
 
     /// Queues a task among the searches of this collection.
@@ -157,7 +170,17 @@ impl ShardAccess for LocalShard {
     }
 
     fn count(&self, filter: Filter) -> BoxFuture<'static, Result<u64>> {
-        self.run(move |view| Ok(view.count(&filter)?))
+        let metadata = self.caches.as_ref().map(|caches| Arc::clone(&caches.metadata));
+        self.run(move |view| {
+            let Some(metadata) = metadata else { return Ok(view.count(&filter)?) };
+            let unknown = match metadata.find(view.identity(), &filter) {
+                Ok(count) => return Ok(count),
+                Err(unknown) => unknown,
+            };
+            let count = view.count(&filter)?;
+            metadata.keep(unknown, count, view.tenant());
+            Ok(count)
+        })
     }
 
     fn records(

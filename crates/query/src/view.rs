@@ -7,9 +7,8 @@ use vectorizer_memory::{AllocationGuard, Class, Drawn, Governor};
 use vectorizer_model::{CollectionName, CollectionSettings, SequenceNumber};
 
 use crate::access::ShardAccess;
-use crate::cache::QueryCache;
 use crate::error::Result;
-use crate::local::LocalShard;
+use crate::local::{LeafCaches, LocalShard};
 
 /// What one request sees of a collection. All its answers fit together: a write is seen by all of
 /// them or by none.
@@ -23,15 +22,15 @@ pub struct CollectionView {
 }
 
 impl CollectionView {
-    /// Everything acknowledged so far in a collection of this node.
+    /// Everything acknowledged so far in a collection of this node, past all caches.
     ///
     /// # Errors
     /// [`EngineError::CollectionNotFound`](vectorizer_engine::EngineError::CollectionNotFound).
     pub fn local(engine: &Engine, name: &CollectionName) -> Result<Self> {
-        Ok(Self::of_shard(engine, engine.view(name)?, None, None))
+        Ok(Self::of_shard(engine, engine.view(name)?.uncached(), None, None))
     }
 
-    /// The same, drawing on the memory of an operation, with hits kept in a cache if there is one.
+    /// The same, drawing on the memory of an operation, through the caches of the node and these.
     ///
     /// # Errors
     /// [`EngineError::CollectionNotFound`](vectorizer_engine::EngineError::CollectionNotFound).
@@ -39,19 +38,19 @@ impl CollectionView {
         engine: &Engine,
         name: &CollectionName,
         guard: &AllocationGuard,
-        cache: Option<&Arc<QueryCache>>,
+        caches: LeafCaches,
     ) -> Result<Self> {
         let view = engine.view(name)?.with_guard(guard.clone());
-        Ok(Self::of_shard(engine, view, Some(guard.clone()), cache.cloned()))
+        Ok(Self::of_shard(engine, view, Some(guard.clone()), Some(caches)))
     }
 
     fn of_shard(
         engine: &Engine,
         view: ReadView,
         guard: Option<AllocationGuard>,
-        cache: Option<Arc<QueryCache>>,
+        caches: Option<LeafCaches>,
     ) -> Self {
-        let shard = LocalShard::new(engine.clone(), view).with_cache(cache);
+        let shard = LocalShard::new(engine.clone(), view).with_caches(caches);
         let (settings, seq) = (Arc::clone(shard.settings()), shard.seq());
         let governor = Arc::clone(engine.governor());
         Self { shards: vec![Box::new(shard)], settings, seq, governor, guard }

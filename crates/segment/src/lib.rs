@@ -8,7 +8,8 @@
 //!
 //! # Layout
 //! - [`footer`], [`component`]: the file; [`store`]: where files and frames come from
-//! - [`flat`]: writing rows; `rows`, `vectors`, `codes`, `payloads`, `graph`: reading them
+//! - [`flat`]: writing rows; `rows`, `vectors`, `codes`, `payloads`, `flushed`, `graph`: reading
+//!   them
 //! - [`segment`]: all of them together; [`search`]: the nearest rows; `scan`: by
 //!   looking at each; [`field_index`]: one field
 
@@ -20,6 +21,7 @@ pub mod component;
 pub mod error;
 pub mod field_index;
 pub mod flat;
+mod flushed;
 pub mod footer;
 mod graph;
 mod graph_parts;

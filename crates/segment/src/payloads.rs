@@ -41,21 +41,28 @@ impl PayloadTable {
 
     /// Where a payload lies within the section.
     fn bounds(&self, number: usize) -> Result<Range<usize>> {
-        let at = number * 8;
-        let bounds = self.offsets.with_pinned(std::iter::once(at..at + 16), |bytes| {
-            let (words, _) = bytes.get(at..at + 16).unwrap_or_default().as_chunks::<8>();
-            words.iter().map(|word| u64::from_le_bytes(*word)).collect::<Vec<_>>()
+        let bounds = self.bounds_of(number, 1)?;
+        Ok(bounds[0]..bounds[1])
+    }
+
+    /// Where so many payloads from a number on begin, and where the last of them ends.
+    fn bounds_of(&self, number: usize, count: usize) -> Result<Vec<usize>> {
+        let range = number * 8..(number + count + 1) * 8;
+        let bounds = self.offsets.with_pinned(std::iter::once(range.clone()), |bytes| {
+            let (words, _) = bytes.get(range).unwrap_or_default().as_chunks::<8>();
+            let place = |word: &[u8; 8]| usize::try_from(u64::from_le_bytes(*word));
+            words.iter().map(|word| place(word).unwrap_or(usize::MAX)).collect::<Vec<_>>()
         })?;
-        match bounds[..] {
-            [start, end] if start <= end && end <= self.payloads.len() as u64 => {
-                Ok(usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0))
-            }
-            _ => Err(SegmentError::Damaged {
-                file: self.reference.file_name(),
-                offset: self.offsets.place(at),
-                what: "a payload's bounds",
-            }),
+        let is_wrong = |bound: &[usize]| bound[0] > bound[1] || bound[1] > self.payloads.len();
+        let wrong = bounds.windows(2).position(is_wrong);
+        if bounds.len() == count + 1 && wrong.is_none() && bounds[0] <= self.payloads.len() {
+            return Ok(bounds);
         }
+        Err(SegmentError::Damaged {
+            file: self.reference.file_name(),
+            offset: self.offsets.place((number + wrong.unwrap_or(0)) * 8),
+            what: "a payload's bounds",
+        })
     }
 
     /// Reads the pages of these payloads side by side, as far as they are few.
@@ -96,11 +103,14 @@ impl PayloadTable {
     }
 
     fn read(&self, number: usize, row: Ordinal) -> Result<Payload> {
-        let bytes = self.read_bytes(number)?;
+        self.decode(&self.read_bytes(number)?, row)
+    }
+
+    fn decode(&self, bytes: &[u8], row: Ordinal) -> Result<Payload> {
         if bytes.is_empty() {
             return Ok(Payload::new());
         }
-        decode_payload(&bytes).map_err(|source| SegmentError::Payload {
+        decode_payload(bytes).map_err(|source| SegmentError::Payload {
             file: self.reference.file_name(),
             row: row.0,
             source,
@@ -120,6 +130,38 @@ impl PayloadColumn {
 
     pub(crate) fn read(&self, ordinal: Ordinal) -> Result<Payload> {
         self.0.read(ordinal.index(), ordinal)
+    }
+
+    pub(crate) fn read_bytes(&self, ordinal: Ordinal) -> Result<Vec<u8>> {
+        self.0.read_bytes(ordinal.index())
+    }
+
+    pub(crate) fn decode(&self, bytes: &[u8], ordinal: Ordinal) -> Result<Payload> {
+        self.0.decode(bytes, ordinal)
+    }
+
+    /// Shows the payloads of rows in turn: at least one, and as many as lie within `bytes_max`.
+    /// Returns the row after the last.
+    pub(crate) fn show(
+        &self,
+        rows: Range<u32>,
+        bytes_max: usize,
+        mut show: impl FnMut(Ordinal, &Payload),
+    ) -> Result<Ordinal> {
+        let bounds = self.0.bounds_of(rows.start as usize, rows.len())?;
+        let start = bounds.first().copied().unwrap_or_default();
+        let within = bounds.partition_point(|end| end - start <= bytes_max);
+        let bounds = &bounds[..within.clamp(2.min(bounds.len()), bounds.len())];
+        let whole = start..bounds.last().copied().unwrap_or(start);
+        self.0.payloads.with_pinned(std::iter::once(whole), |bytes| {
+            let mut ordinal = Ordinal(rows.start);
+            for bound in bounds.windows(2) {
+                let payload = bytes.get(bound[0]..bound[1]).unwrap_or_default();
+                show(ordinal, &self.decode(payload, ordinal)?);
+                ordinal.0 += 1;
+            }
+            Ok(ordinal)
+        })?
     }
 
     /// Reads the pages of these rows' payloads side by side.

@@ -279,8 +279,15 @@ impl Segment {
     /// # Errors
     /// If a page cannot be read or decoded.
     pub fn payload(&self, ordinal: Ordinal) -> Result<Payload> {
-        let patched = self.patches.as_ref().map(|p| p.read(ordinal)).transpose()?.flatten();
-        patched.map_or_else(|| self.payloads.read(ordinal), Ok)
+        self.patched_payload(ordinal)?.map_or_else(|| self.payloads.read(ordinal), Ok)
+    }
+
+    /// What replaced the payload that the row was flushed with; none if nothing did.
+    ///
+    /// # Errors
+    /// If a page cannot be read or decoded.
+    pub fn patched_payload(&self, ordinal: Ordinal) -> Result<Option<Payload>> {
+        self.patches.as_ref().map_or(Ok(None), |patches| patches.read(ordinal))
     }
 
     /// Reads the pages of these rows' payloads side by side: a hint that they are read next.

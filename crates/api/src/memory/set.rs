@@ -18,7 +18,7 @@ pub struct SetMemory {
     pub memory_bytes: Option<u64>,
     /// Bytes of all caches together.
     pub cache_bytes: Option<u64>,
-    /// Entries of all caches together.
+    /// Entries of the metadata cache.
     pub cache_items: Option<u64>,
     /// Entries of tenant discovery.
     pub tenant_items: Option<u64>,
@@ -137,6 +137,8 @@ impl SetMemory {
         CacheSettings {
             query_ttl: now.query_ttl,
             discovery_ttl: self.discovery_ttl.or(now.discovery_ttl),
+            metadata_ttl: now.metadata_ttl,
+            embedding_ttl: now.embedding_ttl,
             items_max: self.cache_items.unwrap_or(now.items_max),
             tenant_items_max: self.tenant_items.unwrap_or(now.tenant_items_max),
             mimir_items_max: self.mimir_items.unwrap_or(now.mimir_items_max),

@@ -182,13 +182,13 @@ fn ids(count: u64) -> Vec<PointId> {
     (0..count).map(PointId::Num).collect()
 }
 
-fn red() -> Filter {
+pub(crate) fn red() -> Filter {
     let predicate = Predicate::Match(Scalar::Keyword("red".into()));
     let condition = Condition::Field { key: KeyPath::key("colour"), predicate };
     Filter { must: vec![condition], ..Filter::default() }
 }
 
-fn all() -> Select {
+pub(crate) fn all() -> Select {
     Select { payload: PayloadSelector::Everything, vectors: VectorSelector::Everything }
 }
 

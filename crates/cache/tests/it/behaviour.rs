@@ -15,6 +15,7 @@ fn has(cache: &Bytes, key: u64) -> bool {
 fn what_is_kept_is_found_until_it_is_removed() {
     let cache = Bytes::new(&unbounded(), &options(MIB));
     assert!(keep(&cache, 1, 10) && keep(&cache, 2, 20));
+    assert!(cache.holds(&2) && !cache.holds(&3));
     assert_eq!(cache.get(&2, NOW).unwrap().len(), 20);
     assert!(cache.remove(&1));
     assert!(!cache.remove(&1));

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use vectorizer_cache::{Cache, EvictionPolicy, Footprint, NewEntry, Options, estimate_item_size};
 use vectorizer_memory::Tenant;
+use vectorizer_model::filter::{Predicate, Range, Scalar};
 use vectorizer_model::value::{Payload, Value};
+use vectorizer_model::{Condition, Filter, KeyPath, PointId};
 use vectorizer_testkit::allocation::heap_of;
 
 use crate::fixture::{NOW, options, unbounded};
@@ -86,4 +88,57 @@ fn capacities_count_and_not_lengths() {
     assert_eq!(estimate_item_size(&Vec::<f32>::new()), 24);
     let tree: BTreeMap<u32, u32> = (0..11).map(|at| (at, at)).collect();
     assert_eq!(tree.heap_bytes(), 112, "one node of 104 bytes");
+}
+
+/// What is estimated for a value, beside what the allocator took for it.
+fn estimated_and_taken<T: Footprint>(make: impl FnOnce() -> T) -> (f64, f64) {
+    let (item, heap) = heap_of(make);
+    #[expect(clippy::cast_precision_loss, reason = "megabytes")]
+    let taken = heap.taken as f64;
+    ((estimate_item_size(&item) - size_of::<T>() as u64) as f64, taken)
+}
+
+/// Objects in lists in objects, as deep as asked for.
+fn nested(depth: usize) -> Value {
+    if depth == 0 {
+        return Value::Str("a leaf of some length".to_owned());
+    }
+    let entry = |at: usize| {
+        let of = Value::Array((0..=at % 3).map(|_| nested(depth - 1)).collect());
+        (format!("key {at}"), of)
+    };
+    Value::Object(Payload((0..4).map(entry).collect()))
+}
+
+/// Conditions of every kind, some of them nested.
+fn filter(depth: usize, conditions: usize) -> Filter {
+    let condition = |at: usize| {
+        let key: KeyPath = format!("field{at}.inner[].name").parse().expect("a path");
+        let words = || (0..=at).map(|n| Scalar::Keyword(format!("word {n}").into())).collect();
+        let predicate = match at % 4 {
+            0 => Predicate::Match(Scalar::Keyword("a word that is looked for".into())),
+            1 => Predicate::Any(words()),
+            2 => Predicate::Except(words()),
+            _ => Predicate::Range(Range { gt: Some(0.5), ..Range::default() }),
+        };
+        match at % 7 {
+            5 => Condition::has_id((0..at as u64 * 10).map(PointId::Num).collect()),
+            6 if depth > 0 => Condition::Filter(filter(depth - 1, conditions)),
+            4 => Condition::IsEmpty(key),
+            _ => Condition::Field { key, predicate },
+        }
+    };
+    let part = |part: usize| (part..conditions + part).map(condition).collect();
+    Filter { must: part(0), should: part(1), must_not: part(2) }
+}
+
+#[test]
+fn structured_values_are_estimated_at_what_they_take() {
+    for depth in 1..6 {
+        agree("nested payload", depth, estimated_and_taken(|| nested(depth)));
+    }
+    for (depth, conditions) in [(0, 1), (0, 4), (0, 7), (1, 7), (2, 14)] {
+        agree("filter", conditions, estimated_and_taken(|| filter(depth, conditions)));
+    }
+    agree("path", 1, estimated_and_taken(|| "a.b[].\"c.d\"[3].e".parse::<KeyPath>().expect("one")));
 }

@@ -1,6 +1,7 @@
 //! The cache as its users see it.
 
 mod behaviour;
+mod embedding;
 mod fixture;
 mod footprint;
 mod hit_ratio;

@@ -8,6 +8,7 @@ static ALLOCATOR: vectorizer_testkit::allocation::CountingAllocator =
 
 mod admission;
 mod basics;
+mod cached;
 mod cramped;
 mod crashes;
 mod faults;

@@ -73,7 +73,7 @@ pub struct PressureThresholds {
 pub struct CacheLimits {
     /// Percent of the memory limit; 0 means no caching.
     pub percent: u64,
-    /// Items of all caches together.
+    /// Items of the metadata cache.
     pub items_max: u64,
     /// Items of tenant discovery.
     pub tenant_items_max: u64,
@@ -135,6 +135,8 @@ impl MemorySettings {
             policy,
             query_ttl: self.cache.ttl.query,
             discovery_ttl: self.cache.ttl.discovery,
+            metadata_ttl: self.cache.ttl.metadata,
+            embedding_ttl: self.cache.ttl.embedding,
             bytes_max,
         }
     }

@@ -1,5 +1,6 @@
 //! The server, driven over its sockets.
 
+mod caches;
 mod client;
 mod discovery;
 mod document;

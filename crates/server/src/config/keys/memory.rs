@@ -72,7 +72,7 @@ pub(super) const CACHES: [KnownKey; 19] = [
         "memory.cache.max_items",
         COUNT,
         "1000",
-        "Items in all caches together. Alias: CACHE_MAX_ITEMS.",
+        "Items of the metadata cache; the others are bounded by bytes. Alias: CACHE_MAX_ITEMS.",
     ),
     key(
         "memory.cache.tenant_max_items",

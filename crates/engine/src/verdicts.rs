@@ -1,0 +1,208 @@
+//! What a predicate says of the rows of one segment, as far as they were asked: of the payloads
+//! that they were flushed with, which never change.
+
+use vectorizer_cache::{Footprint, allocated_bytes};
+
+/// With at most one row in so many admitted, they are listed; otherwise each has a bit.
+const LISTED_PART: u32 = 32;
+
+/// What is known of a segment's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdicts {
+    /// Of some.
+    Some(Asked),
+    /// Of all: few are admitted, and these are they, ascending.
+    Listed(Box<[u32]>),
+    /// Of all: bit `i % 64` of word `i / 64` is whether row `i` is admitted.
+    Bits(Box<[u64]>),
+}
+
+/// Rows that were asked, a bit for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    known: Box<[u64]>,
+    admitted: Box<[u64]>,
+    rows: u32,
+    count: u32,
+}
+
+impl Verdicts {
+    /// Whether a row is admitted; none if that is not known.
+    pub(crate) fn of(&self, row: u32) -> Option<bool> {
+        match self {
+            Self::Some(asked) => asked.of(row),
+            Self::Listed(rows) => Some(rows.binary_search(&row).is_ok()),
+            Self::Bits(words) => Some(is_set(words, row)),
+        }
+    }
+
+    /// The first row at or after `from` that is not known to be left out.
+    pub(crate) fn next_open(&self, from: u32) -> Option<u32> {
+        match self {
+            Self::Some(asked) => asked.next_open(from),
+            Self::Listed(rows) => rows.get(rows.partition_point(|row| *row < from)).copied(),
+            Self::Bits(words) => next_row(from, words.len(), |at| words[at]),
+        }
+    }
+
+    /// Rows that were asked, if not all were.
+    pub(crate) fn some(&self) -> Option<&Asked> {
+        match self {
+            Self::Some(asked) => Some(asked),
+            Self::Listed(_) | Self::Bits(_) => None,
+        }
+    }
+}
+
+impl Footprint for Verdicts {
+    fn heap_bytes(&self) -> u64 {
+        match self {
+            Self::Some(asked) => asked.known.heap_bytes() + asked.admitted.heap_bytes(),
+            Self::Listed(rows) => allocated_bytes(size_of_val(&**rows) as u64),
+            Self::Bits(words) => words.heap_bytes(),
+        }
+    }
+}
+
+impl Asked {
+    /// Nothing is known of any of so many rows.
+    pub(crate) fn none_of(rows: u32) -> Self {
+        let words = || vec![0; (rows as usize).div_ceil(64)].into_boxed_slice();
+        Self { known: words(), admitted: words(), rows, count: 0 }
+    }
+
+    /// Bytes that it takes for so many rows.
+    pub(crate) fn bytes_needed(rows: u32) -> u64 {
+        2 * u64::from(rows).div_ceil(64) * 8
+    }
+
+    pub(crate) fn of(&self, row: u32) -> Option<bool> {
+        is_set(&self.known, row).then(|| is_set(&self.admitted, row))
+    }
+
+    /// Notes whether a row is admitted.
+    pub(crate) fn note(&mut self, row: u32, admitted: bool) {
+        let (at, bit) = (row as usize / 64, 1 << (row % 64));
+        if self.known[at] & bit == 0 {
+            self.known[at] |= bit;
+            self.count += 1;
+            self.admitted[at] |= if admitted { bit } else { 0 };
+        }
+    }
+
+    /// Rows that were asked.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.count == self.rows
+    }
+
+    /// The first row at or after `from` that is not known to be left out.
+    pub(crate) fn next_open(&self, from: u32) -> Option<u32> {
+        let open = next_row(from, self.known.len(), |at| self.admitted[at] | !self.known[at]);
+        open.filter(|row| *row < self.rows)
+    }
+
+    /// The first row at or after `from` that was not asked.
+    pub(crate) fn next_unasked(&self, from: u32) -> Option<u32> {
+        let unasked = next_row(from, self.known.len(), |at| !self.known[at]);
+        unasked.filter(|row| *row < self.rows)
+    }
+
+    /// The same in the form that takes least.
+    pub(crate) fn into_verdicts(self) -> Verdicts {
+        if !self.is_complete() {
+            return Verdicts::Some(self);
+        }
+        let admitted: u32 = self.admitted.iter().map(|word| word.count_ones()).sum();
+        if admitted > self.rows / LISTED_PART {
+            return Verdicts::Bits(self.admitted);
+        }
+        let mut listed = Vec::with_capacity(admitted as usize);
+        let mut next = 0;
+        while let Some(row) = next_row(next, self.admitted.len(), |at| self.admitted[at]) {
+            listed.push(row);
+            next = row + 1;
+        }
+        Verdicts::Listed(listed.into_boxed_slice())
+    }
+}
+
+fn is_set(words: &[u64], row: u32) -> bool {
+    words.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+}
+
+/// The first row at or after `from` whose bit is set in words of 64 rows.
+fn next_row(from: u32, words: usize, word: impl Fn(usize) -> u64) -> Option<u32> {
+    let first = from as usize / 64;
+    let mut mask = u64::MAX << (from % 64);
+    for at in first..words {
+        let set = word(at) & mask;
+        if set != 0 {
+            return u32::try_from(at * 64).ok().map(|row| row + set.trailing_zeros());
+        }
+        mask = u64::MAX;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vectorizer_testkit::random::Random;
+
+    /// Whatever was asked in whatever order, the answers are those that were given.
+    #[test]
+    fn what_was_noted_is_what_is_known() {
+        for (seed, (rows, part)) in (0_u64..).zip([(1, 1), (63, 2), (64, 3), (65, 40), (3000, 97)])
+        {
+            let mut random = Random::new(seed);
+            let truth: Vec<bool> = (0..rows).map(|_| random.below(part) == 0).collect();
+            let mut order: Vec<u32> = (0..u32::try_from(rows).unwrap()).collect();
+            for at in 1..rows {
+                order.swap(at, random.below(at + 1));
+            }
+            let mut asked = Asked::none_of(u32::try_from(rows).unwrap());
+            let mut known = vec![None; rows];
+            for (number, &row) in order.iter().enumerate() {
+                asked.note(row, truth[row as usize]);
+                known[row as usize] = Some(truth[row as usize]);
+                if number % 50 == 0 || number + 1 == rows {
+                    agree(&asked.clone().into_verdicts(), &known, seed);
+                    assert_eq!(asked.count() as usize, number + 1);
+                }
+            }
+            let complete = asked.into_verdicts();
+            assert!(complete.some().is_none(), "seed {seed}");
+        }
+    }
+
+    fn agree(verdicts: &Verdicts, known: &[Option<bool>], seed: u64) {
+        for (row, verdict) in (0_u32..).zip(known) {
+            assert_eq!(verdicts.of(row), *verdict, "seed {seed}, row {row}");
+            let open = known[row as usize..].iter().position(|of| *of != Some(false));
+            let open = open.map(|after| row + u32::try_from(after).unwrap());
+            assert_eq!(verdicts.next_open(row), open, "seed {seed}, row {row}");
+            if let Some(asked) = verdicts.some() {
+                let unasked = known[row as usize..].iter().position(Option::is_none);
+                let unasked = unasked.map(|after| row + u32::try_from(after).unwrap());
+                assert_eq!(asked.next_unasked(row), unasked, "seed {seed}, row {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn few_admitted_rows_take_few_bytes() {
+        let of = |admitted: u32| {
+            let mut asked = Asked::none_of(64_000);
+            (0..64_000).for_each(|row| asked.note(row, row < admitted));
+            asked.into_verdicts().heap_bytes()
+        };
+        assert_eq!(of(0), 0);
+        assert!(of(10) < 64);
+        assert_eq!(of(64_000), allocated_bytes(8_000));
+        assert_eq!(of(2_001), allocated_bytes(8_000));
+    }
+}

@@ -1,0 +1,145 @@
+//! The metadata cache: how many points a filter admits, kept for as long as its view is the newest.
+//!
+//! An entry is found by what the view shows, which writes and flushes change, and by the filter,
+//! bit for bit. So a cached number is the one that the same view would count again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vectorizer_cache::{
+    Cache, CacheStats, EvictionPolicy, NewEntry, Options, Refusal, allocated_bytes,
+};
+use vectorizer_engine::ViewIdentity;
+use vectorizer_memory::{CacheMemoryManager, Class, Clock, Tenant};
+use vectorizer_model::Filter;
+use vectorizer_model::encode::encode_filter;
+
+/// Cheap to refill: one look at the rows of a shard.
+const EASE: u32 = 4;
+
+/// What a number is found by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct CountKey {
+    view: ViewIdentity,
+    filter: Box<[u8]>,
+}
+
+/// Numbers of points that were counted before.
+#[derive(Debug)]
+pub struct MetadataCache {
+    cache: Arc<Cache<CountKey, u64>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A number that is not known.
+#[derive(Debug)]
+pub(crate) struct Unknown(CountKey);
+
+impl MetadataCache {
+    /// The name in reports and metrics.
+    pub const NAME: &str = "metadata";
+
+    /// An empty cache under a manager, of at most so many bytes; 0 keeps nothing.
+    pub fn new(
+        manager: &Arc<CacheMemoryManager>,
+        clock: Arc<dyn Clock>,
+        limit_bytes: u64,
+    ) -> Arc<Self> {
+        let options =
+            Options { ease: EASE, ..Options::new(Self::NAME, Class::Metadata, limit_bytes) };
+        Arc::new(Self { cache: Cache::new(manager, &options), clock })
+    }
+
+    /// How many points a filter admits in a view, or what the number is to be kept under.
+    pub(crate) fn find(&self, view: ViewIdentity, filter: &Filter) -> Result<u64, Unknown> {
+        let mut bytes = Vec::new();
+        encode_filter(filter, &mut bytes);
+        let key = CountKey { view, filter: bytes.into_boxed_slice() };
+        match self.cache.get(&key, self.clock.now()) {
+            Some(count) => Ok(**count),
+            None => Err(Unknown(key)),
+        }
+    }
+
+    /// Keeps a number; what does not fit is not kept, and counted.
+    pub(crate) fn keep(&self, Unknown(key): Unknown, count: u64, tenant: &Tenant) {
+        let heap_bytes = allocated_bytes(key.filter.len() as u64);
+        let entry = NewEntry { key, value: count, heap_bytes, refill_cost: 1, generation: None };
+        self.cache.insert(entry, tenant, self.clock.now());
+    }
+
+    /// Lets another policy say which entries go first; all stay.
+    ///
+    /// # Errors
+    /// The refusal of the bytes that the change takes; trying again goes on with it.
+    pub fn set_policy(&self, policy: EvictionPolicy) -> Result<(), Refusal> {
+        self.cache.set_policy(policy, self.clock.now())
+    }
+
+    /// How long entries are kept; for as long as nothing changes if absent.
+    pub fn set_ttl(&self, ttl: Option<Duration>) {
+        self.cache.set_ttl(ttl);
+    }
+
+    /// Bounds the number of entries; 0 keeps nothing. What is above goes now.
+    pub fn set_limit_items(&self, items: u64) {
+        self.cache.set_limit_items(items, self.clock.now());
+    }
+
+    /// What was counted.
+    pub fn stats(&self) -> CacheStats {
+        self.cache.stats()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vectorizer_memory::{Governor, Limits};
+    use vectorizer_model::{Condition, PointId};
+
+    #[derive(Debug)]
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    #[test]
+    fn a_number_is_that_of_the_same_view_and_filter() {
+        let governor = Governor::new(Limits::of_root(64 << 20).with_cache_limit(16 << 20));
+        let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Still));
+        let cache = MetadataCache::new(&manager, Arc::new(Still), 4 << 20);
+        let view = ViewIdentity { shard: 1, version: 2, seq: 3 };
+        let one = |id| {
+            let must = vec![Condition::has_id(vec![PointId::Num(id)])];
+            Filter { must, ..Filter::default() }
+        };
+        let unknown = cache.find(view, &one(1)).unwrap_err();
+        cache.keep(unknown, 7, &Tenant::system());
+        assert_eq!(cache.find(view, &one(1)).unwrap(), 7);
+        assert!(cache.find(view, &one(2)).is_err());
+        for other in [
+            ViewIdentity { shard: 2, ..view },
+            ViewIdentity { version: 3, ..view },
+            ViewIdentity { seq: 4, ..view },
+        ] {
+            assert!(cache.find(other, &one(1)).is_err());
+        }
+        for id in 2..9 {
+            let unknown = cache.find(view, &one(id)).unwrap_err();
+            cache.keep(unknown, id, &Tenant::system());
+        }
+        assert_eq!(cache.stats().items, 8);
+        cache.set_limit_items(3);
+        assert_eq!(cache.stats().items, 3);
+        cache.set_limit_items(0);
+        let unknown = cache.find(view, &one(1)).unwrap_err();
+        cache.keep(unknown, 7, &Tenant::system());
+        assert!(cache.find(view, &one(1)).is_err());
+        drop(cache);
+        assert_eq!(governor.reserved(), 0);
+    }
+}
