@@ -151,7 +151,7 @@ fn parts_find_what_one_build_finds() {
         let bytes = built_within(&vectors, percent, &PARAMS, executor);
         let reached = reached(&bytes, 16);
         assert!(reached >= 19_998, "{reached} rows reached in {percent} percent");
-        for ef in [16, 64] {
+        for ef in [64, 128] {
             let whole = mean_recall(&vectors, &whole, ef);
             let recall = mean_recall(&vectors, GraphBytes::parse(&bytes).expect("a graph"), ef);
             let told = format!("recall {recall} in {percent} percent, {whole} at once, ef {ef}");
