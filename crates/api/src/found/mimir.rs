@@ -207,11 +207,11 @@ pub trait MimirSource: Send + Sync + fmt::Debug {
         &self,
         endpoint: MimirEndpoint,
         memory: Drawn,
-    ) -> BoxFuture<'_, std::result::Result<MimirPart, MimirFailure>>;
+    ) -> BoxFuture<'_, Result<MimirPart, MimirFailure>>;
 }
 
 /// What came of an endpoint.
-pub type MimirAnswer = std::result::Result<Found<MimirPart>, MimirFailure>;
+pub type MimirAnswer = Result<Found<MimirPart>, MimirFailure>;
 
 /// Mimir, as far as it told.
 #[derive(Debug)]
