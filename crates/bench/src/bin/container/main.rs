@@ -6,12 +6,15 @@
 //! - `load`, `pace`, `http`, `tally`: the clients and how they fared; `truth`: whether anything
 //!   was lost
 //! - `checkpoint`, `slope`: what becomes of it in hours; `report`: all figures, and the promise
+//! - `curve`: searches at budgets below the data; `live`: changes to a running server
 
 #![forbid(unsafe_code)]
 
 mod cgroup;
 mod checkpoint;
+mod curve;
 mod http;
+mod live;
 mod load;
 mod metrics;
 mod pace;
@@ -33,12 +36,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use vectorizer_model::bytes::ByteCount;
 
 use crate::cgroup::Cgroup;
 use crate::checkpoint::{Checkpoint, Place};
+use crate::curve::CurveArgs;
 use crate::http::Connection;
+use crate::live::LiveArgs;
 use crate::load::{BATCH, Load};
 use crate::pace::Pace;
 use crate::report::{Report, Soak};
@@ -55,8 +60,10 @@ const SOAK_READS: f64 = 40.0;
 
 /// Runs the server in a container barely larger than its memory limit, under load.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// The server's binary.
     #[arg(long, default_value = "target/release/vectorizer")]
     server: PathBuf,
@@ -119,6 +126,15 @@ enum Scenario {
     Fill,
 }
 
+/// What is measured instead.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Searches at budgets of 100 to 5 percent of the data, by who holds the index bytes.
+    Curve(CurveArgs),
+    /// How long a smaller budget, evictions and the alarm of a leak take, under searches.
+    Live(LiveArgs),
+}
+
 impl Args {
     fn duration(&self) -> Duration {
         self.hours.map_or(Duration::from_secs(self.seconds), |hours| {
@@ -150,7 +166,11 @@ impl Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    under_budget(&args)
+    match &args.other {
+        Some(Other::Curve(curve)) => curve::run(curve),
+        Some(Other::Live(live)) => live::run(live),
+        None => under_budget(&args),
+    }
 }
 
 fn under_budget(args: &Args) -> Result<()> {
