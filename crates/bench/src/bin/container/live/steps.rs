@@ -26,6 +26,8 @@ const ANSWER_POINTS: usize = 4000;
 const ANSWER_DIM: usize = 8;
 /// Bytes of answers that are kept before some are evicted.
 const KEPT: u64 = 150_000_000;
+/// A leak is known when so much of it counts as held: what is reserved and not used yet hides some.
+const KNOWN: u64 = leak::LEAKED_BYTES / 100 * 80;
 const KEPT_METRIC: &str = "vectorizer_memory_reserved_bytes{class=\"query_cache\"}";
 
 /// How long something took, again and again.
@@ -135,14 +137,20 @@ impl<'a> Live<'a> {
             let warnings = self.metric("vectorizer_memory_warnings_total")?;
             let started = Instant::now();
             self.signal(leak::LEAK)?;
-            self.wait_until("the drift is known", |live| {
-                Ok(live.metric("vectorizer_memory_drift_bytes")? >= leak::LEAKED_BYTES / 100 * 95)
+            let (mut lower, mut warned) = (None, None);
+            self.wait_until("the leak is known and told", |live| {
+                let metrics = Metrics::read(&mut live.connection)?;
+                let drift = metrics.get("vectorizer_memory_drift_bytes")?;
+                if drift >= KNOWN && lower.is_none() {
+                    lower = Some(milliseconds(started));
+                }
+                if metrics.get("vectorizer_memory_warnings_total")? > warnings && warned.is_none() {
+                    warned = Some(milliseconds(started));
+                }
+                Ok(lower.is_some() && warned.is_some())
             })?;
-            lowered.push(milliseconds(started));
-            self.wait_until("a warning is counted", |live| {
-                Ok(live.metric("vectorizer_memory_warnings_total")? > warnings)
-            })?;
-            told.push(milliseconds(started));
+            lowered.extend(lower);
+            told.extend(warned);
             self.signal(leak::GIVE_BACK)?;
         }
         let step = |what, ms| Step { what, ms, most_ms: 1000.0, note: String::new() };
