@@ -1,7 +1,7 @@
 //! The curve: how fast and how right searches are at budgets below the data, by who holds the
 //! index bytes. Each point is a server of its own in a container of its own.
 
-mod data;
+mod corpus;
 mod folders;
 mod point;
 
@@ -13,7 +13,7 @@ use clap::Args;
 use serde::Serialize;
 use vectorizer_model::bytes::{ByteCount, GIB};
 
-use self::data::Data;
+use self::corpus::Corpus;
 use self::folders::Folders;
 use self::point::{Kind, Measured, Outcome, Point, Setting};
 use crate::{print, tell};
@@ -91,8 +91,8 @@ pub(crate) fn run(args: &CurveArgs) -> Result<()> {
     let folder = args.folder.clone().unwrap_or_else(|| scratch.path().join("data"));
     std::fs::create_dir_all(&folder)?;
     let data = match &args.data {
-        Some(folder) => Data::read(folder)?,
-        None => Data::generate(args.rows, args.dim)?,
+        Some(folder) => Corpus::read(folder)?,
+        None => Corpus::generate(args.rows, args.dim)?,
     };
     let folders = Folders::prepare(&folder.canonicalize()?, &data, args.copies, args.k)?;
     let mut curve = Curve {

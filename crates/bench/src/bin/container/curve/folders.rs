@@ -18,7 +18,7 @@ use vectorizer_model::{
 };
 use vectorizer_vfs::{Access, EntryKind, OsDirectory};
 
-use super::data::Data;
+use super::corpus::Corpus;
 use crate::checkpoint::disk_bytes;
 use crate::tell;
 
@@ -55,7 +55,7 @@ pub(crate) fn collection(copy: u64) -> String {
 
 impl Folders {
     /// Fills both folders below `root`, unless they hold these very data.
-    pub(crate) fn prepare(root: &Path, data: &Data, copies: u64, k: usize) -> Result<Self> {
+    pub(crate) fn prepare(root: &Path, data: &Corpus, copies: u64, k: usize) -> Result<Self> {
         let label = root.join(LABEL);
         if let Ok(text) = fs::read(&label) {
             let Label { data: name, copies: stored, truth, disk_bytes } =
@@ -105,7 +105,7 @@ fn open(folder: &Path) -> Result<Engine> {
     Ok(Engine::open(folder, governor, options)?)
 }
 
-fn fill(folder: &Path, data: &Data, copies: u64) -> Result<()> {
+fn fill(folder: &Path, data: &Corpus, copies: u64) -> Result<()> {
     let engine = open(folder)?;
     let dim = u32::try_from(data.dim)?;
     for number in 0..copies {
@@ -130,7 +130,7 @@ fn fill(folder: &Path, data: &Data, copies: u64) -> Result<()> {
 fn write(
     engine: &Engine,
     name: &CollectionName,
-    data: &Data,
+    data: &Corpus,
     rows: std::ops::Range<u64>,
 ) -> Result<()> {
     let mut values = Vec::new();
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn both_folders_hold_the_data_and_are_found_again() {
         let root = tempfile::tempdir().unwrap();
-        let data = Data::generate(2500, 8).unwrap();
+        let data = Corpus::generate(2500, 8).unwrap();
         let made = Folders::prepare(root.path(), &data, 2, 5).unwrap();
         assert!(made.disk_bytes > 2 * 2500 * 8 * 4, "{made:?}");
         for (storage, stored) in [(StorageType::Memory, "memory"), (StorageType::Mmap, "mmap")] {
@@ -241,7 +241,7 @@ mod tests {
         let again = Folders::prepare(root.path(), &data, 2, 5).unwrap();
         assert_eq!((again.truth, again.disk_bytes), (made.truth, made.disk_bytes));
         forget(root.path()).unwrap();
-        let other = Data::generate(2500, 9).unwrap();
+        let other = Corpus::generate(2500, 9).unwrap();
         for (data, copies, k) in [(&other, 2, 5), (&data, 3, 5), (&data, 2, 6)] {
             let refused = Folders::prepare(root.path(), data, copies, k).unwrap_err().to_string();
             assert!(refused.contains("give an empty --folder"), "{refused}");

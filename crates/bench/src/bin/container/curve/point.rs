@@ -13,7 +13,7 @@ use serde_json::json;
 use vectorizer_model::bytes::ByteCount;
 use vectorizer_model::settings::StorageType;
 
-use super::data::{Data, JUDGED};
+use super::corpus::{Corpus, JUDGED};
 use super::folders::{Folders, collection, forget};
 use crate::cgroup::{Cgroup, Counted};
 use crate::http::Connection;
@@ -93,7 +93,7 @@ pub(crate) struct Measured {
 pub(crate) struct Bench<'a> {
     pub(crate) server: &'a Path,
     pub(crate) scratch: &'a Path,
-    pub(crate) data: &'a Data,
+    pub(crate) data: &'a Corpus,
     pub(crate) folders: &'a Folders,
     pub(crate) copies: u64,
     pub(crate) clients: u64,

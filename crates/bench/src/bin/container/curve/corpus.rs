@@ -23,7 +23,7 @@ const QUERY_KEYS: u64 = 1 << 40;
 /// answers knows it.
 const DIFFERENCE: f64 = 0.02;
 
-pub(crate) struct Data {
+pub(crate) struct Corpus {
     pub(crate) name: String,
     pub(crate) metric: Metric,
     pub(crate) dim: usize,
@@ -36,7 +36,7 @@ enum Origin {
     Read { base: Matrix, queries: Matrix, truth: Vec<Vec<u32>> },
 }
 
-impl Data {
+impl Corpus {
     pub(crate) fn generate(rows: u64, dim: usize) -> Result<Self> {
         let clusters = usize::try_from(rows)? / CLUSTER_ROWS + 1;
         Ok(Self {
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn generated_queries_differ_and_their_truth_is_near() {
-        let data = Data::generate(3000, 16).unwrap();
+        let data = Corpus::generate(3000, 16).unwrap();
         assert_ne!(data.query(0), data.query(1));
         let truth = data.truth(3);
         assert_eq!(truth.len(), 200);
@@ -184,7 +184,7 @@ mod tests {
             queries: matrix(&[1.0, 2.0, 3.0, 4.0]),
             truth: vec![vec![0, 5], vec![0]],
         };
-        let data = Data { name: String::new(), metric: Metric::L2, dim: 2, rows: 1, origin };
+        let data = Corpus { name: String::new(), metric: Metric::L2, dim: 2, rows: 1, origin };
         assert_eq!(data.query(1), [3.0, 4.0]);
         let again = data.query(3);
         assert!(again != [3.0, 4.0] && again != data.query(5), "{again:?}");
