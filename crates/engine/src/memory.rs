@@ -34,6 +34,16 @@ impl Engine {
         self.inner().node.page_stats()
     }
 
+    /// Tells how many bytes are reserved for page frames that hold nothing at the time, for as long
+    /// as the engine is there.
+    pub fn empty_frames(&self) -> Box<dyn Fn() -> u64 + Send + Sync> {
+        let pool = Arc::downgrade(&self.inner().node.pool);
+        Box::new(move || {
+            let stats = pool.upgrade().map(|pool| pool.stats());
+            stats.map_or(0, |Stats { capacity, used, .. }| capacity.saturating_sub(used))
+        })
+    }
+
     /// Bytes of vectors that wait for a graph, in all collections together.
     pub fn backlog_bytes(&self) -> u64 {
         self.inner().node.backlog.total_bytes()

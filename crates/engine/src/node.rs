@@ -42,7 +42,7 @@ pub(crate) struct Node {
     pub(crate) governor: Arc<Governor>,
     pub(crate) clock: Arc<dyn Clock>,
     frames: Arc<Frames>,
-    pool: Arc<Pool>,
+    pub(crate) pool: Arc<Pool>,
     pub(crate) config: EngineOptions,
     log: OnceLock<Log<Pending>>,
     closing: AtomicBool,

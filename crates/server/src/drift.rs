@@ -9,6 +9,9 @@
 //! Only anonymous bytes are measured. Those of mapped files are the kernel's to take, and its
 //! page cache and sockets, which a cgroup counts too, are bounded elsewhere.
 
+mod alarm;
+
+use std::fmt;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock, Weak};
@@ -25,6 +28,8 @@ use vectorizer_vfs::{
     cgroup_memory, keep_little_freed_memory, machine_memory, process_memory, release_freed_memory,
 };
 
+use self::alarm::Alarm;
+
 /// How often the process is measured; what it can gain in between is what the limit can be passed
 /// by.
 const TICK: Duration = Duration::from_millis(100);
@@ -39,11 +44,17 @@ const NEARLY_FULL_PERCENT: u64 = 85;
 /// One arena of the allocator for so many bytes of the limit: each keeps some of what is freed.
 const BYTES_PER_ARENA: u64 = 128 * MIB;
 
-/// Who is told what was measured.
-#[derive(Debug)]
+/// Who is told what was measured, and what the engine knows of what was not used yet.
 struct Told {
     guard: Weak<MemoryGuard>,
     caches: Weak<CacheMemoryManager>,
+    empty_frames: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Told").finish_non_exhaustive()
+    }
 }
 
 /// Measures the process until dropped.
@@ -79,7 +90,8 @@ impl MemoryWatch {
     /// report is logged.
     pub fn tell(&self, engine: &Engine) {
         let guard = Arc::downgrade(engine.memory_guard());
-        let told = Told { guard, caches: Arc::downgrade(engine.caches()) };
+        let caches = Arc::downgrade(engine.caches());
+        let told = Told { guard, caches, empty_frames: engine.empty_frames() };
         if self.told.set(told).is_err() {
             debug_assert!(false, "there is one engine");
         }
@@ -103,8 +115,9 @@ fn watch(governor: &Governor, root: &Path, told: &OnceLock<Told>, stopped: &Rece
     let mut trimmed = Instant::now();
     let mut readable = true;
     let mut of_cgroup = CgroupUsage::default();
+    let mut alarm = Alarm::default();
     while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-        let Some(reading) = measure(governor, root) else {
+        let Some(reading) = measure(governor, root, told) else {
             if std::mem::take(&mut readable) {
                 tracing::warn!("the process cannot be measured; the last drift stands");
             }
@@ -112,14 +125,20 @@ fn watch(governor: &Governor, root: &Path, told: &OnceLock<Told>, stopped: &Rece
             continue;
         };
         readable = true;
-        let trim = reading.trim(governor.limits().root, trimmed.elapsed());
+        let limit = governor.limits().root;
+        let due = alarm.is_due(reading.drift(), limit);
+        let trim = due || reading.trim(limit, trimmed.elapsed());
         // What cannot be given back stays drift; so does what could not be measured again.
-        let again = if trim && release_freed_memory() { measure(governor, root) } else { None };
+        let again =
+            if trim && release_freed_memory() { measure(governor, root, told) } else { None };
         if trim {
             trimmed = Instant::now();
         }
         let reading = again.unwrap_or(reading);
         governor.set_drift(reading.drift());
+        if let Some(raised) = alarm.observe(reading.drift(), limit) {
+            tell_drift(told, raised, reading);
+        }
         let (used, cgroup) = (reading.anonymous, of_cgroup.read(root));
         let measured = total.as_ref().map(|&total| Measurement { total, used, cgroup });
         tell(told, measured.map_err(Clone::clone), &mut shown);
@@ -178,6 +197,19 @@ fn tell(told: &OnceLock<Told>, measured: Result<Measurement, String>, shown: &mu
     }
 }
 
+/// Tells an operator that much is held which nobody reserved, or no more.
+fn tell_drift(told: &OnceLock<Told>, raised: bool, reading: Reading) {
+    let (drift, Reading { anonymous, base, reserved }) = (reading.drift(), reading);
+    if !raised {
+        tracing::info!(drift, "hardly anything is held that nobody reserved any more");
+        return;
+    }
+    if let Some(caches) = told.get().and_then(|told| told.caches.upgrade()) {
+        caches.note_warning();
+    }
+    tracing::warn!(drift, anonymous, base, reserved, "much is held that nobody reserved");
+}
+
 /// Has the caches look how full they are, and tells an operator what changed.
 fn observe_caches(caches: &CacheMemoryManager) {
     caches.observe();
@@ -198,14 +230,17 @@ fn observe_caches(caches: &CacheMemoryManager) {
 struct Reading {
     anonymous: u64,
     base: u64,
+    /// But for page frames that hold nothing: room that is kept for them is no room for others.
     reserved: u64,
 }
 
-fn measure(governor: &Governor, root: &Path) -> Option<Reading> {
-    let before = governor.reserved();
+fn measure(governor: &Governor, root: &Path, told: &OnceLock<Told>) -> Option<Reading> {
+    let empty_frames = || told.get().map_or(0, |told| (told.empty_frames)());
+    let (before, empty) = (governor.reserved(), empty_frames());
     let memory = process_memory(root).ok()?;
-    // What was released while the kernel counted may have been there still.
-    let reserved = before.max(governor.reserved());
+    // What was released while the kernel counted may have been there still, and a frame that was
+    // filled meanwhile too.
+    let reserved = before.max(governor.reserved()).saturating_sub(empty.min(empty_frames()));
     let anonymous = memory.anonymous.unwrap_or(memory.resident);
     Some(Reading { anonymous, base: governor.limits().base, reserved })
 }

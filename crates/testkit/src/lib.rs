@@ -10,6 +10,7 @@
 
 pub mod allocation;
 pub mod data;
+pub mod leak;
 pub mod model_store;
 pub mod oracle;
 pub mod random;

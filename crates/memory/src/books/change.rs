@@ -48,6 +48,7 @@ impl Books {
     /// Replaces the bounds of root, caches and classes, or none of them. Caches give back first.
     pub(crate) fn set_limits(&self, limits: &Limits) -> Result<()> {
         let _changing = self.begin_change()?;
+        self.check_feasible(limits)?;
         self.publish(limits);
         if let Err(refused) = self.settle(|| self.exceeded(limits)) {
             self.publish(&self.limits_now());
@@ -135,5 +136,20 @@ impl Books {
             let exceeds = !is_share && held > limit.saturating_add(limits.emergency);
             exceeds.then_some(Exceeded { scope: Scope::Class(class), limit, held })
         })
+    }
+
+    /// Refuses what no cache could make room for, before anybody else is held to it.
+    fn check_feasible(&self, limits: &Limits) -> Result<()> {
+        let held = || {
+            let reclaimable = Class::ALL.into_iter().filter(|class| class.is_reclaimable());
+            let bytes: u64 = reclaimable.map(|class| self.classes[class.index()].used()).sum();
+            self.root.used().saturating_sub(bytes).saturating_add(limits.base)
+        };
+        if held() <= limits.root || (self.recall() > 0 && held() <= limits.root) {
+            return Ok(());
+        }
+        let (limit, held, scope) = (limits.root, held(), Scope::Root);
+        let holders = self.holders(&scope);
+        Err(MemoryError::LimitBelowHeld { limit, held, scope, holders })
     }
 }

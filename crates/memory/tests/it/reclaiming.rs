@@ -189,6 +189,19 @@ fn a_lowered_limit_is_reclaimed_before_it_is_refused() {
     assert_eq!(governor.limits(), no_caches);
 }
 
+/// Nobody is held to a limit that cannot be kept, and no cache is emptied for it.
+#[test]
+fn a_limit_below_what_is_held_for_good_is_refused_before_it_is_tried() {
+    let (governor, cache) = full();
+    let _held = governor.reserve(Class::Pinned, &Tenant::system(), 40).unwrap();
+    let (_, before) = (cache.asked(), governor.reserved());
+    let refused = governor.set_limits(Limits::of_root(30)).unwrap_err();
+    assert_eq!(refused.code(), "limit_below_held");
+    assert_eq!((cache.asked(), governor.reserved()), (Vec::new(), before));
+    governor.set_limits(Limits::of_root(40)).unwrap();
+    assert_eq!(governor.reserved(), 40);
+}
+
 #[test]
 fn a_reclaimer_that_is_gone_refuses_and_leaks_nothing() {
     let (governor, cache) = full();

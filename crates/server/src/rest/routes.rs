@@ -238,8 +238,10 @@ pub(super) static ROUTES: &[Route] = &[
         .for_operators()
         .gives(Bare("ResetMemory")),
     Route::of(DiscoverTenants::ENTRY, Get, "/api/discovery/tenants", to!(discovery::tenants))
+        .for_operators()
         .gives(Bare("DiscoveredTenants")),
     Route::of(DiscoverMimir::ENTRY, Get, "/api/discovery/mimir", to!(discovery::mimir))
+        .for_operators()
         .gives(Bare("DiscoveredMimir")),
 ];
 

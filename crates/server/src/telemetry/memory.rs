@@ -153,7 +153,11 @@ fn process(report: &MemoryReport) -> Vec<Metric<'_>> {
              emergency",
             levels,
         ),
-        counter("vectorizer_memory_warnings", "Steps up a ladder", one(report.caches.warnings)),
+        counter(
+            "vectorizer_memory_warnings",
+            "Steps up a ladder, and alarms of drift",
+            one(report.caches.warnings),
+        ),
     ]
 }
 

@@ -5,8 +5,10 @@
 mod cluster;
 mod commands;
 mod kill;
+mod live;
 mod memory;
 mod migrate;
 mod misuse;
 mod starts;
 mod support;
+mod uncached;

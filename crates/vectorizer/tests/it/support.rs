@@ -61,7 +61,8 @@ impl Server {
         child.wait().expect("it ends");
     }
 
-    fn command(folder: &Path, further: &[&str]) -> Command {
+    /// The command that starts a server on a folder.
+    pub(crate) fn command(folder: &Path, further: &[&str]) -> Command {
         let path = folder.to_str().expect("UTF-8");
         let serve = ["serve", "--path", path, "--port", "0", "--output", "json"];
         vectorizer(&[&serve[..], further].concat())

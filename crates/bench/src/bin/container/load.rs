@@ -9,13 +9,14 @@ use serde_json::json;
 use vectorizer_testkit::random::Random;
 
 use crate::http::Connection;
+use crate::pace::Pace;
 use crate::server::Server;
 use crate::tally::{Outcome, Tally};
 use crate::tenants::Tenant;
 use crate::vectors::Vectors;
 
 /// Points of one write.
-const BATCH: u64 = 100;
+pub(crate) const BATCH: u64 = 100;
 /// Points of one page of a scroll, and of one delete.
 const PAGE: u64 = 100;
 /// Points of a collection that is made and dropped.
@@ -34,6 +35,10 @@ pub(crate) struct Load {
     pub(crate) to_write: AtomicU64,
     /// Points of one collection; more are deleted.
     pub(crate) keep: u64,
+    /// Batches of all writers.
+    pub(crate) writes: Pace,
+    /// Searches, and pages of scrolls.
+    pub(crate) reads: Pace,
 }
 
 impl Load {
@@ -66,6 +71,7 @@ impl Load {
         let mut connection = Connection::new(server.address);
         let mut turn = lane;
         while !self.stopped() && self.take_batch() {
+            self.writes.wait(|| self.stopped());
             turn += 1;
             let tenant = &self.tenants[turn % self.tenants.len()];
             tenant.write(|from| {
@@ -88,6 +94,7 @@ impl Load {
         let mut connection = Connection::new(server.address);
         let mut random = Random::new(1000 + lane);
         while !self.stopped() {
+            self.reads.wait(|| self.stopped());
             let tenant = self.any_tenant(&mut random);
             let mut body = b"{\"limit\":10,\"query\":".to_vec();
             self.vectors.append_json(random.next_u64(), &mut body);
@@ -111,6 +118,7 @@ impl Load {
         let mut connection = Connection::new(server.address);
         let mut random = Random::new(2000);
         while !self.stopped() {
+            self.reads.wait(|| self.stopped());
             let tenant = self.any_tenant(&mut random);
             let points = usize::try_from(tenant.points()).unwrap_or(usize::MAX).max(1);
             let from = tenant.low() + random.below(points) as u64;

@@ -1,53 +1,69 @@
 //! Puts the server into a cgroup barely larger than its budget and loads it, from outside.
 //!
 //! # Layout
-//! - `cgroup`, `server`: the container and what runs in it; `watch`: what it holds
+//! - `cgroup`, `server`: the container and what runs in it; `watch`, `metrics`: what it holds
 //! - `tenants`, `vectors`: the data; `preload`: filling it in through the library
-//! - `load`, `http`, `tally`: the clients and how they fared; `truth`: whether anything was lost
+//! - `load`, `pace`, `http`, `tally`: the clients and how they fared; `truth`: whether anything
+//!   was lost
+//! - `checkpoint`, `slope`: what becomes of it in hours; `report`: all figures, and the promise
+//! - `curve`: searches at budgets below the data; `live`: changes to a running server
 
 #![forbid(unsafe_code)]
 
 mod cgroup;
+mod checkpoint;
+mod curve;
 mod http;
+mod live;
 mod load;
+mod metrics;
+mod pace;
 mod preload;
+mod report;
 mod server;
+mod slope;
 mod tally;
 mod tenants;
 mod truth;
 mod vectors;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use clap::{Parser, ValueEnum};
-use serde::Serialize;
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand, ValueEnum};
 use vectorizer_model::bytes::ByteCount;
 
-use crate::cgroup::{Cgroup, Counted};
+use crate::cgroup::Cgroup;
+use crate::checkpoint::{Checkpoint, Place};
+use crate::curve::CurveArgs;
 use crate::http::Connection;
-use crate::load::Load;
-use crate::preload::Preloaded;
-use crate::server::Server;
-use crate::tally::{Figures, Tally};
+use crate::live::LiveArgs;
+use crate::load::{BATCH, Load};
+use crate::pace::Pace;
+use crate::report::{Report, Soak};
+use crate::server::{Server, Start};
+use crate::tally::Tally;
 use crate::tenants::Tenant;
 use crate::vectors::Vectors;
 use crate::watch::Seen;
 
-/// Within this time a request that is sent again and again is admitted.
-const LONGEST_REFUSED_MS: f64 = 10_000.0;
+/// What a soak writes each second, unless it is told: less than two cores can link.
+const SOAK_WRITES: f64 = 300.0;
+/// What a soak reads each second, unless it is told.
+const SOAK_READS: f64 = 40.0;
 
 /// Runs the server in a container barely larger than its memory limit, under load.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// The server's binary.
     #[arg(long, default_value = "target/release/vectorizer")]
     server: PathBuf,
@@ -78,6 +94,15 @@ struct Args {
     /// Seconds under load; for `fill`, at least so many.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// A soak: hours under a steady load, in place of seconds; it tells what grew.
+    #[arg(long, conflicts_with = "seconds")]
+    hours: Option<f64>,
+    /// Points that all writers write each second; as many as they can if absent, but in a soak.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Searches and pages of scrolls each second; as many as can be if absent, but in a soak.
+    #[arg(long)]
+    read_rate: Option<f64>,
     /// Seconds from one checkpoint to the next.
     #[arg(long, default_value_t = 10)]
     checkpoint: u64,
@@ -101,36 +126,72 @@ enum Scenario {
     Fill,
 }
 
-#[derive(Debug, Serialize)]
-struct Report {
-    scenario: String,
-    budget_bytes: u64,
-    container_bytes: Option<u64>,
-    data_bytes: u64,
-    seconds: f64,
-    preloaded: Option<Preloaded>,
-    /// Until everything was acknowledged.
-    ingest_seconds: Option<f64>,
-    requests: BTreeMap<&'static str, Figures>,
-    broken: Vec<String>,
-    seen: Seen,
-    counted: Option<Counted>,
-    lost: Option<String>,
+/// What is measured instead.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Searches at budgets of 100 to 5 percent of the data, by who holds the index bytes.
+    Curve(CurveArgs),
+    /// How long a smaller budget, evictions and the alarm of a leak take, under searches.
+    Live(LiveArgs),
+}
+
+impl Args {
+    fn duration(&self) -> Duration {
+        self.hours.map_or(Duration::from_secs(self.seconds), |hours| {
+            Duration::from_secs_f64(hours * 3600.0)
+        })
+    }
+
+    fn load(&self, vectors: Arc<Vectors>, tenants: Vec<Tenant>, points: u64) -> Load {
+        let full = self.scenario == Scenario::Mixed;
+        let writes = self.rate(self.rate, SOAK_WRITES).map(|rate| rate / BATCH as f64);
+        Load {
+            vectors,
+            dim: self.dim,
+            tenants,
+            tally: Tally::default(),
+            stop: AtomicBool::new(false),
+            to_write: AtomicU64::new(if full { u64::MAX } else { points * self.tenants }),
+            keep: points,
+            writes: Pace::new(writes),
+            reads: Pace::new(self.rate(self.read_rate, SOAK_READS)),
+        }
+    }
+
+    /// The rate that was given, or that of a soak.
+    fn rate(&self, given: Option<f64>, of_soak: f64) -> Option<f64> {
+        given.or(self.hours.is_some().then_some(of_soak))
+    }
 }
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    match &args.other {
+        Some(Other::Curve(curve)) => curve::run(curve),
+        Some(Other::Live(live)) => live::run(live),
+        None => under_budget(&args),
+    }
+}
+
+fn under_budget(args: &Args) -> Result<()> {
     let scratch = tempfile::tempdir_in(std::env::current_dir()?)?;
     let folder = args.folder.clone().unwrap_or_else(|| scratch.path().to_path_buf());
     std::fs::create_dir_all(&folder)?;
-    let report = run(&args, &folder.canonicalize()?)?;
+    let report = run(args, &folder.canonicalize()?)?;
+    for slope in report.soak.iter().flat_map(|soak| &soak.slopes) {
+        tell(&slope.to_string());
+    }
     let text = if args.json {
         serde_json::to_string(&report)?
     } else {
         serde_json::to_string_pretty(&report)?
     };
-    writeln!(std::io::stdout(), "{text}")?;
+    print(&text)?;
     if args.check { report.check() } else { Ok(()) }
+}
+
+fn print(text: &str) -> Result<()> {
+    Ok(writeln!(std::io::stdout(), "{text}")?)
 }
 
 /// Says how it goes; nobody need listen.
@@ -138,10 +199,10 @@ fn tell(line: &str) {
     writeln!(std::io::stderr(), "{line}").ok();
 }
 
-fn run(args: &Args, folder: &std::path::Path) -> Result<Report> {
+fn run(args: &Args, folder: &Path) -> Result<Report> {
     let (budget, row) = (args.budget.0, args.dim as u64 * 4);
     let data_bytes = budget / 100 * args.data_percent;
-    let points = data_bytes / row / args.tenants / 100 * 100;
+    let points = data_bytes / row / args.tenants / BATCH * BATCH;
     let full = args.scenario == Scenario::Mixed;
     let vectors = Arc::new(Vectors::new(args.dim));
     let tenants: Vec<Tenant> = (0..args.tenants)
@@ -152,22 +213,23 @@ fn run(args: &Args, folder: &std::path::Path) -> Result<Report> {
         if full { Some(preload::preload(&data, &tenants, &vectors, args.dim)?) } else { None };
     let container = (args.container_percent > 0).then(|| budget / 100 * args.container_percent);
     let group = container.map(Cgroup::create).transpose()?;
-    let server = Server::start(&args.server, folder, budget, group.as_ref())?;
+    let server = Server::start(Start {
+        binary: &args.server,
+        scratch: folder,
+        data: &data,
+        budget,
+        group: group.as_ref(),
+        set: &[],
+        environment: &[],
+    })?;
     tell(&format!("ready: {}; log lines in {}", server.ready, server.log.display()));
-    let load = Load {
-        vectors: Arc::clone(&vectors),
-        dim: args.dim,
-        tenants,
-        tally: Tally::default(),
-        stop: AtomicBool::new(false),
-        to_write: AtomicU64::new(if full { u64::MAX } else { points * args.tenants }),
-        keep: points,
-    };
+    let load = args.load(Arc::clone(&vectors), tenants, points);
     if !full {
         create(&server, &load)?;
     }
     let started = Instant::now();
-    let (ingest, seen) = under_load(args, &load, &server);
+    let place = Place { server: &server, group: group.as_ref(), data: &data, tally: &load.tally };
+    let (ingest, seen, checkpoints) = under_load(args, &load, &place);
     let seconds = started.elapsed().as_secs_f64();
     let lost = truth::check(&server, &load.tenants, &vectors).err();
     let counted = group.as_ref().map(Cgroup::read).transpose()?;
@@ -188,6 +250,7 @@ fn run(args: &Args, folder: &std::path::Path) -> Result<Report> {
         seen,
         counted,
         lost: lost.map(|error| format!("{error:#}")),
+        soak: args.hours.map(|_| Soak::new(checkpoints, budget)),
     })
 }
 
@@ -202,9 +265,10 @@ fn create(server: &Server, load: &Load) -> Result<()> {
     Ok(())
 }
 
-/// Runs all clients; the time until the writers ended, and the most that was seen.
-fn under_load(args: &Args, load: &Load, server: &Server) -> (Duration, Seen) {
-    let started = Instant::now();
+/// Runs all clients; the time until the writers ended, the most that was seen, and what was seen
+/// from time to time.
+fn under_load(args: &Args, load: &Load, place: &Place<'_>) -> (Duration, Seen, Vec<Checkpoint>) {
+    let (started, server) = (Instant::now(), place.server);
     let watched = AtomicBool::new(false);
     thread::scope(|scope| {
         let writers: Vec<_> =
@@ -218,8 +282,7 @@ fn under_load(args: &Args, load: &Load, server: &Server) -> (Duration, Seen) {
             scope.spawn(|| load.churn(server));
         }
         let watch = scope.spawn(|| watch::watch(server, &watched));
-        scope.spawn(|| checkpoints(args, load, server, started));
-        let least = Duration::from_secs(args.seconds);
+        let checkpoints = scope.spawn(|| checkpoints(args, load, place, started));
         let mut ingest = Duration::ZERO;
         if args.scenario == Scenario::Fill {
             for writer in writers {
@@ -227,64 +290,34 @@ fn under_load(args: &Args, load: &Load, server: &Server) -> (Duration, Seen) {
             }
             ingest = started.elapsed();
         }
-        thread::sleep(least.saturating_sub(started.elapsed()));
+        thread::sleep(args.duration().saturating_sub(started.elapsed()));
         load.stop.store(true, Ordering::SeqCst);
         watched.store(true, Ordering::SeqCst);
-        (ingest, watch.join().unwrap_or_default())
+        let checkpoints = checkpoints.join().unwrap_or_default();
+        (ingest, watch.join().unwrap_or_default(), checkpoints)
     })
 }
 
-/// Prints what happened since the last checkpoint, until told to stop.
-fn checkpoints(args: &Args, load: &Load, server: &Server, started: Instant) {
+/// Looks from time to time and tells, until told to stop.
+fn checkpoints(args: &Args, load: &Load, place: &Place<'_>, started: Instant) -> Vec<Checkpoint> {
     let pause = Duration::from_secs(args.checkpoint.max(1));
-    let mut next = started + pause;
+    let mut connection = Connection::new(place.server.address);
+    let (mut last, mut found) = (started, Vec::new());
     while !load.stop.load(Ordering::Relaxed) {
         thread::sleep(Duration::from_millis(100));
-        if Instant::now() < next {
+        let since = last.elapsed();
+        if since < pause {
             continue;
         }
-        next += pause;
-        let (anonymous, _) = server::resident(server.pid()).unwrap_or_default();
-        let mut line = format!(
-            "{:>6.0} s  {} anonymous",
-            started.elapsed().as_secs_f64(),
-            ByteCount(anonymous)
-        );
-        for (kind, (answered, p50, p99)) in load.tally.checkpoint() {
-            let rate = answered as f64 / pause.as_secs_f64();
-            let told = format!("  {kind} {rate:.1}/s {p50:.1} {p99:.1} ms");
-            line.push_str(&told);
-        }
-        tell(&line);
-    }
-}
-
-impl Report {
-    /// Whether the promise was kept.
-    fn check(&self) -> Result<()> {
-        let mut broken = self.broken.clone();
-        broken.extend(self.lost.clone());
-        let most = self.budget_bytes + self.budget_bytes / 20;
-        if self.seen.anonymous > most {
-            broken.push(format!("{} anonymous bytes", self.seen.anonymous));
-        }
-        if self.seen.booked > self.budget_bytes {
-            broken.push(format!("{} bytes reserved", self.seen.booked));
-        }
-        if let Some(Counted { limit_hits, oom_kills, .. }) = self.counted
-            && limit_hits + oom_kills > 0
-        {
-            broken.push(format!("the container's limit was met {limit_hits} times"));
-        }
-        for (kind, figures) in &self.requests {
-            if figures.longest_refused_ms > LONGEST_REFUSED_MS {
-                let waited = figures.longest_refused_ms;
-                broken.push(format!("a {kind} was refused again and again for {waited:.0} ms"));
+        last += since;
+        let seconds = started.elapsed().as_secs_f64();
+        match place.look(&mut connection, seconds, since.as_secs_f64()) {
+            Ok(checkpoint) => {
+                tell(&checkpoint.to_string());
+                found.push(checkpoint);
             }
+            Err(error) => tell(&format!("{seconds:>6.0} s  {error:#}")),
         }
-        let searches = self.requests.get("search").context("no search was answered")?;
-        ensure!(searches.answered > 0, "no search was answered");
-        ensure!(broken.is_empty(), "the promise was broken: {broken:#?}");
-        Ok(())
     }
+    found
 }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use vectorizer_model::bytes::MIB;
 use vectorizer_vfs::{Access, OsDirectory};
 
 use crate::cgroup::Cgroup;
@@ -26,17 +25,28 @@ pub(crate) struct Server {
     pub(crate) log: PathBuf,
 }
 
+/// How a server is started.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start<'a> {
+    pub(crate) binary: &'a Path,
+    /// Where the binary is copied to, and its log lines go.
+    pub(crate) scratch: &'a Path,
+    pub(crate) data: &'a Path,
+    pub(crate) budget: u64,
+    pub(crate) group: Option<&'a Cgroup>,
+    /// Further settings, each as `KEY=VALUE`.
+    pub(crate) set: &'a [&'a str],
+    /// Further variables of its environment.
+    pub(crate) environment: &'a [(&'a str, &'a Path)],
+}
+
 impl Server {
-    /// Starts a server on a folder below `scratch`, in a cgroup.
+    /// Starts a server on a folder, in a cgroup.
     ///
     /// The binary is copied and forgotten by the page cache, so that its own pages are charged to
     /// the cgroup too.
-    pub(crate) fn start(
-        binary: &Path,
-        scratch: &Path,
-        budget: u64,
-        group: Option<&Cgroup>,
-    ) -> Result<Self> {
+    pub(crate) fn start(start: Start<'_>) -> Result<Self> {
+        let Start { binary, scratch, data, budget, group, set, environment } = start;
         let copy = scratch.join("server");
         fs::copy(binary, &copy).with_context(|| binary.display().to_string())?;
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
@@ -45,9 +55,13 @@ impl Server {
         let mut command = Command::new("/bin/sh");
         let enter = group.map_or_else(PathBuf::new, Cgroup::processes);
         command.args(["-c", r#"[ -z "$0" ] || echo $$ > "$0"; exec "$@""#]).arg(enter).arg(&copy);
-        command.arg("serve").arg("--path").arg(scratch.join("data"));
-        let budget = format!("{}MiB", budget / MIB);
+        command.arg("serve").arg("--path").arg(data);
+        let budget = budget.to_string();
         command.args(["--port", "0", "--output", "json", "--memory-limit", &budget]);
+        for set in set {
+            command.args(["--set", set]);
+        }
+        command.envs(environment.iter().copied());
         command.current_dir(scratch).stdin(Stdio::null()).stdout(Stdio::piped());
         let errors = fs::OpenOptions::new().create(true).append(true).open(&log)?;
         let mut child = command.stderr(errors).spawn()?;

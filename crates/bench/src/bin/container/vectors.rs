@@ -17,6 +17,10 @@ pub(crate) struct Vectors {
 
 impl Vectors {
     pub(crate) fn new(dim: usize) -> Self {
+        Self::with_centres(dim, CENTRES)
+    }
+
+    pub(crate) fn with_centres(dim: usize, centres: usize) -> Self {
         let mut random = Random::new(1);
         let mut draw = |count: usize, spread: usize| -> Vec<i16> {
             let one = |_| {
@@ -25,12 +29,12 @@ impl Vectors {
             };
             (0..count).map(one).collect()
         };
-        Self { dim, centres: draw(CENTRES * dim, 1000), noise: draw(NOISE_STARTS + dim, 500) }
+        Self { dim, centres: draw(centres * dim, 1000), noise: draw(NOISE_STARTS + dim, 500) }
     }
 
     fn thousandths(&self, key: u64) -> impl Iterator<Item = i16> {
         let mut random = Random::new(key);
-        let centre = random.below(CENTRES) * self.dim;
+        let centre = random.below(self.centres.len() / self.dim) * self.dim;
         let noise = random.below(NOISE_STARTS);
         let centre = &self.centres[centre..centre + self.dim];
         centre.iter().zip(&self.noise[noise..]).map(|(centre, noise)| centre + noise)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::http::Connection;
+use crate::metrics::Metrics;
 use crate::server::{Server, resident};
 
 const TICK: Duration = Duration::from_millis(20);
@@ -33,13 +34,9 @@ pub(crate) fn watch(server: &Server, stop: &AtomicBool) -> Seen {
             seen.resident = seen.resident.max(all);
         }
         if look % METRICS_EVERY == 0
-            && let Ok(answer) = connection.ask("GET", "/metrics", b"")
+            && let Ok(metrics) = Metrics::read(&mut connection)
         {
-            let text = String::from_utf8_lossy(&answer.body);
-            let metric = |name: &str| -> u64 {
-                let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-                line.and_then(|value| value.parse().ok()).unwrap_or(0)
-            };
+            let metric = |name: &str| metrics.get(name).unwrap_or(0);
             let drift = metric("vectorizer_memory_drift_bytes");
             let booked = metric("vectorizer_memory_total_bytes");
             seen.booked = seen.booked.max(booked);
