@@ -71,7 +71,9 @@ fn ladders_move_though_nobody_asks_for_memory() {
     let limits = MemoryLimits::of_root(root);
     let guard = MemoryGuard::new(Arc::clone(&governor), limits, clock).expect("no limits");
     let watch = MemoryWatch::start(Arc::clone(&governor), Path::new("/")).expect("a thread");
-    let told = Told { guard: Arc::downgrade(&guard), caches: Arc::downgrade(&caches) };
+    let (told_guard, told_caches) = (Arc::downgrade(&guard), Arc::downgrade(&caches));
+    let empty_frames = Box::new(|| 0);
+    let told = Told { guard: told_guard, caches: told_caches, empty_frames };
     watch.told.set(told).expect("nobody was told before");
     until(|| guard.memory_stats().is_ok_and(|stats| stats.used_system > 0));
     let system = Tenant::system();

@@ -142,6 +142,8 @@ fn a_tenants_key_is_no_operators() {
         ("GET", "/api/cache/status"),
         ("POST", "/api/cache/memory/evict"),
         ("POST", "/api/cache/memory/reset"),
+        ("GET", "/api/discovery/tenants"),
+        ("GET", "/api/discovery/mimir"),
     ] {
         let refused = acme.send(method, path, "").refused(403);
         assert!(refused.contains("auth.api_key"), "{method} {path}: {refused}");
