@@ -25,8 +25,9 @@ use crate::state::ShardState;
 /// else comes meanwhile needs room too.
 const BUILD_SHARE: (u64, u64) = (3, 8);
 
-/// A graph may be built in parts within a tenth of what it takes at once, but not in less than this.
-const PARTS: u64 = 10;
+/// A graph may be built in parts within a sixth of what it takes at once, but not in less than this:
+/// with less, graphs of clustered vectors find up to four percent less.
+const PARTS: u64 = 6;
 const PARTS_BYTES_MIN: u64 = 4 << 20;
 
 /// Bytes that a build reserves which takes `wanted` at once, where builds may plan with `share` and
@@ -385,8 +386,8 @@ mod tests {
             (21, 10, 99, 10),
             (20, 10, 19, 10),
             (20, 10, 6, 6),
-            (100, 10, 99, 10),
-            (101, 10, 99, 101),
+            (60, 10, 99, 10),
+            (61, 10, 99, 61),
             (9, 4, 99, 4),
             (9, 3, 99, 9),
         ] {

@@ -146,7 +146,7 @@ fn reached(bytes: &[u8], m: usize) -> usize {
 fn parts_find_what_one_build_finds() {
     let vectors = Vectors::clustered(20_000, 32, 100, 1);
     let whole = built_inline(&vectors, &PARAMS);
-    let builds = [(50, &Inline as &dyn Executor), (25, &Threads(3)), (12, &Inline)];
+    let builds = [(50, &Inline as &dyn Executor), (25, &Threads(3)), (16, &Inline)];
     for (percent, executor) in builds {
         let bytes = built_within(&vectors, percent, &PARAMS, executor);
         let reached = reached(&bytes, 16);

@@ -95,7 +95,7 @@ fn every_truncation_and_every_addition_is_an_error() {
 fn unknown_versions_and_tags_are_named() {
     for (bytes, what) in [
         (&[2, 1][..], "version of an operation"),
-        (&[1, 12, 0], "tag of an operation"),
+        (&[1, 13, 0], "tag of an operation"),
         (&[1, 5, 2, 0], "tag of a point selector"),
         (&[1, 5, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0], "tag of a point id"),
         (&[1, 3, 9, 0, 0], "version of settings"),

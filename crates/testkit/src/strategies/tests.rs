@@ -44,5 +44,5 @@ fn every_kind_of_operation_is_drawn() {
         let within = matches!(drawn, Operation::Upsert(batch) if batch.len() >= 8);
         assert!(!within, "batches are short");
     }
-    assert_eq!(kinds.len(), 11, "{kinds:?}");
+    assert_eq!(kinds.len(), 12, "{kinds:?}");
 }
