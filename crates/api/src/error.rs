@@ -143,6 +143,9 @@ impl From<MemoryError> for ApiError {
 impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         use vectorizer_engine::error::LogError;
+        if let Some(refusal) = error.refused_memory() {
+            return refusal.clone().into();
+        }
         let message = error.to_string();
         let short = error.is_shortage();
         let of = |kind| Self::new(kind, message.clone());
@@ -159,7 +162,6 @@ impl From<EngineError> for ApiError {
                 Self { code, ..Self::invalid(message) }
             }
             EngineError::FieldIndexNotFound { .. } => of(ErrorKind::NotFound),
-            EngineError::Memory(refusal) => refusal.into(),
             EngineError::Partly { source, .. } => Self { message, ..Self::from(*source) },
             EngineError::Overloaded(_) | EngineError::Paced { .. } => {
                 of(ErrorKind::ResourceExhausted).with_retry()

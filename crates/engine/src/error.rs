@@ -272,12 +272,24 @@ impl EngineError {
         }
     }
 
+    /// The refusal of memory that it comes from, for index pages too.
+    pub fn refused_memory(&self) -> Option<&MemoryError> {
+        if let Self::Memory(error)
+        | Self::Segment(
+            SegmentError::Memory(error) | SegmentError::Pages(PagesError::Memory(error)),
+        )
+        | Self::Pages(PagesError::Memory(error)) = self
+        {
+            return Some(error);
+        }
+        None
+    }
+
     /// The tenant who is at its limit, if nobody else's memory is short.
     pub(crate) fn short_tenant(&self) -> Option<&Arc<str>> {
-        let (Self::Memory(error) | Self::Segment(SegmentError::Memory(error))) = self else {
-            return None;
-        };
-        let MemoryError::InsufficientMemory { scope: Scope::Tenant(tenant), .. } = error else {
+        let MemoryError::InsufficientMemory { scope: Scope::Tenant(tenant), .. } =
+            self.refused_memory()?
+        else {
             return None;
         };
         Some(tenant)

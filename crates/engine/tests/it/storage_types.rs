@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use vectorizer_engine::{Engine, EngineError, EngineOptions, StorageRule, stored_storage_types};
+use vectorizer_memory::{Governor, Limits, MemoryError};
 use vectorizer_model::settings::StorageType;
 use vectorizer_model::{CollectionSettings, Metric, Operation, Payload, RequestId};
 use vectorizer_vfs::OsDirectory;
@@ -132,4 +133,34 @@ fn a_folder_without_data_has_no_collections() {
     let absent = folder.path().join("absent");
     assert_eq!(stored_storage_types(&absent).expect("nothing").len(), 0);
     assert!(!absent.exists(), "nothing is made by looking");
+}
+
+#[test]
+fn a_collection_that_memory_cannot_hold_is_not_told_as_damage() {
+    const DIM: u16 = 512;
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = open(folder.path(), StorageRule::Any).expect("opens");
+    let large = CollectionSettings {
+        storage_type: StorageType::Memory,
+        ..settings(DIM.into(), Metric::L2)
+    };
+    create(&engine, name(), large);
+    for first in (0..34_000).step_by(1000) {
+        let vector = |id: u64| (0..DIM).map(|at| id as f32 + f32::from(at)).collect();
+        let points: Vec<(u64, Vec<f32>)> =
+            (first..first + 1000).map(|id| (id, vector(id))).collect();
+        engine.write(&name(), batch(&points, |_| Payload::new())).expect("written");
+    }
+    engine.close().expect("closed");
+    let root = OsDirectory::open(folder.path()).expect("opens");
+    let small = Governor::new(Limits::of_root(64 << 20));
+    let mut few_frames = options();
+    few_frames.pool.capacity = 4 << 20;
+    let engine = Engine::open_in(root, None, small, few_frames).expect("opens");
+    let error = engine.view(&name()).map(|_| ()).expect_err("70 MB in 64 MiB");
+    let refused = error.refused_memory();
+    assert!(
+        matches!(refused, Some(MemoryError::AllocationTooLarge { .. })),
+        "{error:?}, for memory: {refused:?}"
+    );
 }
