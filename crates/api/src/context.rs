@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use vectorizer_cache::{EmbeddingCache, Refusal};
+use vectorizer_cache::{CacheControl, EmbeddingCache, Refusal};
 use vectorizer_engine::{Engine, EngineError};
 use vectorizer_memory::{MemoryGuard, Tenant};
 use vectorizer_model::CollectionName;
@@ -150,10 +150,36 @@ impl Context {
     }
 
     fn apply(&self, settings: &CacheSettings) -> std::result::Result<(), Refusal> {
-        self.query_cache.set_policy(settings.policy)?;
-        self.query_cache.set_ttl(settings.query_ttl);
-        self.kept.follow(&self.engine, settings)?;
-        self.discovery.follow(settings)
+        let (rows, items_max) = (self.engine.row_caches(), settings.items_max);
+        let of_all = |items: u64| Some(items.min(items_max));
+        let caches: [(&dyn CacheControl, Option<Duration>, Option<u64>); 7] = [
+            (self.query_cache.control(), settings.query_ttl, None),
+            (self.kept.embeddings.control(), settings.embedding_ttl, None),
+            (rows.payload_control(), settings.metadata_ttl, None),
+            (rows.predicate_control(), settings.metadata_ttl, None),
+            (self.kept.metadata.control(), settings.metadata_ttl, Some(items_max)),
+            (
+                self.discovery.tenant_control(),
+                settings.discovery_ttl,
+                of_all(settings.tenant_items_max),
+            ),
+            (
+                self.discovery.mimir_control(),
+                settings.discovery_ttl,
+                of_all(settings.mimir_items_max),
+            ),
+        ];
+        // Only a policy can be refused.
+        for (cache, ..) in &caches {
+            cache.set_policy(settings.policy)?;
+        }
+        for (cache, ttl, items) in caches {
+            cache.set_ttl(ttl);
+            if let Some(items) = items {
+                cache.set_limit_items(items);
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn checks(&self) -> &MemoryChecks {

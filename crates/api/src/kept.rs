@@ -1,13 +1,11 @@
-//! The caches of a node besides that of hits, as they follow the settings.
+//! The caches of a node besides that of hits.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use vectorizer_cache::{EmbeddingCache, Refusal};
+use vectorizer_cache::EmbeddingCache;
 use vectorizer_engine::Engine;
 use vectorizer_query::MetadataCache;
-
-use crate::cache_settings::CacheSettings;
 
 /// The caches of a node besides that of hits.
 #[derive(Debug, Clone)]
@@ -26,21 +24,5 @@ impl KeptCaches {
             metadata: MetadataCache::new(manager, clock(), limit_bytes),
             embeddings: EmbeddingCache::new(manager, clock(), limit_bytes, seed),
         }
-    }
-
-    /// Follows the settings, and has the engine's caches follow them.
-    ///
-    /// # Errors
-    /// Memory is too short to sort entries anew; some caches may follow already.
-    pub(crate) fn follow(&self, engine: &Engine, settings: &CacheSettings) -> Result<(), Refusal> {
-        let rows = engine.row_caches();
-        rows.set_policy(settings.policy)?;
-        self.metadata.set_policy(settings.policy)?;
-        self.embeddings.set_policy(settings.policy)?;
-        rows.set_ttl(settings.metadata_ttl);
-        self.metadata.set_ttl(settings.metadata_ttl);
-        self.metadata.set_limit_items(settings.items_max);
-        self.embeddings.set_ttl(settings.embedding_ttl);
-        Ok(())
     }
 }

@@ -1,13 +1,12 @@
 //! The embedding cache: vectors of texts that a model embedded before.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Tenant};
 
 use crate::allocator::{allocated_bytes, vec_bytes};
 use crate::hash::hash_of;
-use crate::{Cache, CacheStats, Cached, EvictionPolicy, Inserted, NewEntry, Options, Refusal};
+use crate::{CacheControl, Cached, ClockedCache, Inserted, NewEntry, Options};
 
 /// Of all caches the dearest to refill: a run of a model.
 const EASE: u32 = 1;
@@ -24,8 +23,7 @@ struct TextKey {
 /// Vectors of texts by model and text.
 #[derive(Debug)]
 pub struct EmbeddingCache {
-    cache: Arc<Cache<TextKey, Box<[f32]>>>,
-    clock: Arc<dyn Clock>,
+    cache: ClockedCache<TextKey, Box<[f32]>>,
     seed: u64,
 }
 
@@ -43,12 +41,12 @@ impl EmbeddingCache {
     ) -> Arc<Self> {
         let options = Options::new(Self::NAME, Class::EmbeddingCache, limit_bytes);
         let options = Options { ease: EASE, seed, ..options };
-        Arc::new(Self { cache: Cache::new(manager, &options), clock, seed })
+        Arc::new(Self { cache: ClockedCache::new(manager, &options, clock), seed })
     }
 
     /// The vector that a model made of a text; shape `[dim]` of that model.
     pub fn find(&self, model: &str, text: &str) -> Option<Arc<Cached<Box<[f32]>>>> {
-        self.cache.get(&self.key(model, text), self.clock.now())
+        self.cache.get(&self.key(model, text))
     }
 
     /// Keeps the vector that a model made of a text, for whom it was made; what is not kept comes
@@ -62,7 +60,7 @@ impl EmbeddingCache {
         let key = self.key(model, text);
         let heap_bytes = allocated_bytes(model.len() as u64) + vec_bytes::<f32>(vector.len());
         let entry = NewEntry { key, value: vector, heap_bytes, refill_cost: 1, generation: None };
-        self.cache.insert(entry, tenant, self.clock.now())
+        self.cache.insert(entry, tenant)
     }
 
     fn key(&self, model: &str, text: &str) -> TextKey {
@@ -70,21 +68,8 @@ impl EmbeddingCache {
         TextKey { model: model.into(), text: [first, second], bytes: text.len() }
     }
 
-    /// Lets another policy say which vectors go first; all stay.
-    ///
-    /// # Errors
-    /// The refusal of the bytes that the change takes; trying again goes on with it.
-    pub fn set_policy(&self, policy: EvictionPolicy) -> Result<(), Refusal> {
-        self.cache.set_policy(policy, self.clock.now())
-    }
-
-    /// How long vectors are kept; for as long as there is room if absent.
-    pub fn set_ttl(&self, ttl: Option<Duration>) {
-        self.cache.set_ttl(ttl);
-    }
-
-    /// What was counted.
-    pub fn stats(&self) -> CacheStats {
-        self.cache.stats()
+    /// What can be changed of it.
+    pub fn control(&self) -> &dyn CacheControl {
+        &self.cache
     }
 }

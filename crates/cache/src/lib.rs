@@ -21,12 +21,14 @@
 //! - [`EvictionPolicy`]: who goes first; `sketch`, `duel`: what the hybrid one learns from
 //! - `ledger`: who holds what; `allocator`, [`Footprint`]: what things take
 //! - [`CacheStats`]: what is counted
+//! - [`ClockedCache`]: a cache and its clock; [`CacheControl`]: what can be changed of any
 //! - [`EmbeddingCache`]: the one whose entries all crates may ask for
 
 #![forbid(unsafe_code)]
 
 mod allocator;
 mod cache;
+mod clocked;
 mod duel;
 mod embedding;
 mod entry;
@@ -45,6 +47,7 @@ mod table;
 
 pub use allocator::allocated_bytes;
 pub use cache::Cache;
+pub use clocked::{CacheControl, ClockedCache};
 pub use embedding::EmbeddingCache;
 pub use entry::{Cached, Inserted, NewEntry, Refusal};
 pub use footprint::{Footprint, estimate_item_size};

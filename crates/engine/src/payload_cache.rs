@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use vectorizer_cache::{Cache, Cached, NewEntry, Options, allocated_bytes};
+use vectorizer_cache::{Cached, ClockedCache, NewEntry, Options, allocated_bytes};
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Reservation, Tenant};
 
 use crate::identity::SegmentKey;
@@ -37,8 +37,7 @@ impl RowKey {
 /// Payloads of rows that are read again and again.
 #[derive(Debug)]
 pub(crate) struct PayloadCache {
-    pub(crate) cache: Arc<Cache<RowKey, Box<[u8]>>>,
-    clock: Arc<dyn Clock>,
+    pub(crate) cache: ClockedCache<RowKey, Box<[u8]>>,
     asked: RecentlyAsked,
 }
 
@@ -55,13 +54,13 @@ impl PayloadCache {
     ) -> Self {
         let options =
             Options { ease: EASE, ..Options::new(Self::NAME, Class::Metadata, limit_bytes) };
-        let cache = Cache::new(manager, &options);
-        Self { cache, clock, asked: RecentlyAsked::new(charge) }
+        let cache = ClockedCache::new(manager, &options, clock);
+        Self { cache, asked: RecentlyAsked::new(charge) }
     }
 
     /// The payload's bytes.
     pub(crate) fn find(&self, key: RowKey) -> Option<Arc<Cached<Box<[u8]>>>> {
-        self.cache.get(&key, self.clock.now())
+        self.cache.get(&key)
     }
 
     /// Keeps a payload's bytes if it was asked for before, lately.
@@ -73,6 +72,6 @@ impl PayloadCache {
         let heap_bytes = allocated_bytes(value.len() as u64);
         let entry = NewEntry { key, value, heap_bytes, refill_cost: 1, generation: None };
         // A refused entry is answered all the same.
-        self.cache.insert(entry, tenant, self.clock.now());
+        self.cache.insert(entry, tenant);
     }
 }

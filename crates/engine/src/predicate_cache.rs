@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use vectorizer_cache::{Cache, Cached, Footprint, NewEntry, Options, allocated_bytes};
+use vectorizer_cache::{Cached, ClockedCache, Footprint, NewEntry, Options, allocated_bytes};
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Tenant};
 
 use crate::identity::SegmentKey;
@@ -29,8 +29,7 @@ pub(crate) struct PredicateKey {
 /// Which rows of segments satisfy predicates.
 #[derive(Debug)]
 pub(crate) struct PredicateCache {
-    pub(crate) cache: Arc<Cache<PredicateKey, Verdicts>>,
-    clock: Arc<dyn Clock>,
+    pub(crate) cache: ClockedCache<PredicateKey, Verdicts>,
 }
 
 impl PredicateCache {
@@ -45,12 +44,12 @@ impl PredicateCache {
     ) -> Self {
         let options =
             Options { ease: EASE, ..Options::new(Self::NAME, Class::Metadata, limit_bytes) };
-        Self { cache: Cache::new(manager, &options), clock }
+        Self { cache: ClockedCache::new(manager, &options, clock) }
     }
 
     /// What is known of a segment's rows.
     pub(crate) fn find(&self, key: &PredicateKey) -> Option<Arc<Cached<Verdicts>>> {
-        self.cache.get(key, self.clock.now())
+        self.cache.get(key)
     }
 
     /// Keeps what is known after so many rows were judged, in place of what was.
@@ -59,6 +58,6 @@ impl PredicateCache {
         let refill_cost = u16::try_from(judged / ROWS_PER_COST).unwrap_or(u16::MAX).max(1);
         let entry = NewEntry { key, value: verdicts, heap_bytes, refill_cost, generation: None };
         // A refused entry is answered all the same.
-        self.cache.insert(entry, of, self.clock.now());
+        self.cache.insert(entry, of);
     }
 }

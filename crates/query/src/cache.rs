@@ -4,11 +4,8 @@
 //! question, bit for bit. So a cached answer is the one that the same view would give again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use vectorizer_cache::{
-    Cache, CacheStats, EvictionPolicy, NewEntry, Options, Refusal, allocated_bytes,
-};
+use vectorizer_cache::{CacheControl, ClockedCache, NewEntry, Options, allocated_bytes};
 use vectorizer_engine::{Hit, LeafSearch, ViewIdentity};
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Tenant};
 use vectorizer_model::encode::encode_filter;
@@ -27,8 +24,7 @@ struct LeafKey {
 /// The hits of leaves that were asked before.
 #[derive(Debug)]
 pub struct QueryCache {
-    cache: Arc<Cache<LeafKey, Box<[Hit]>>>,
-    clock: Arc<dyn Clock>,
+    cache: ClockedCache<LeafKey, Box<[Hit]>>,
 }
 
 /// A question whose answer is not cached.
@@ -47,13 +43,13 @@ impl QueryCache {
     ) -> Arc<Self> {
         let options =
             Options { ease: EASE, ..Options::new(Self::NAME, Class::QueryCache, limit_bytes) };
-        Arc::new(Self { cache: Cache::new(manager, &options), clock })
+        Arc::new(Self { cache: ClockedCache::new(manager, &options, clock) })
     }
 
     /// The hits of a leaf in a view, or what they are to be kept under.
     pub(crate) fn find(&self, view: ViewIdentity, leaf: &LeafSearch) -> Result<Vec<Hit>, Missed> {
         let key = LeafKey { view, leaf: question(leaf) };
-        match self.cache.get(&key, self.clock.now()) {
+        match self.cache.get(&key) {
             Some(hits) => Ok(hits.to_vec()),
             None => Err(Missed(key)),
         }
@@ -66,20 +62,7 @@ impl QueryCache {
         let value = Box::from(hits);
         let entry = NewEntry { key, value, heap_bytes, refill_cost: 1, generation: None };
         // A refused entry is answered all the same.
-        self.cache.insert(entry, tenant, self.clock.now());
-    }
-
-    /// Lets another policy say which hits go first; all stay.
-    ///
-    /// # Errors
-    /// The refusal of the bytes that the change takes; trying again goes on with it.
-    pub fn set_policy(&self, policy: EvictionPolicy) -> Result<(), Refusal> {
-        self.cache.set_policy(policy, self.clock.now())
-    }
-
-    /// How long hits are kept; for as long as nothing changes if absent.
-    pub fn set_ttl(&self, ttl: Option<Duration>) {
-        self.cache.set_ttl(ttl);
+        self.cache.insert(entry, tenant);
     }
 
     /// Bytes of a tenant that others give up theirs for first.
@@ -87,14 +70,9 @@ impl QueryCache {
         self.cache.set_guarantee(tenant, bytes);
     }
 
-    /// What was counted.
-    pub fn stats(&self) -> CacheStats {
-        self.cache.stats()
-    }
-
-    /// Gives up all hits; the bytes that were free at once.
-    pub fn clear(&self) -> u64 {
-        self.cache.clear()
+    /// What can be changed of it.
+    pub fn control(&self) -> &dyn CacheControl {
+        &self.cache
     }
 }
 
@@ -126,6 +104,8 @@ fn question(leaf: &LeafSearch) -> Box<[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use vectorizer_engine::SearchParams;
     use vectorizer_memory::{Governor, Limits};
@@ -202,7 +182,7 @@ mod tests {
         ] {
             assert!(cache.find(other, &leaf()).is_err());
         }
-        assert!(cache.stats().bytes > 0);
+        assert!(cache.control().stats().bytes > 0);
         drop(cache);
         assert_eq!(governor.reserved(), 0);
     }

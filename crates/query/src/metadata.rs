@@ -4,11 +4,8 @@
 //! bit for bit. So a cached number is the one that the same view would count again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use vectorizer_cache::{
-    Cache, CacheStats, EvictionPolicy, NewEntry, Options, Refusal, allocated_bytes,
-};
+use vectorizer_cache::{CacheControl, ClockedCache, NewEntry, Options, allocated_bytes};
 use vectorizer_engine::ViewIdentity;
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Tenant};
 use vectorizer_model::Filter;
@@ -27,8 +24,7 @@ struct CountKey {
 /// Numbers of points that were counted before.
 #[derive(Debug)]
 pub struct MetadataCache {
-    cache: Arc<Cache<CountKey, u64>>,
-    clock: Arc<dyn Clock>,
+    cache: ClockedCache<CountKey, u64>,
 }
 
 /// A number that is not known.
@@ -47,7 +43,7 @@ impl MetadataCache {
     ) -> Arc<Self> {
         let options =
             Options { ease: EASE, ..Options::new(Self::NAME, Class::Metadata, limit_bytes) };
-        Arc::new(Self { cache: Cache::new(manager, &options), clock })
+        Arc::new(Self { cache: ClockedCache::new(manager, &options, clock) })
     }
 
     /// How many points a filter admits in a view, or what the number is to be kept under.
@@ -55,7 +51,7 @@ impl MetadataCache {
         let mut bytes = Vec::new();
         encode_filter(filter, &mut bytes);
         let key = CountKey { view, filter: bytes.into_boxed_slice() };
-        match self.cache.get(&key, self.clock.now()) {
+        match self.cache.get(&key) {
             Some(count) => Ok(**count),
             None => Err(Unknown(key)),
         }
@@ -65,35 +61,19 @@ impl MetadataCache {
     pub(crate) fn keep(&self, Unknown(key): Unknown, count: u64, tenant: &Tenant) {
         let heap_bytes = allocated_bytes(key.filter.len() as u64);
         let entry = NewEntry { key, value: count, heap_bytes, refill_cost: 1, generation: None };
-        self.cache.insert(entry, tenant, self.clock.now());
+        self.cache.insert(entry, tenant);
     }
 
-    /// Lets another policy say which entries go first; all stay.
-    ///
-    /// # Errors
-    /// The refusal of the bytes that the change takes; trying again goes on with it.
-    pub fn set_policy(&self, policy: EvictionPolicy) -> Result<(), Refusal> {
-        self.cache.set_policy(policy, self.clock.now())
-    }
-
-    /// How long entries are kept; for as long as nothing changes if absent.
-    pub fn set_ttl(&self, ttl: Option<Duration>) {
-        self.cache.set_ttl(ttl);
-    }
-
-    /// Bounds the number of entries; 0 keeps nothing. What is above goes now.
-    pub fn set_limit_items(&self, items: u64) {
-        self.cache.set_limit_items(items, self.clock.now());
-    }
-
-    /// What was counted.
-    pub fn stats(&self) -> CacheStats {
-        self.cache.stats()
+    /// What can be changed of it.
+    pub fn control(&self) -> &dyn CacheControl {
+        &self.cache
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use vectorizer_memory::{Governor, Limits};
     use vectorizer_model::{Condition, PointId};
@@ -132,10 +112,10 @@ mod tests {
             let unknown = cache.find(view, &one(id)).unwrap_err();
             cache.keep(unknown, id, &Tenant::system());
         }
-        assert_eq!(cache.stats().items, 8);
-        cache.set_limit_items(3);
-        assert_eq!(cache.stats().items, 3);
-        cache.set_limit_items(0);
+        assert_eq!(cache.control().stats().items, 8);
+        cache.control().set_limit_items(3);
+        assert_eq!(cache.control().stats().items, 3);
+        cache.control().set_limit_items(0);
         let unknown = cache.find(view, &one(1)).unwrap_err();
         cache.keep(unknown, 7, &Tenant::system());
         assert!(cache.find(view, &one(1)).is_err());

@@ -5,12 +5,13 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use vectorizer_cache::{Cache, Cached, Footprint, Inserted, NewEntry, Options, Refusal};
+use vectorizer_cache::{
+    CacheControl, Cached, ClockedCache, Footprint, Inserted, NewEntry, Options,
+};
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Tenant};
 
 use super::TenantFound;
 use super::mimir::{MimirEndpoint, MimirFailure, MimirPart};
-use crate::cache_settings::CacheSettings;
 use crate::turn::Turn;
 
 /// The name of the cache of tenants in reports and metrics.
@@ -66,7 +67,7 @@ impl<V: fmt::Debug> fmt::Debug for Found<V> {
 }
 
 /// What was found by key.
-type Finds<K, V> = Arc<Cache<K, Dated<V>>>;
+type Finds<K, V> = ClockedCache<K, Dated<V>>;
 
 /// One endpoint is asked by one request at a time.
 #[derive(Debug, Default)]
@@ -81,24 +82,23 @@ pub(crate) struct DiscoveryCaches {
     tenants: Finds<Box<str>, TenantFound>,
     mimir: Finds<MimirEndpoint, MimirPart>,
     lines: [Line; MimirEndpoint::ALL.len()],
-    clock: Arc<dyn Clock>,
 }
 
-fn find<K, V>(cache: &Finds<K, V>, key: &K, now: Duration) -> Option<Found<V>>
+fn find<K, V>(cache: &Finds<K, V>, key: &K) -> Option<Found<V>>
 where
     K: std::hash::Hash + Eq + Send + 'static,
     V: Send + Sync + 'static,
 {
-    let kept = cache.get(key, now)?;
-    Some(Found { age: now.saturating_sub(kept.at), value: Held::Kept(kept) })
+    let kept = cache.get(key)?;
+    Some(Found { age: cache.now().saturating_sub(kept.at), value: Held::Kept(kept) })
 }
 
-fn keep<K, V>(cache: &Finds<K, V>, entry: NewEntry<K, Dated<V>>, now: Duration) -> Found<V>
+fn keep<K, V>(cache: &Finds<K, V>, entry: NewEntry<K, Dated<V>>) -> Found<V>
 where
     K: std::hash::Hash + Eq + Send + 'static,
     V: Send + Sync + 'static,
 {
-    let value = match cache.insert(entry, &Tenant::system(), now) {
+    let value = match cache.insert(entry, &Tenant::system()) {
         Inserted::Kept(kept) => Held::Kept(kept),
         // What is not kept is answered all the same.
         Inserted::Refused(dated, _) => Held::NotKept(Box::new(dated.value)),
@@ -119,49 +119,46 @@ impl DiscoveryCaches {
             ..Options::new(name, Class::Discovery, limit_bytes)
         };
         Arc::new(Self {
-            tenants: Cache::new(manager, &options(TENANT_DISCOVERY, TENANT_EASE)),
-            mimir: Cache::new(manager, &options(MIMIR_DISCOVERY, MIMIR_EASE)),
+            tenants: ClockedCache::new(
+                manager,
+                &options(TENANT_DISCOVERY, TENANT_EASE),
+                Arc::clone(&clock),
+            ),
+            mimir: ClockedCache::new(manager, &options(MIMIR_DISCOVERY, MIMIR_EASE), clock),
             lines: Default::default(),
-            clock,
         })
     }
 
-    /// Follows settings.
-    ///
-    /// # Errors
-    /// The refusal of the bytes that another policy takes.
-    pub(crate) fn follow(&self, settings: &CacheSettings) -> Result<(), Refusal> {
-        let now = self.clock.now();
-        self.tenants.set_policy(settings.policy, now)?;
-        self.mimir.set_policy(settings.policy, now)?;
-        self.tenants.set_ttl(settings.discovery_ttl);
-        self.mimir.set_ttl(settings.discovery_ttl);
-        // What is in use goes when it is put down.
-        self.tenants.set_limit_items(settings.tenant_items_max.min(settings.items_max), now);
-        self.mimir.set_limit_items(settings.mimir_items_max.min(settings.items_max), now);
-        Ok(())
+    /// What can be changed of the cache of tenants.
+    pub(crate) fn tenant_control(&self) -> &dyn CacheControl {
+        &self.tenants
+    }
+
+    /// What can be changed of the cache of Mimir's answers.
+    pub(crate) fn mimir_control(&self) -> &dyn CacheControl {
+        &self.mimir
     }
 
     /// The time that entries are dated by.
     pub(crate) fn now(&self) -> Duration {
-        self.clock.now()
+        self.tenants.now()
     }
 
     /// What is known of a tenant.
     pub(crate) fn tenant(&self, name: &str) -> Option<Found<TenantFound>> {
-        find(&self.tenants, &Box::from(name), self.now())
+        find(&self.tenants, &Box::from(name))
     }
 
     /// Keeps what was found of a tenant; not at its expense, or there would be no end to it.
     pub(crate) fn keep_tenant(&self, found: TenantFound) -> Found<TenantFound> {
         let (key, now) = (found.name.clone(), self.now());
         let entry = NewEntry::of(key, Dated { at: now, value: found });
-        keep(&self.tenants, entry, now)
+        keep(&self.tenants, entry)
     }
 
     /// What an endpoint answered.
     pub(crate) fn mimir(&self, endpoint: MimirEndpoint) -> Option<Found<MimirPart>> {
-        find(&self.mimir, &endpoint, self.now())
+        find(&self.mimir, &endpoint)
     }
 
     /// What an endpoint came to after `since`: whoever waited in line takes what the one before
@@ -172,7 +169,7 @@ impl DiscoveryCaches {
         since: Duration,
     ) -> Option<Result<Found<MimirPart>, MimirFailure>> {
         let now = self.now();
-        if let Some(found) = find(&self.mimir, &endpoint, now)
+        if let Some(found) = find(&self.mimir, &endpoint)
             && now.saturating_sub(found.age) > since
         {
             return Some(Ok(found));
@@ -197,7 +194,7 @@ impl DiscoveryCaches {
         let heap_bytes = value.heap_bytes();
         let value = Dated { at: now, value };
         let entry = NewEntry { key: endpoint, value, heap_bytes, refill_cost: 1, generation: None };
-        Ok(keep(&self.mimir, entry, now))
+        Ok(keep(&self.mimir, entry))
     }
 
     pub(crate) fn line(&self, endpoint: MimirEndpoint) -> &Line {

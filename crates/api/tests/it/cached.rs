@@ -70,13 +70,13 @@ fn cached_answers_are_those_of_the_view_over_histories() {
             _ => engine.settle().expect("room"),
         }
     }
-    let stats = world.context.query_cache().stats();
+    let stats = world.context.query_cache().control().stats();
     assert!(stats.hits > STEPS * 10, "{stats:?}");
     assert!(stats.misses > STEPS * 5, "{stats:?}");
     for stats in [
-        world.context.metadata_cache().stats(),
-        engine.row_caches().payload_stats(),
-        engine.row_caches().predicate_stats(),
+        world.context.metadata_cache().control().stats(),
+        engine.row_caches().payload_control().stats(),
+        engine.row_caches().predicate_control().stats(),
     ] {
         assert!(stats.hits > STEPS && stats.items > 0, "{stats:?}");
     }
@@ -91,7 +91,7 @@ fn caches_follow_what_is_set_while_they_are_used() {
         let filter = Filter { must, ..Filter::default() };
         world.run(CountPoints { collection: things(), filter }).expect("an answer");
     };
-    let items = || world.context.metadata_cache().stats().items;
+    let items = || world.context.metadata_cache().control().stats().items;
     (0..20).for_each(count);
     assert_eq!(items(), 20);
     let set = |cache_items, policy| {
@@ -103,7 +103,7 @@ fn caches_follow_what_is_set_while_they_are_used() {
     (20..40).for_each(count);
     assert_eq!(items(), 5);
     let evicted = || {
-        let of = world.context.metadata_cache().stats().evicted;
+        let of = world.context.metadata_cache().control().stats().evicted;
         of.into_iter().find(|of| of.policy == EvictionPolicy::Size).map_or(0, |of| of.items)
     };
     assert_eq!(evicted(), 35, "by the policy that was set");

@@ -51,7 +51,7 @@ fn it_is_one_of_the_managed_caches_and_keeps_for_as_long_as_is_said() {
     assert_eq!(shown, [(EmbeddingCache::NAME, Class::EmbeddingCache)]);
     assert!(manager.governor().reserved() >= 384 * 4);
 
-    cache.set_ttl(Some(seconds(60)));
+    cache.control().set_ttl(Some(seconds(60)));
     clock.0.store(59, SeqCst);
     assert!(cache.find("small", "a text").is_some());
     clock.0.store(61, SeqCst);
@@ -86,6 +86,6 @@ fn vectors_are_charged_at_what_they_take() {
         cache
     });
     #[expect(clippy::cast_precision_loss, reason = "megabytes")]
-    let ratio = cache.stats().bytes as f64 / heap.taken as f64;
+    let ratio = cache.control().stats().bytes as f64 / heap.taken as f64;
     assert!((0.9..=1.1).contains(&ratio), "{ratio:.3} of {} charged", heap.taken);
 }

@@ -1,6 +1,7 @@
 //! What a view answers through the caches of payloads and predicates is what it answers past them.
 
 use proptest::prelude::*;
+use vectorizer_cache::CacheControl;
 use vectorizer_engine::{
     Engine, LeafScroll, LeafSearch, PayloadSelector, ReadView, Record, Scratch, SearchParams,
     Select, VectorSelector,
@@ -108,6 +109,11 @@ fn other(operation: &Operation) -> Operation {
     Operation::Upsert(batch)
 }
 
+/// The caches whose bytes the histories bound.
+fn controls(engine: &Engine) -> [&dyn CacheControl; 2] {
+    [engine.row_caches().payload_control(), engine.row_caches().predicate_control()]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
@@ -116,7 +122,9 @@ proptest! {
         let root = TraceDirectory::new().directory();
         let open_bounded = || {
             let engine = open(&root);
-            engine.row_caches().set_limit_bytes(LIMITS[limit]);
+            for kept in controls(&engine) {
+                kept.set_limit_bytes(LIMITS[limit]);
+            }
             engine
         };
         let mut engine = open_bounded();
@@ -131,8 +139,7 @@ proptest! {
                 let _refused = engine.write(&others(), other(&operation)).is_err();
             }
             check(&engine);
-            let kept = engine.row_caches();
-            for stats in [kept.payload_stats(), kept.predicate_stats()] {
+            for stats in controls(&engine).map(CacheControl::stats) {
                 prop_assert!(stats.bytes <= LIMITS[limit], "{stats:?}");
             }
         }
@@ -169,10 +176,10 @@ fn a_predicate_is_judged_once_for_each_row() {
     let first = count(3);
     assert!(first > 20);
     let before = engine.page_stats();
-    assert_eq!((count(3), caches.predicate_stats().hits), (first, 1));
+    assert_eq!((count(3), caches.predicate_control().stats().hits), (first, 1));
     let after = engine.page_stats();
     assert_eq!(format!("{before:?}"), format!("{after:?}"), "no page is asked for");
-    assert!(caches.predicate_stats().bytes < 3_000, "few rows are listed");
+    assert!(caches.predicate_control().stats().bytes < 3_000, "few rows are listed");
 
     let points = PointSelector::Ids(vec![PointId::Num(17)]);
     let payload = Payload([("v".to_owned(), Value::Int(3))].into());
@@ -193,7 +200,7 @@ fn who_asks_again_judges_rows_besides() {
         view.scroll(&LeafScroll { filter: equals(3), from, limit: 2 }).expect("readable");
     };
     page(0);
-    let bytes = || engine.row_caches().predicate_stats().bytes;
+    let bytes = || engine.row_caches().predicate_control().stats().bytes;
     let some = bytes();
     for _ in 0..3 {
         assert_eq!(bytes(), some, "a bit for each row, twice");
@@ -207,7 +214,7 @@ fn payloads_that_are_read_again_are_kept_and_those_of_a_scan_are_not() {
     let engine = filled(3_000);
     let select = Select { payload: PayloadSelector::Everything, vectors: VectorSelector::Nothing };
     let view = engine.view(&name()).expect("there");
-    let stats = || engine.row_caches().payload_stats();
+    let stats = || engine.row_caches().payload_control().stats();
     let read = |ids: std::ops::Range<u64>| {
         let ids: Vec<PointId> = ids.map(PointId::Num).collect();
         view.records(&ids, &select).expect("readable");

@@ -201,7 +201,8 @@ fn a_collection_that_cannot_be_opened_now_can_be_later() {
     engine.unload_idle(u64::MAX);
 
     // It would be given back to whoever opens the collection.
-    engine.row_caches().clear();
+    engine.row_caches().payload_control().clear();
+    engine.row_caches().predicate_control().clear();
     let governor = Arc::clone(engine.governor());
     let class = vectorizer_memory::Class::Operations;
     let all = governor.reserve(class, &governor.tenant("x"), governor.available()).expect("all");
