@@ -21,6 +21,7 @@ use crate::error::Result;
 use crate::manifest::Manifest;
 use crate::memtable::Memtable;
 use crate::node::report;
+use crate::row_order::order_memtable;
 use crate::shard::Shard;
 use crate::state::{Frozen, LiveSegment, ShardState};
 
@@ -95,8 +96,9 @@ impl Shard {
         let directory = Arc::clone(&self.directory);
         let target = FlatTarget { directory, segment: id, rows: count, first_file };
         let mut writer = FlatWriter::create(target, trained, &mut budget)?;
+        let rows = order_memtable(&frozen.memtable, &rows, &mut budget);
         let mut payload = Vec::new();
-        for &(_, row) in &rows {
+        for &row in &rows {
             let pushed = frozen.memtable.with_row(row, |row| {
                 let vectors: Vec<Option<&[f32]>> =
                     (0..columns.len()).map(|column| row.vector(column)).collect();
@@ -117,8 +119,7 @@ impl Shard {
         let record = SegmentRecord { id, rows: rows_written, components };
         let segment = Segment::open(&self.store(settings), &record, settings)?;
         self.warm(&segment);
-        let places = rows.iter().map(|(_, row)| *row).collect();
-        Ok(Some(WrittenRows { segment, places }))
+        Ok(Some(WrittenRows { segment, places: rows }))
     }
 
     /// Brings a new segment in before it is searched; a failure is met again by the search.

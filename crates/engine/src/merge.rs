@@ -4,6 +4,7 @@
 //! happened since to the new rows when it is published: deaths and payload patches, through a map
 //! from old rows to new ones.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::build::Pace;
 use crate::deaths::Deaths;
 use crate::error::Result;
 use crate::flush::flat_column;
+use crate::row_order::MergeOrder;
 use crate::shard::Shard;
 use crate::state::{LiveSegment, ShardState};
 
@@ -113,7 +115,7 @@ impl Shard {
         Ok(Some(Segment::open(&self.store(&state.settings), record, &state.settings)?))
     }
 
-    /// Streams the sources' rows, in id order, into new files.
+    /// Streams the sources' rows into new files, similar ones side by side.
     fn write_merged(
         &self,
         state: &ShardState,
@@ -142,17 +144,30 @@ impl Shard {
             .iter()
             .map(|live| (live.segment.id(), vec![GONE; live.segment.rows() as usize]))
             .collect();
-        let mut cursors =
-            sources.iter().map(|live| Cursor::start(live, covered)).collect::<Result<Vec<_>>>()?;
         let mut next = 0;
-        while let Some(at) = smallest(&cursors) {
-            let (live, ordinal) = (&sources[at], cursors[at].ordinal);
-            push_row(&mut writer, live, ordinal, &names)?;
+        let mut write = |live: &LiveSegment, ordinal: Ordinal, known: Known<'_>| -> Result<()> {
+            push_row(&mut writer, (live, ordinal), &names, known)?;
             if let Some(places) = map.get_mut(&live.segment.id()) {
                 places[ordinal.index()] = next;
             }
             next += 1;
-            cursors[at].advance(live, covered)?;
+            Ok(())
+        };
+        match MergeOrder::find(sources, names.iter().copied(), covered, budget)? {
+            Some(order) => {
+                order.write(budget, |(at, row, known)| write(&sources[at], row, Some(known)))?;
+            }
+            None => {
+                let mut cursors = sources
+                    .iter()
+                    .map(|live| Cursor::start(live, covered))
+                    .collect::<Result<Vec<_>>>()?;
+                while let Some(at) = smallest(&cursors) {
+                    let live = &sources[at];
+                    write(live, cursors[at].row, None)?;
+                    cursors[at].advance(live, covered)?;
+                }
+            }
         }
         let (rows, components) = writer.finish()?;
         Ok((SegmentRecord { id, rows, components }, RowMap { of_segment: map }))
@@ -261,17 +276,26 @@ fn carry_patches(
     Ok(())
 }
 
+/// A vector that was read before, if the row has it.
+type Known<'a> = Option<(&'a VectorName, &'a [f32])>;
+
 fn push_row(
     writer: &mut FlatWriter,
-    live: &LiveSegment,
-    ordinal: Ordinal,
+    (live, ordinal): (&LiveSegment, Ordinal),
     names: &[(&VectorName, &VectorSettings)],
+    known: Known<'_>,
 ) -> Result<()> {
     let segment = &live.segment;
+    let vector = |name: &VectorName| match known {
+        Some((known, vector)) if known == name => {
+            Ok(segment.has_vector(name, ordinal).then_some(Cow::Borrowed(vector)))
+        }
+        _ => segment.vector(name, ordinal).map(|vector| vector.map(Cow::Owned)),
+    };
     let vectors = names
         .iter()
-        .map(|(name, _)| segment.vector(name, ordinal))
-        .collect::<std::result::Result<Vec<_>, _>>()?;
+        .map(|(name, _)| vector(name))
+        .collect::<std::result::Result<Vec<Option<Cow<'_, [f32]>>>, _>>()?;
     let vectors: Vec<Option<&[f32]>> = vectors.iter().map(Option::as_deref).collect();
     let mut payload = Vec::new();
     let stored = segment.payload(ordinal)?;
@@ -286,31 +310,35 @@ fn push_row(
     })?)
 }
 
-/// The next live row of one source.
+/// The next live row of one source, in the order of ids.
 struct Cursor {
-    ordinal: Ordinal,
+    place: u32,
+    row: Ordinal,
     id: Option<PointId>,
 }
 
 impl Cursor {
     fn start(live: &LiveSegment, covered: SequenceNumber) -> Result<Self> {
-        let mut cursor = Self { ordinal: Ordinal(0), id: None };
+        let mut cursor = Self { place: 0, row: Ordinal(0), id: None };
         cursor.settle(live, covered)?;
         Ok(cursor)
     }
 
     fn advance(&mut self, live: &LiveSegment, covered: SequenceNumber) -> Result<()> {
-        self.ordinal.0 += 1;
+        self.place += 1;
         self.settle(live, covered)
     }
 
     fn settle(&mut self, live: &LiveSegment, covered: SequenceNumber) -> Result<()> {
-        let rows = live.segment.rows();
-        while self.ordinal.0 < rows && live.deaths.is_dead(self.ordinal, covered) {
-            self.ordinal.0 += 1;
+        self.id = None;
+        while self.place < live.segment.rows() {
+            self.row = live.segment.row_at(self.place)?;
+            if !live.deaths.is_dead(self.row, covered) {
+                self.id = Some(live.segment.id_of(self.row)?);
+                break;
+            }
+            self.place += 1;
         }
-        let there = self.ordinal.0 < rows;
-        self.id = there.then(|| live.segment.id_of(self.ordinal)).transpose()?;
         Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
@@ -51,7 +50,7 @@ const STEP_RECORDS: usize = 64;
 #[derive(Debug, Clone)]
 pub struct ReadView {
     shard: Arc<Shard>,
-    state: Arc<ShardState>,
+    pub(crate) state: Arc<ShardState>,
     seq: SequenceNumber,
     guard: Option<AllocationGuard>,
     /// Whether caches are asked and filled.
@@ -175,7 +174,11 @@ impl ReadView {
     }
 
     /// Runs `visit` on every visible memtable row that the filter admits.
-    fn for_each_memtable_row(&self, filter: &Filter, mut visit: impl FnMut(&RowView<'_>)) {
+    pub(crate) fn for_each_memtable_row(
+        &self,
+        filter: &Filter,
+        mut visit: impl FnMut(&RowView<'_>),
+    ) {
         for memtable in self.memtables() {
             for (_, chunk) in memtable.chunks() {
                 let chunk = chunk.read().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -275,40 +278,6 @@ impl ReadView {
             }
         }
         Ok(count)
-    }
-
-    /// A page of ids in ascending order, and the id that the next page starts with.
-    ///
-    /// # Errors
-    /// If a page cannot be read.
-    pub fn scroll(&self, scroll: &LeafScroll) -> Result<(Vec<PointId>, Option<PointId>)> {
-        let wanted = scroll.limit.saturating_add(1);
-        let _held = self.reserve(self.page_bytes(scroll.limit))?;
-        let mut lowest = LowestIds { limit: wanted, heap: BinaryHeap::new() };
-        self.for_each_memtable_row(&scroll.filter, |row| {
-            if scroll.from.is_none_or(|from| row.id >= from) {
-                lowest.push(row.id);
-            }
-        });
-        for live in &self.state.segments {
-            let mut selection = RowSelection::new(self, live, &scroll.filter, None)?;
-            let mut from = match scroll.from {
-                Some(id) => live.segment.lower_bound(id)?,
-                None => Ordinal(0),
-            };
-            let end = Ordinal(live.segment.rows());
-            while let Some(row) = selection.next(from, end)? {
-                // Later rows have higher ids still.
-                if !lowest.push(live.segment.id_of(row)?) {
-                    break;
-                }
-                from = Ordinal(row.0 + 1);
-            }
-        }
-        let mut ids = lowest.heap.into_sorted_vec();
-        let next = ids.get(scroll.limit).copied();
-        ids.truncate(scroll.limit);
-        Ok((ids, next))
     }
 
     /// The points that exist among those asked for, in that order.
@@ -490,29 +459,6 @@ impl ReadView {
             SegmentSearchError::Segment(error) => error.into(),
             SegmentSearchError::Selection(error) => error,
         })
-    }
-}
-
-/// The lowest ids of several sources.
-struct LowestIds {
-    limit: usize,
-    heap: BinaryHeap<PointId>,
-}
-
-impl LowestIds {
-    /// Whether the id is among the lowest so far.
-    fn push(&mut self, id: PointId) -> bool {
-        if self.heap.len() < self.limit {
-            self.heap.push(id);
-            return true;
-        }
-        match self.heap.peek_mut() {
-            Some(mut highest) if id < *highest => {
-                *highest = id;
-                true
-            }
-            _ => false,
-        }
     }
 }
 

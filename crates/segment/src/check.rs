@@ -59,8 +59,14 @@ impl Check<'_> {
     fn rows(&mut self, applied: SequenceNumber) -> Result<()> {
         let table = self.segment.rows_table();
         let mut previous = None;
-        for ordinal in (0..table.rows()).map(Ordinal) {
-            let [id_at, version_at, digest_at] = table.places(ordinal);
+        for place in 0..table.rows() {
+            let ordinal = table.row_at(place)?;
+            if ordinal.0 >= table.rows() || table.place(ordinal)? != place {
+                let what = format!("the id at {place} leads to a row that does not lead back");
+                self.tell(ComponentKind::Rows, "", 0, what);
+                continue;
+            }
+            let [id_at, version_at, digest_at] = table.places(ordinal)?;
             let (id, version) = (table.id(ordinal)?, table.version(ordinal)?);
             let mut wrong = |at, what| {
                 let what = format!("row {}: {what}", ordinal.0);

@@ -1,7 +1,6 @@
 //! Writes a segment's flat components: ids, vectors, codes, payload.
 //!
-//! Rows arrive in ascending id order, so that a row's ordinal is its id's rank and the id column
-//! is the sorted id table.
+//! Rows are written in the order in which they arrive; the id column is sorted at the end.
 
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use crate::id_filter::IdFilter;
 /// One row of a new segment.
 #[derive(Debug)]
 pub struct FlatRow<'a> {
-    /// Greater than the id before it.
+    /// No other row has it.
     pub id: PointId,
     /// Sequence number of the row's last change.
     pub version: SequenceNumber,
@@ -70,8 +69,7 @@ pub struct FlatWriter {
     segment: SegmentId,
     rows: u32,
     rows_file: u64,
-    num_ids: Vec<u64>,
-    uuid_ids: Vec<u128>,
+    ids: Ids,
     versions: Vec<u64>,
     digests: Vec<u64>,
     filter: IdFilter,
@@ -103,7 +101,8 @@ pub struct FlatTarget {
 impl FlatWriter {
     /// Bytes that writing a segment takes: per-row tables, and one buffer for each open file.
     pub fn bytes_needed(rows: u32, columns: usize) -> u64 {
-        let tables = u64::from(rows) * (16 + 8 + 8 + 8) + IdFilter::bytes_needed(rows as usize);
+        let tables =
+            u64::from(rows) * (Ids::ROW_BYTES + 8 + 8 + 8) + IdFilter::bytes_needed(rows as usize);
         let files = Self::files_needed(columns);
         tables + files * SequentialWriter::bytes_needed() as u64
     }
@@ -138,8 +137,7 @@ impl FlatWriter {
             segment,
             rows,
             rows_file: first_file,
-            num_ids: Vec::new(),
-            uuid_ids: Vec::new(),
+            ids: Ids::default(),
             versions: Vec::new(),
             digests: Vec::new(),
             filter: IdFilter::new(rows as usize),
@@ -157,17 +155,7 @@ impl FlatWriter {
     pub fn push(&mut self, row: &FlatRow<'_>) -> Result<()> {
         let number = self.versions.len();
         debug_assert!(number < self.rows as usize, "more rows than announced");
-        match row.id {
-            PointId::Num(id) => {
-                debug_assert!(self.uuid_ids.is_empty(), "integers come before UUIDs");
-                debug_assert!(self.num_ids.last().is_none_or(|last| *last < id), "ids ascend");
-                self.num_ids.push(id);
-            }
-            PointId::Uuid(id) => {
-                debug_assert!(self.uuid_ids.last().is_none_or(|last| *last < id), "ids ascend");
-                self.uuid_ids.push(id);
-            }
-        }
+        self.ids.push(row.id);
         self.filter.insert(row.id);
         let mut digest = Digest::new(row.id, row.version);
         for (column, vector) in self.columns.iter_mut().zip(row.vectors) {
@@ -190,8 +178,7 @@ impl FlatWriter {
         let head = |kind| ComponentHead { kind, tag: String::new(), segment: self.segment, rows };
         let mut out =
             ComponentWriter::create(&*self.directory, head(ComponentKind::Rows), self.rows_file)?;
-        write_words(&mut out, SectionKind::NumIds, &self.num_ids, u64::to_le_bytes)?;
-        write_words(&mut out, SectionKind::UuidIds, &self.uuid_ids, u128::to_le_bytes)?;
+        self.ids.write(&mut out)?;
         write_words(&mut out, SectionKind::Versions, &self.versions, u64::to_le_bytes)?;
         write_words(&mut out, SectionKind::Digests, &self.digests, u64::to_le_bytes)?;
         out.section(SectionKind::IdFilter, &self.filter.to_bytes())?;
@@ -203,6 +190,48 @@ impl FlatWriter {
         write_words(&mut self.payload, SectionKind::Offsets, &self.offsets, u64::to_le_bytes)?;
         components.push(self.payload.finish_with_rows(rows)?);
         Ok((rows, components))
+    }
+}
+
+/// Ids as they arrive, each with its row.
+#[derive(Default)]
+struct Ids {
+    nums: Vec<(u64, u32)>,
+    uuids: Vec<(u128, u32)>,
+}
+
+impl Ids {
+    /// Bytes of the larger kind, and of the tables that lead from ids to rows and back.
+    const ROW_BYTES: u64 = (size_of::<(u128, u32)>() + 2 * size_of::<u32>()) as u64;
+
+    fn push(&mut self, id: PointId) {
+        let row = u32::try_from(self.nums.len() + self.uuids.len()).unwrap_or(u32::MAX);
+        match id {
+            PointId::Num(id) => self.nums.push((id, row)),
+            PointId::Uuid(id) => self.uuids.push((id, row)),
+        }
+    }
+
+    /// Sorts them and writes the tables; what leads to rows only if they have another order.
+    fn write(&mut self, out: &mut ComponentWriter) -> Result<()> {
+        self.nums.sort_unstable();
+        self.uuids.sort_unstable();
+        let unique = |at: bool| debug_assert!(at, "two rows have one id");
+        unique(self.nums.windows(2).all(|two| two[0].0 < two[1].0));
+        unique(self.uuids.windows(2).all(|two| two[0].0 < two[1].0));
+        write_words(out, SectionKind::NumIds, &self.nums, |(id, _)| id.to_le_bytes())?;
+        write_words(out, SectionKind::UuidIds, &self.uuids, |(id, _)| id.to_le_bytes())?;
+        let nums = self.nums.iter().map(|(_, row)| *row);
+        let rows: Vec<u32> = nums.chain(self.uuids.iter().map(|(_, row)| *row)).collect();
+        if rows.is_sorted() {
+            return Ok(());
+        }
+        write_words(out, SectionKind::RowsById, &rows, u32::to_le_bytes)?;
+        let mut places = vec![0; rows.len()];
+        for (place, row) in (0..).zip(&rows) {
+            places[*row as usize] = place;
+        }
+        write_words(out, SectionKind::IdPlaces, &places, u32::to_le_bytes)
     }
 }
 

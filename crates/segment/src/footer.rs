@@ -99,10 +99,14 @@ pub enum SectionKind {
     Ordinals = 13,
     /// An encoded field index.
     Index = 14,
+    /// The row of each id in their order, 4 bytes each; absent where rows are in the order of ids.
+    RowsById = 15,
+    /// The place of each row's id in the order of ids, 4 bytes each; absent likewise.
+    IdPlaces = 16,
 }
 
 impl SectionKind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::NumIds,
         Self::UuidIds,
         Self::Versions,
@@ -117,6 +121,8 @@ impl SectionKind {
         Self::Payloads,
         Self::Ordinals,
         Self::Index,
+        Self::RowsById,
+        Self::IdPlaces,
     ];
 }
 

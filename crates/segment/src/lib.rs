@@ -11,7 +11,7 @@
 //! - [`flat`]: writing rows; `rows`, `vectors`, `codes`, `payloads`, `flushed`, `graph`: reading
 //!   them
 //! - [`segment`]: all of them together; [`search`]: the nearest rows; `scan`: by
-//!   looking at each; [`field_index`]: one field
+//!   looking at each; [`field_index`]: one field; `similarity`: an order of rows
 
 #![forbid(unsafe_code)]
 
@@ -32,6 +32,7 @@ mod scan;
 pub mod search;
 pub mod segment;
 pub mod shortlist;
+mod similarity;
 pub mod store;
 mod vectors;
 
@@ -48,4 +49,5 @@ pub use scan::Nearest;
 pub use search::SegmentQuery;
 pub use segment::{Segment, SegmentRecord};
 pub use shortlist::Shortlist;
+pub use similarity::{SimilarityTree, VectorsByRow, order_by_similarity, order_bytes_needed};
 pub use store::{Frames, Store};

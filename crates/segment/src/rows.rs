@@ -1,7 +1,8 @@
 //! Ids, versions and digests of a segment's rows.
 //!
-//! Ordinals are ranks of ids, so the id column is the id table: integers first, then UUIDs, each
-//! ascending.
+//! The id column is the sorted id table: integers first, then UUIDs, each ascending. The rows
+//! themselves may be in another order, in which similar vectors lie side by side; then two tables
+//! lead from the place of an id to its row and back.
 
 use vectorizer_memory::Reservation;
 use vectorizer_model::{Ordinal, PointId, SequenceNumber};
@@ -21,7 +22,31 @@ pub(crate) struct RowTable {
     filter: IdFilter,
     rows: u32,
     num_count: usize,
+    order: Option<RowOrder>,
     _charge: Reservation,
+}
+
+/// Rows in another order than their ids.
+#[derive(Debug)]
+struct RowOrder {
+    /// The row of each place.
+    rows: PagedSection,
+    /// The place of each row.
+    places: PagedSection,
+}
+
+impl RowOrder {
+    fn open(component: &OpenComponent, rows: usize) -> Result<Option<Self>> {
+        let tables = [SectionKind::RowsById, SectionKind::IdPlaces];
+        let [by_id, places] = tables.map(|kind| component.optional(kind));
+        match (by_id?, places?) {
+            (None, None) => Ok(None),
+            (Some(by_id), Some(places)) if [by_id.len(), places.len()] == [rows * 4; 2] => {
+                Ok(Some(Self { rows: by_id, places }))
+            }
+            _ => Err(component.damaged(0, "the order of rows")),
+        }
+    }
 }
 
 impl RowTable {
@@ -39,17 +64,19 @@ impl RowTable {
         if !fits {
             return Err(component.damaged(0, "the number of ids"));
         }
+        let order = RowOrder::open(&component, count)?;
         let charge = store.charge(IdFilter::bytes_needed(count))?;
         let filter = component.read(store, SectionKind::IdFilter)?.unwrap_or_default();
         let filter =
             IdFilter::parse(&filter).ok_or_else(|| component.damaged(0, "the id filter"))?;
-        Ok(Self { nums, uuids, versions, digests, filter, rows, num_count, _charge: charge })
+        Ok(Self { nums, uuids, versions, digests, filter, rows, num_count, order, _charge: charge })
     }
 
     /// Brings in the ids, which every hit needs; see [`PagedSection::warm`].
     pub(crate) fn warm(&self, room: &mut u64) -> Result<()> {
         self.nums.warm(room)?;
-        self.uuids.warm(room)
+        self.uuids.warm(room)?;
+        self.order.as_ref().map_or(Ok(()), |order| order.places.warm(room))
     }
 
     /// Whether the id filter knows an id, as it must know every id of the segment.
@@ -58,13 +85,13 @@ impl RowTable {
     }
 
     /// Where a row's id, version and digest lie in the file.
-    pub(crate) fn places(&self, ordinal: Ordinal) -> [u64; 3] {
-        let at = ordinal.index();
-        let id = match at.checked_sub(self.num_count) {
-            None => self.nums.place(at * 8),
+    pub(crate) fn places(&self, ordinal: Ordinal) -> Result<[u64; 3]> {
+        let (at, place) = (ordinal.index(), self.place(ordinal)? as usize);
+        let id = match place.checked_sub(self.num_count) {
+            None => self.nums.place(place * 8),
             Some(uuid) => self.uuids.place(uuid * 16),
         };
-        [id, self.versions.place(at * 8), self.digests.place(at * 8)]
+        Ok([id, self.versions.place(at * 8), self.digests.place(at * 8)])
     }
 
     pub(crate) fn rows(&self) -> u32 {
@@ -73,27 +100,48 @@ impl RowTable {
 
     /// The id of a row.
     pub(crate) fn id(&self, ordinal: Ordinal) -> Result<PointId> {
-        match ordinal.index().checked_sub(self.num_count) {
-            None => Ok(PointId::Num(u64::from_le_bytes(self.nums.word(ordinal.index())?))),
+        self.id_at(self.place(ordinal)?)
+    }
+
+    /// The place of a row's id in the order of ids.
+    pub(crate) fn place(&self, ordinal: Ordinal) -> Result<u32> {
+        match &self.order {
+            None => Ok(ordinal.0),
+            Some(order) => Ok(u32::from_le_bytes(order.places.word(ordinal.index())?)),
+        }
+    }
+
+    /// The row of an id's place in the order of ids.
+    pub(crate) fn row_at(&self, place: u32) -> Result<Ordinal> {
+        match &self.order {
+            None => Ok(Ordinal(place)),
+            Some(order) => Ok(Ordinal(u32::from_le_bytes(order.rows.word(place as usize)?))),
+        }
+    }
+
+    fn id_at(&self, place: u32) -> Result<PointId> {
+        match (place as usize).checked_sub(self.num_count) {
+            None => Ok(PointId::Num(u64::from_le_bytes(self.nums.word(place as usize)?))),
             Some(at) => Ok(PointId::Uuid(u128::from_le_bytes(self.uuids.word(at)?))),
         }
     }
 
-    /// The first row whose id is not below `id`; the number of rows if there is none.
-    pub(crate) fn lower_bound(&self, id: PointId) -> Result<Ordinal> {
+    /// The first place whose id is not below `id`; the number of rows if there is none.
+    pub(crate) fn lower_bound(&self, id: PointId) -> Result<u32> {
+        let num_count = u32::try_from(self.num_count).unwrap_or(self.rows);
         let (mut low, mut high) = match id {
-            PointId::Num(_) => (0, self.num_count),
-            PointId::Uuid(_) => (self.num_count, self.rows as usize),
+            PointId::Num(_) => (0, num_count),
+            PointId::Uuid(_) => (num_count, self.rows),
         };
         while low < high {
             let middle = low.midpoint(high);
-            if self.id(Ordinal::from_index(middle))? < id {
+            if self.id_at(middle)? < id {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        Ok(Ordinal::from_index(low))
+        Ok(low)
     }
 
     /// The row of an id.
@@ -101,8 +149,11 @@ impl RowTable {
         if !self.filter.may_contain(id) {
             return Ok(None);
         }
-        let ordinal = self.lower_bound(id)?;
-        Ok((ordinal.0 < self.rows && self.id(ordinal)? == id).then_some(ordinal))
+        let place = self.lower_bound(id)?;
+        if place < self.rows && self.id_at(place)? == id {
+            return self.row_at(place).map(Some);
+        }
+        Ok(None)
     }
 
     /// Sequence number of the row's last change before its payload was patched.

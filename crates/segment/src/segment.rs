@@ -240,12 +240,21 @@ impl Segment {
         self.rows.find(id)
     }
 
-    /// The first row whose id is not below `id`; the number of rows if there is none.
+    /// The first place in the order of ids whose id is not below `id`; the number of rows if there
+    /// is none.
     ///
     /// # Errors
     /// If a page cannot be read.
-    pub fn lower_bound(&self, id: PointId) -> Result<Ordinal> {
+    pub fn lower_bound(&self, id: PointId) -> Result<u32> {
         self.rows.lower_bound(id)
+    }
+
+    /// The row of a place in the order of ids.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn row_at(&self, place: u32) -> Result<Ordinal> {
+        self.rows.row_at(place)
     }
 
     /// The id of a row.
@@ -306,6 +315,24 @@ impl Segment {
     /// If a page cannot be read.
     pub fn vector(&self, name: &VectorName, ordinal: Ordinal) -> Result<Option<Vec<f32>>> {
         self.parts(name).map_or(Ok(None), |parts| parts.column.read(ordinal))
+    }
+
+    /// Vectors of rows, appended to `out` and read side by side; shape `[n, dim]`, zeros for rows
+    /// without.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn read_vectors(
+        &self,
+        (name, dim): (&VectorName, usize),
+        rows: &[Ordinal],
+        out: &mut Vec<f32>,
+    ) -> Result<()> {
+        match self.parts(name) {
+            Some(parts) => parts.column.read_rows(rows, out)?,
+            None => out.resize(out.len() + rows.len() * dim, 0.0),
+        }
+        Ok(())
     }
 
     /// Whether the row has a vector of a name.

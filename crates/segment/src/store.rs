@@ -127,6 +127,11 @@ impl OpenComponent {
         })
     }
 
+    /// A section that need not be there.
+    pub(crate) fn optional(&self, kind: SectionKind) -> Result<Option<PagedSection>> {
+        self.footer.section(kind).is_some().then(|| self.section(kind)).transpose()
+    }
+
     /// A section's checked bytes, for tables that live in memory; none if it is not there.
     pub(crate) fn read(&self, store: &Store, kind: SectionKind) -> Result<Option<Vec<u8>>> {
         let read = |section: &Section| {

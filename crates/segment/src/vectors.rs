@@ -3,7 +3,7 @@
 use vectorizer_kernels::{Rows, divided_by_length, kernels};
 use vectorizer_memory::Reservation;
 use vectorizer_model::settings::VectorSettings;
-use vectorizer_model::{Ordinal, RowLayout};
+use vectorizer_model::{Datatype, Ordinal, RowLayout};
 
 use crate::component::ComponentRef;
 use crate::error::Result;
@@ -84,6 +84,31 @@ impl VectorColumn {
         Ok(Some(decode_vector(self.settings.datatype, &bytes)))
     }
 
+    /// The vectors of rows one after another, read side by side; shape `[n, dim]`, zeros for rows
+    /// without.
+    pub(crate) fn read_rows(&self, ordinals: &[Ordinal], out: &mut Vec<f32>) -> Result<()> {
+        let (layout, row_bytes) = (self.layout, self.layout.row_bytes());
+        let ranges = ordinals.iter().map(move |&ordinal| {
+            let start = layout.offset(ordinal);
+            start..start + row_bytes
+        });
+        let datatype = self.settings.datatype;
+        self.values.with_pinned(ranges, |bytes| {
+            let rows = Rows { bytes, layout };
+            for &ordinal in ordinals {
+                match datatype {
+                    Datatype::Float32 => {
+                        let words = rows.row(ordinal).as_chunks::<4>().0;
+                        out.extend(words.iter().map(|word| f32::from_le_bytes(*word)));
+                    }
+                    Datatype::Float16 | Datatype::Uint8 => {
+                        out.extend(decode_vector(datatype, rows.row(ordinal)));
+                    }
+                }
+            }
+        })
+    }
+
     /// Exact distances of rows to a query. Shapes: `query` is `[dim]`, `ordinals` and `out` are
     /// `[n]`.
     pub(crate) fn score(
@@ -113,8 +138,7 @@ impl VectorColumn {
 }
 
 /// The components that stored bytes stand for.
-pub(crate) fn decode_vector(datatype: vectorizer_model::Datatype, bytes: &[u8]) -> Vec<f32> {
-    use vectorizer_model::Datatype;
+pub(crate) fn decode_vector(datatype: Datatype, bytes: &[u8]) -> Vec<f32> {
     match datatype {
         Datatype::Float32 => {
             bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
