@@ -89,14 +89,13 @@ impl Caller {
 
     /// A refusal of the engine's: what failed for somebody else is for those who see everybody.
     pub(crate) fn refused(&self, error: EngineError) -> ApiError {
-        let told = error.to_string();
-        match error {
-            EngineError::CatalogueStopped { reason } if self.sees == Sees::Everybody => {
-                let message = format!("{told}: {reason}");
-                ApiError { message, ..EngineError::CatalogueStopped { reason }.into() }
-            }
-            other => other.into(),
+        if let EngineError::CatalogueStopped { reason } = &error
+            && self.sees == Sees::Everybody
+        {
+            let message = format!("{error}: {reason}");
+            return ApiError { message, ..error.into() };
         }
+        error.into()
     }
 }
 

@@ -41,14 +41,9 @@ impl<'a> Guarded<'a> {
 
     /// The collection of that name, open: the same one whenever the operation asks, or none.
     pub(crate) async fn collection(&self, name: &CollectionName) -> Result<FoundCollection> {
-        let found = match self.found.get().filter(|found| found.name() == name) {
-            Some(found) => found.clone(),
-            None => {
-                let found = self.reach(name)?;
-                self.found.get_or_init(|| found.clone());
-                found
-            }
-        };
+        let known = self.found.get().filter(|found| found.name() == name).cloned();
+        let found = known.map_or_else(|| self.reach(name), Ok)?;
+        self.found.get_or_init(|| found.clone());
         self.open(&found).await?;
         Ok(found)
     }
