@@ -15,6 +15,7 @@ use crate::idle::{batch, longest_idle};
 use crate::info::{CollectionInfo, collection_info};
 use crate::node::report;
 use crate::shard::Shard;
+use crate::target::Target;
 use crate::ticket::Ticket;
 
 /// Attempts at what found no room, each after closing some idle collections.
@@ -45,8 +46,11 @@ impl Engine {
     /// # Errors
     /// [`EngineError::CollectionNotFound`], [`EngineError::Overloaded`]. Through the ticket: the
     /// budget or the disk refuse, and a retry may help; or a file is damaged.
-    pub fn prepare(&self, name: &CollectionName) -> Result<Option<Ticket<Result<()>>>> {
-        let collection = self.inner().collection(name)?;
+    pub fn prepare<'a>(
+        &self,
+        collection: impl Into<Target<'a>>,
+    ) -> Result<Option<Ticket<Result<()>>>> {
+        let collection = self.inner().find(collection)?;
         if collection.is_open() {
             return Ok(None);
         }
@@ -78,8 +82,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::CollectionNotFound`].
-    pub fn info_at_hand(&self, name: &CollectionName) -> Result<Option<CollectionInfo>> {
-        Ok(Inner::info_at_hand(&*self.inner().collection(name)?))
+    pub fn info_at_hand<'a>(
+        &self,
+        collection: impl Into<Target<'a>>,
+    ) -> Result<Option<CollectionInfo>> {
+        Ok(Inner::info_at_hand(&*self.inner().find(collection)?))
     }
 
     /// Closes collections that are at rest, longest idle first, until about so many bytes of the
@@ -115,11 +122,6 @@ impl Inner {
     }
 
     /// The shard of a collection, which is opened if it is closed.
-    pub(crate) fn shard(&self, name: &CollectionName) -> Result<Arc<Shard>> {
-        self.opened(&self.collection(name)?)
-    }
-
-    /// As [`Self::shard`].
     ///
     /// # Errors
     /// The budget or the disk refuse, and it can be tried again; or a file is damaged.
@@ -253,12 +255,11 @@ impl Inner {
     }
 
     /// What is told of a collection; it is opened only if its summary does not tell all.
-    pub(crate) fn info(&self, name: &CollectionName) -> Result<CollectionInfo> {
-        let collection = self.collection(name)?;
-        if let Some(info) = Self::info_at_hand(&collection) {
+    pub(crate) fn info(&self, collection: &Arc<Collection>) -> Result<CollectionInfo> {
+        if let Some(info) = Self::info_at_hand(collection) {
             return Ok(info);
         }
-        match self.opened(&collection) {
+        match self.opened(collection) {
             Ok(shard) => Ok(collection_info(&shard)),
             Err(error) if error.is_damage() => Ok(collection.summary().info.clone()),
             Err(error) => Err(error),

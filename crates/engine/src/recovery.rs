@@ -283,10 +283,10 @@ impl Inner {
     /// Whether collections may be created and dropped.
     ///
     /// # Errors
-    /// [`EngineError::Closed`] with the failure that stopped the catalogue.
+    /// [`EngineError::CatalogueStopped`] with the failure that stopped it.
     pub(crate) fn check_catalogue(&self) -> Result<()> {
         match self.catalogue_failure.get() {
-            Some(reason) => Err(EngineError::Closed { reason: format!("{reason}; restart") }),
+            Some(reason) => Err(EngineError::CatalogueStopped { reason: reason.clone() }),
             None => Ok(()),
         }
     }

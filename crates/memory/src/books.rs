@@ -99,6 +99,23 @@ impl Books {
         Tenant(Some(account))
     }
 
+    /// Forgets a tenant and its limit, unless somebody besides the caller knows it, as whoever holds
+    /// bytes of it does; says whether it did.
+    pub(crate) fn forget_tenant(&self, tenant: &Tenant) -> bool {
+        let Some(account) = &tenant.0 else { return false };
+        let mut tenants = lock(&self.tenants);
+        let is_known = tenants.get(&account.name).is_some_and(|of| Arc::ptr_eq(of, account));
+        // The caller's and the map's. Who asks for the name meanwhile waits for the lock.
+        if !is_known || Arc::strong_count(account) > 2 {
+            return false;
+        }
+        tenants.remove(&account.name);
+        drop(tenants);
+        // All it holds is credit.
+        self.recall_of(account);
+        true
+    }
+
     pub(crate) fn account<'a>(&'a self, tenant: &'a Tenant) -> &'a TenantAccount {
         tenant.0.as_deref().unwrap_or(&self.system)
     }

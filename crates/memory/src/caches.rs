@@ -69,6 +69,9 @@ pub trait ManagedCache: Send + Sync + Debug {
 
     /// Counts from zero on.
     fn reset_figures(&self) {}
+
+    /// Lets go of tenants of whom it holds nothing any more.
+    fn forget_idle_tenants(&self) {}
 }
 
 /// No room for an entry: the answer is given, and not kept. Nothing was charged.

@@ -28,6 +28,12 @@ impl Governor {
         self.books.tenant(name)
     }
 
+    /// Forgets a tenant together with its bound, in one step, unless somebody besides the caller knows
+    /// it; says whether it did. The caller drops it then: bytes taken for it would be nobody's to see.
+    pub fn forget_tenant(&self, tenant: &Tenant) -> bool {
+        self.books.forget_tenant(tenant)
+    }
+
     /// Takes `bytes` for a class and a tenant of this governor, all or nothing. Zero bytes are
     /// always granted, to grow from. Unless the class is reclaimable itself, caches give back
     /// first if the process or the tenant is full; the caller holds no lock that a cache takes.

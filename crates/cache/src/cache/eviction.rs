@@ -211,6 +211,10 @@ where
         evicted
     }
 
+    fn forget_idle_tenants(&self) {
+        self.prune_ledgers();
+    }
+
     fn evict_tenant(&self, tenant: &str, target_bytes: u64, now: Duration) -> Evicted {
         let ledger = lock(&self.ledgers).named(tenant).map(Arc::clone);
         let Some(ledger) = ledger else { return Evicted::default() };

@@ -117,6 +117,25 @@ fn a_reservation_is_a_budget() {
 }
 
 #[test]
+fn a_tenant_is_forgotten_with_its_limit_unless_somebody_knows_it() {
+    let governor = Governor::new(Limits::of_root(100));
+    let acme = governor.tenant("acme");
+    governor.set_tenant_limit(&acme, Some(20)).unwrap();
+    let under_way = acme.clone();
+    assert!(!governor.forget_tenant(&acme));
+    assert!(governor.reserve(Class::Operations, &under_way, 21).is_err());
+    let held = governor.reserve(Class::Operations, &acme, 5).unwrap();
+    drop(under_way);
+    assert!(!governor.forget_tenant(&acme), "its bytes are known by its name");
+    drop(held);
+    assert!(governor.forget_tenant(&acme));
+    assert!(!governor.forget_tenant(&acme) && !governor.forget_tenant(&Tenant::system()));
+    assert!(governor.usage().tenants.is_empty());
+    let later = governor.tenant("acme");
+    assert!(later != acme && governor.reserve(Class::Operations, &later, 21).is_ok());
+}
+
+#[test]
 fn an_imposed_limit_stands_though_more_is_held() {
     let governor = Governor::new(Limits::of_root(100));
     let acme = governor.tenant("acme");
