@@ -53,9 +53,15 @@ impl Caller {
         if !self.only_own || !error.holders.iter().any(|holder| foreign(&holder.tenant)) {
             return error;
         }
-        let message = "memory is short, and held by others too; retry after they gave back";
+        // What could never fit, and what cannot be measured, is told in words that name no holder.
+        let names_nobody = matches!(error.code, Some("allocation_too_large" | "system_error"));
+        let message = if names_nobody {
+            error.message
+        } else {
+            "memory is short, and held by others too; retry after they gave back".to_owned()
+        };
         let holders = error.holders.into_iter().filter(|holder| !foreign(&holder.tenant)).collect();
-        ApiError { message: message.to_owned(), holders, ..error }
+        ApiError { message, holders, ..error }
     }
 }
 
@@ -82,6 +88,9 @@ mod tests {
         let mixed = error(&["system", "other", "acme"]);
         assert_eq!(all.told(mixed.clone()), mixed);
         let own = all.among_own();
+        let never = ApiError { code: Some("allocation_too_large"), ..mixed.clone() };
+        let never = own.told(never);
+        assert_eq!((&*never.message, never.holders.len()), ("held by ...", 2));
         let told = own.told(mixed);
         assert!(told.message.contains("others too") && told.kind == ErrorKind::Unavailable);
         let holders: Vec<&str> = told.holders.iter().map(|holder| &*holder.tenant).collect();

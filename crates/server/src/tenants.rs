@@ -41,7 +41,7 @@ impl Tenants {
     /// Bounds what the tenants of the configuration and of collections may hold from now on.
     ///
     /// # Errors
-    /// The budget refuses, or its limits are being changed.
+    /// The budget refuses.
     pub(crate) fn new(context: &Context, settings: TenantSettings) -> Result<Self, ApiError> {
         let governor = Arc::clone(context.engine().governor());
         let held = governor.reserve(Class::Operations, &Tenant::system(), 0)?;
@@ -113,11 +113,8 @@ impl Tenants {
         known.held.try_grow(TENANT_BYTES)?;
         let tenant = self.governor.tenant(name.as_str());
         let of_all = self.settings.default_quota.filter(|_| !name.is_default());
-        if let Some(quota) = self.settings.quotas.get(name).copied().or(of_all)
-            && let Err(refused) = self.governor.impose_tenant_limit(&tenant, quota)
-        {
-            known.held.shrink(TENANT_BYTES);
-            return Err(refused.into());
+        if let Some(quota) = self.settings.quotas.get(name).copied().or(of_all) {
+            self.governor.impose_tenant_limit(&tenant, Some(quota));
         }
         known.by_name.insert(name.clone(), tenant.clone());
         Ok(tenant)
@@ -136,9 +133,7 @@ impl Tenants {
         known.held.shrink(idle.len() as u64 * TENANT_BYTES);
         for tenant in idle {
             // With a bound of its own the governor would keep it.
-            if let Err(error) = self.governor.set_tenant_limit(&tenant, None) {
-                tracing::debug!(%error, "an idle tenant is kept");
-            }
+            self.governor.impose_tenant_limit(&tenant, None);
         }
     }
 

@@ -108,7 +108,11 @@ fn numbered(n: u64) -> CollectionName {
 
 impl World {
     pub(crate) fn new(sleep: Sleep) -> Self {
-        let governor = Governor::new(Limits::of_root(1 << 30).with_emergency(1 << 20));
+        Self::within(Limits::of_root(1 << 30).with_emergency(1 << 20), sleep)
+    }
+
+    fn within(limits: Limits, sleep: Sleep) -> Self {
+        let governor = Governor::new(limits);
         let disk = TraceDirectory::new();
         let options = EngineOptions {
             background: false,
@@ -126,7 +130,11 @@ impl World {
     }
 
     pub(crate) fn filled() -> Self {
-        let world = Self::new(Arc::new(|_| Box::pin(std::future::ready(()))));
+        Self::filled_within(Limits::of_root(1 << 30).with_emergency(1 << 20))
+    }
+
+    pub(crate) fn filled_within(limits: Limits) -> Self {
+        let world = Self::within(limits, Arc::new(|_| Box::pin(std::future::ready(()))));
         world.create(things()).expect("room");
         world.run(upsert(0..POINTS)).expect("room");
         world
