@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use vectorizer_cache::EvictionPolicy;
+use vectorizer_memory::CacheShare;
 
 /// What entries caches keep; page frames are no entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +25,10 @@ pub struct CacheSettings {
     pub metadata_ttl: Option<Duration>,
     /// How long vectors of embedded texts are kept; for as long as there is room if absent.
     pub embedding_ttl: Option<Duration>,
-    /// The most that their limit may be set to.
-    pub bytes_max: u64,
+    /// What their limit follows from when that of the process changes.
+    pub share: CacheShare,
+    /// In cluster mode, the most that their limit may be set to; then it cannot be 0 either.
+    pub cluster_bytes_max: Option<u64>,
 }
 
 impl Default for CacheSettings {
@@ -39,7 +42,8 @@ impl Default for CacheSettings {
             discovery_ttl: Some(Duration::from_mins(5)),
             metadata_ttl: None,
             embedding_ttl: None,
-            bytes_max: u64::MAX,
+            share: CacheShare::default(),
+            cluster_bytes_max: None,
         }
     }
 }

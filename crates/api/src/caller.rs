@@ -82,9 +82,15 @@ impl Caller {
         if !error.holders.iter().any(|holder| foreign(&holder.tenant)) {
             return error;
         }
-        let message = "memory is short, and held by others too; retry after they gave back";
+        // What could never fit, and what cannot be measured, is told in words that name no holder.
+        let names_nobody = matches!(error.code, Some("allocation_too_large" | "system_error"));
+        let message = if names_nobody {
+            error.message
+        } else {
+            "memory is short, and held by others too; retry after they gave back".to_owned()
+        };
         let holders = error.holders.into_iter().filter(|holder| !foreign(&holder.tenant)).collect();
-        ApiError { message: message.to_owned(), holders, ..error }
+        ApiError { message, holders, ..error }
     }
 
     /// A refusal of the engine's: what failed for somebody else is for those who see everybody.
@@ -126,6 +132,9 @@ mod tests {
         assert!(told.holders.is_empty() && !told.message.contains("held by ..."), "{told:?}");
         assert!(!unknown.reaches(&governor.tenant("acme")));
         let own = all.clone().among_own();
+        let never = ApiError { code: Some("allocation_too_large"), ..mixed.clone() };
+        let never = own.told(never);
+        assert_eq!((&*never.message, never.holders.len()), ("held by ...", 2));
         let told = own.told(mixed);
         assert!(told.message.contains("others too") && told.kind == ErrorKind::Unavailable);
         let holders: Vec<&str> = told.holders.iter().map(|holder| &*holder.tenant).collect();

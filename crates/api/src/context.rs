@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use vectorizer_cache::{CacheControl, EmbeddingCache, Refusal};
 use vectorizer_engine::Engine;
-use vectorizer_memory::{MemoryGuard, Tenant};
+use vectorizer_memory::{Limits, MemoryGuard, Tenant};
 use vectorizer_query::{BoxFuture, LeafCaches, MetadataCache, QueryCache};
 
 use crate::cache_settings::CacheSettings;
@@ -22,10 +22,11 @@ use crate::turn::{Turn, Turns};
 /// Waits for a while; the caller's runtime owns the timer.
 pub type Sleep = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// What one cache may hold by itself. Caches together are bounded by the governor, by half of the
-/// process's limit at most.
-fn cache_bytes(engine: &Engine) -> u64 {
-    let limits = engine.governor().limits();
+/// A cache, how long it keeps entries, and how many if that is bounded.
+type Bounded<'a> = (&'a dyn CacheControl, Option<Duration>, Option<u64>);
+
+/// What one cache may hold by itself; what all may together is the governor's to say.
+fn cache_bytes(limits: &Limits) -> u64 {
     if limits.caches == 0 { 0 } else { limits.root / 2 }
 }
 
@@ -57,9 +58,10 @@ impl Context {
         engine.memory_guard().on_cleanup(Arc::downgrade(&relief));
         let settings_turn = Arc::new(Turn::default());
         let (cache_settings, checks) = Default::default();
-        let query_cache = QueryCache::new(engine.caches(), engine.clock(), cache_bytes(&engine));
-        let discovery = DiscoveryCaches::new(engine.caches(), engine.clock(), cache_bytes(&engine));
-        let kept = KeptCaches::new(&engine, cache_bytes(&engine));
+        let limit = cache_bytes(&engine.governor().limits());
+        let query_cache = QueryCache::new(engine.caches(), engine.clock(), limit);
+        let discovery = DiscoveryCaches::new(engine.caches(), engine.clock(), limit);
+        let kept = KeptCaches::new(&engine, limit);
         Self {
             engine,
             sleep,
@@ -150,26 +152,31 @@ impl Context {
         self.mimir.as_ref()
     }
 
-    fn apply(&self, settings: &CacheSettings) -> std::result::Result<(), Refusal> {
+    /// Lets each cache hold what limits of the process allow it by itself.
+    pub(crate) fn bound_caches(&self, limits: &Limits) {
+        for (cache, ..) in self.bounded(&self.cache_settings()) {
+            cache.set_limit_bytes(cache_bytes(limits));
+        }
+    }
+
+    /// Every cache of entries, with how long and how many of them settings have it keep.
+    fn bounded(&self, settings: &CacheSettings) -> [Bounded<'_>; 7] {
         let (rows, items_max) = (self.engine.row_caches(), settings.items_max);
         let of_all = |items: u64| Some(items.min(items_max));
-        let caches: [(&dyn CacheControl, Option<Duration>, Option<u64>); 7] = [
+        let CacheSettings { discovery_ttl, metadata_ttl, .. } = *settings;
+        [
             (self.query_cache.control(), settings.query_ttl, None),
             (self.kept.embeddings.control(), settings.embedding_ttl, None),
-            (rows.payload_control(), settings.metadata_ttl, None),
-            (rows.predicate_control(), settings.metadata_ttl, None),
-            (self.kept.metadata.control(), settings.metadata_ttl, Some(items_max)),
-            (
-                self.discovery.tenant_control(),
-                settings.discovery_ttl,
-                of_all(settings.tenant_items_max),
-            ),
-            (
-                self.discovery.mimir_control(),
-                settings.discovery_ttl,
-                of_all(settings.mimir_items_max),
-            ),
-        ];
+            (rows.payload_control(), metadata_ttl, None),
+            (rows.predicate_control(), metadata_ttl, None),
+            (self.kept.metadata.control(), metadata_ttl, Some(items_max)),
+            (self.discovery.tenant_control(), discovery_ttl, of_all(settings.tenant_items_max)),
+            (self.discovery.mimir_control(), discovery_ttl, of_all(settings.mimir_items_max)),
+        ]
+    }
+
+    fn apply(&self, settings: &CacheSettings) -> std::result::Result<(), Refusal> {
+        let caches = self.bounded(settings);
         // Only a policy can be refused.
         for (cache, ..) in &caches {
             cache.set_policy(settings.policy)?;

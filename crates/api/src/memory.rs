@@ -16,7 +16,7 @@ pub use reset::ResetMemory;
 pub use set::SetMemory;
 pub use vectorizer_cache::EvictionPolicy;
 pub use vectorizer_memory::{
-    CacheFigures, CacheLevel, CacheLines, CacheMemoryStats, Class, Counts, DurationCounts, Holder,
-    MemoryError, MemoryLimits, MemoryStats, OperationKind, PolicyFigures, PressureLevel, Reason,
-    Scope, TenantUsage,
+    CacheFigures, CacheLevel, CacheLines, CacheMemoryStats, CacheShare, Class, Counts,
+    DurationCounts, Holder, MemoryError, MemoryLimits, MemoryStats, OperationKind, PolicyFigures,
+    PressureLevel, Reason, Scope, TenantUsage,
 };

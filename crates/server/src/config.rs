@@ -26,7 +26,7 @@ use vectorizer_api::CollectionDefaults;
 use vectorizer_api::memory::CacheSettings;
 use vectorizer_model::bytes::MIB;
 
-pub use self::budget::{Budget, BudgetRule, MEMORY_FLOOR, cache_limit};
+pub use self::budget::{Budget, BudgetRule, MEMORY_FLOOR};
 pub use self::cluster::{
     ClusterSettings, RaftSettings, RebalancingSettings, ReplicationMethod, ReplicationSettings,
     ShardingSettings, ShardingStrategy, SwimSettings, is_address,

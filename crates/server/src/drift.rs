@@ -35,12 +35,15 @@ use self::alarm::Alarm;
 const TICK: Duration = Duration::from_millis(100);
 /// The cgroup is read each time after so many measurements.
 const CGROUP_TICKS: u32 = 10;
-/// The least time between two trims of the heap, unless memory is nearly full.
+/// The least time between two trims of the heap, unless memory is nearly full and the last trim
+/// gave something back.
 const TRIM_PAUSE: Duration = Duration::from_secs(1);
 /// A drift of more than this share of the limit is worth a trim.
 const TRIM_SHARE: u64 = 64;
-/// The share of the limit from which every drift is worth one.
+/// The share of the limit from which a small drift is worth one, too.
 const NEARLY_FULL_PERCENT: u64 = 85;
+/// A drift of so much is worth one then; what is less the next allocations take up.
+const TRIM_BYTES: u64 = MIB;
 /// One arena of the allocator for so many bytes of the limit: each keeps some of what is freed.
 const BYTES_PER_ARENA: u64 = 128 * MIB;
 
@@ -112,7 +115,7 @@ impl Drop for MemoryWatch {
 fn watch(governor: &Governor, root: &Path, told: &OnceLock<Told>, stopped: &Receiver<()>) {
     let total = total_memory(root);
     let mut shown = PressureLevel::Normal;
-    let mut trimmed = Instant::now();
+    let mut last_trim = Trim { at: Instant::now(), gave: true };
     let mut readable = true;
     let mut of_cgroup = CgroupUsage::default();
     let mut alarm = Alarm::default();
@@ -127,14 +130,15 @@ fn watch(governor: &Governor, root: &Path, told: &OnceLock<Told>, stopped: &Rece
         readable = true;
         let limit = governor.limits().root;
         let due = alarm.is_due(reading.drift(), limit);
-        let trim = due || reading.trim(limit, trimmed.elapsed());
-        // What cannot be given back stays drift; so does what could not be measured again.
-        let again =
-            if trim && release_freed_memory() { measure(governor, root, told) } else { None };
-        if trim {
-            trimmed = Instant::now();
-        }
-        let reading = again.unwrap_or(reading);
+        let reading = if due || reading.trim(limit, last_trim.at.elapsed(), last_trim.gave) {
+            // What cannot be given back stays drift; so does what could not be measured again.
+            let again = release_freed_memory().then(|| measure(governor, root, told)).flatten();
+            let after = again.unwrap_or(reading);
+            last_trim = Trim::now(reading.anonymous.saturating_sub(after.anonymous));
+            after
+        } else {
+            reading
+        };
         governor.set_drift(reading.drift());
         if let Some(raised) = alarm.observe(reading.drift(), limit) {
             tell_drift(told, raised, reading);
@@ -250,10 +254,26 @@ impl Reading {
         self.anonymous.saturating_sub(self.base).saturating_sub(self.reserved)
     }
 
-    /// Whether the heap is to be trimmed now, so long after the last time.
-    fn trim(&self, limit: u64, since: Duration) -> bool {
+    /// Whether the heap is to be trimmed now, so long after the last time, which `gave` something back
+    /// or not.
+    fn trim(&self, limit: u64, since: Duration, gave: bool) -> bool {
         let full = self.anonymous >= limit / 100 * NEARLY_FULL_PERCENT;
-        full || (self.drift() > limit / TRIM_SHARE && since >= TRIM_PAUSE)
+        let least = if full { TRIM_BYTES.min(limit / TRIM_SHARE) } else { limit / TRIM_SHARE };
+        self.drift() > least && ((full && gave) || since >= TRIM_PAUSE)
+    }
+}
+
+/// The last trim of the heap.
+#[derive(Debug)]
+struct Trim {
+    at: Instant,
+    /// Whether it gave enough back to be worth repeating soon.
+    gave: bool,
+}
+
+impl Trim {
+    fn now(given_back: u64) -> Self {
+        Self { at: Instant::now(), gave: given_back >= TRIM_BYTES }
     }
 }
 

@@ -53,7 +53,7 @@ impl Tenants {
     /// Bounds what the tenants of the configuration and of collections may hold from now on.
     ///
     /// # Errors
-    /// The budget refuses, or its limits are being changed.
+    /// The budget refuses.
     pub(crate) fn new(context: &Context, settings: TenantSettings) -> Result<Self, ApiError> {
         let governor = Arc::clone(context.engine().governor());
         let held = governor.reserve(Class::Operations, &Tenant::system(), 0)?;
@@ -127,11 +127,8 @@ impl Tenants {
         known.held.try_grow(TENANT_BYTES)?;
         let tenant = self.governor.tenant(name.as_str());
         let of_all = self.settings.default_quota.filter(|_| !name.is_default());
-        if let Some(quota) = self.settings.quotas.get(name).copied().or(of_all)
-            && let Err(refused) = self.governor.impose_tenant_limit(&tenant, quota)
-        {
-            known.held.shrink(TENANT_BYTES);
-            return Err(refused.into());
+        if let Some(quota) = self.settings.quotas.get(name).copied().or(of_all) {
+            self.governor.impose_tenant_limit(&tenant, Some(quota));
         }
         known.by_name.insert(name.clone(), tenant.clone());
         Ok(tenant)

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use vectorizer_engine::PageStats;
 use vectorizer_memory::{
-    CacheFigures, CacheLines, CacheMemoryStats, Class, ClassUsage, Counts, DurationCounts,
-    Governor, Holder, ManagedCache, MemoryError, MemoryLimits, MemoryStats, PressureLevel,
-    TenantUsage, Usage,
+    CacheFigures, CacheLines, CacheMemoryStats, Class, ClassUsage, Counts, DurationCounts, Holder,
+    ManagedCache, MemoryError, MemoryLimits, MemoryStats, PressureLevel, TenantUsage, Usage,
 };
 
 use super::CacheSettings;
@@ -123,17 +122,12 @@ impl CacheReport {
     }
 }
 
-/// Bytes that count as held.
-fn held(governor: &Governor) -> u64 {
-    let usage = governor.usage();
-    usage.root.saturating_add(usage.base).saturating_add(usage.drift)
-}
-
 impl Context {
     /// Looks at memory: for a timer.
     pub fn check_memory(&self) {
-        let held = held(self.engine().governor());
-        self.checks().note(held, self.engine().caches().now());
+        // The governor notes the peak where nobody measures.
+        self.engine().governor().usage();
+        self.checks().note(self.engine().caches().now());
     }
 
     /// The memory of the process.
@@ -143,12 +137,11 @@ impl Context {
         let usage = governor.usage();
         let (now, stats, pressure) = (caches.now(), caches.stats(), guard.pressure());
         let held = usage.root.saturating_add(usage.base).saturating_add(usage.drift);
-        let peak = self.checks().peak().max(held).max(usage.peak.saturating_add(usage.base));
         let ago = |then: Duration| now.saturating_sub(then);
         let classes = governor.class_usage().into_iter().zip(governor.counts());
         MemoryReport {
             held,
-            peak,
+            peak: usage.held_peak,
             usage,
             caches: stats,
             each_cache: caches.caches().iter().map(CacheReport::of).collect(),

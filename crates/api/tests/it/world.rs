@@ -113,7 +113,11 @@ impl World {
 
     /// With other options than a test has otherwise.
     pub(crate) fn with(options: EngineOptions, sleep: Sleep) -> Self {
-        let governor = Governor::new(Limits::of_root(1 << 30).with_emergency(1 << 20));
+        Self::within(Limits::of_root(1 << 30).with_emergency(1 << 20), options, sleep)
+    }
+
+    fn within(limits: Limits, options: EngineOptions, sleep: Sleep) -> Self {
+        let governor = Governor::new(limits);
         let disk = TraceDirectory::new();
         let options = EngineOptions {
             background: false,
@@ -131,7 +135,15 @@ impl World {
     }
 
     pub(crate) fn filled() -> Self {
-        let world = Self::new(Arc::new(|_| Box::pin(std::future::ready(()))));
+        Self::filled_within(Limits::of_root(1 << 30).with_emergency(1 << 20))
+    }
+
+    pub(crate) fn filled_within(limits: Limits) -> Self {
+        let world = Self::within(
+            limits,
+            EngineOptions::default(),
+            Arc::new(|_| Box::pin(std::future::ready(()))),
+        );
         world.create(things()).expect("room");
         world.run(upsert(0..POINTS)).expect("room");
         world

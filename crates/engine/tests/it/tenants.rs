@@ -173,7 +173,7 @@ fn a_tenant_at_its_limit_is_flushed_and_its_neighbour_is_left_alone() {
     created.expect("accepted").wait().expect("done").expect("created");
     create(&engine, others(), settings(4, Metric::L2));
     let tenant = engine.governor().tenant("acme");
-    engine.governor().impose_tenant_limit(&tenant, 1 << 20).expect("set");
+    engine.governor().impose_tenant_limit(&tenant, Some(1 << 20));
     let never = (0..3_000).map(|id| (id, vec![0.0; 64])).collect::<Vec<_>>();
     let never = engine.write(&name(), batch(&never, |_| Payload::new()));
     assert!(matches!(never, Err(EngineError::Memory(MemoryError::AllocationTooLarge { .. }))));

@@ -80,7 +80,7 @@ impl CacheMemoryManager {
             Scope::Class(only) => cache.class() == *only,
             // What is borrowed is not held within the caches' limit.
             Scope::Caches => cache.class().is_cache(),
-            Scope::Root | Scope::Tenant(_) | Scope::Operation(_) => true,
+            Scope::Root | Scope::Tenant(_) | Scope::Operation { .. } => true,
         });
         caches.into_iter().map(|cache| Asked { cache, exhausted: false }).collect()
     }
@@ -120,7 +120,7 @@ fn evict_batch(asked: &mut [Asked], batch: u64, scope: &Scope, now: Duration) ->
         }
         let given = match scope {
             Scope::Tenant(name) => asked.cache.evict_tenant(name, share, now),
-            Scope::Root | Scope::Caches | Scope::Class(_) | Scope::Operation(_) => {
+            Scope::Root | Scope::Caches | Scope::Class(_) | Scope::Operation { .. } => {
                 asked.cache.evict(share, now)
             }
         };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use vectorizer_api::memory::CacheSettings;
 pub use vectorizer_api::memory::EvictionPolicy;
+use vectorizer_api::memory::{CacheSettings, CacheShare};
 
 use super::duration;
 use super::resolve::{GivenBytes, Resolver};
@@ -124,8 +124,8 @@ pub(super) fn read(from: &mut Resolver) -> MemorySettings {
 }
 
 impl MemorySettings {
-    /// What entries caches keep, whose limit may be set to so many bytes at most.
-    pub(super) fn cache_settings(&self, bytes_max: u64) -> CacheSettings {
+    /// What entries caches keep, whose limit may be set to so many bytes at most in cluster mode.
+    pub(super) fn cache_settings(&self, cluster_bytes_max: Option<u64>) -> CacheSettings {
         let CacheLimits { items_max, tenant_items_max, mimir_items_max, .. } = self.cache;
         let policy = self.cache.eviction_policy;
         CacheSettings {
@@ -137,7 +137,8 @@ impl MemorySettings {
             discovery_ttl: self.cache.ttl.discovery,
             metadata_ttl: self.cache.ttl.metadata,
             embedding_ttl: self.cache.ttl.embedding,
-            bytes_max,
+            share: CacheShare::Percent(self.cache.percent),
+            cluster_bytes_max,
         }
     }
 }
@@ -157,8 +158,8 @@ fn cache(from: &mut Resolver) -> CacheLimits {
         items_max: from.number("memory.cache.max_items", 1_000, 0, most),
         tenant_items_max: from.number("memory.cache.tenant_max_items", 500, 0, most),
         mimir_items_max: from.number("memory.cache.mimir_max_items", 500, 0, most),
-        memory_threshold: from.share("memory.cache.memory_threshold", 0.8),
-        eviction_threshold: from.share("memory.cache.eviction_threshold", 0.9),
+        memory_threshold: from.cache_share("memory.cache.memory_threshold", 0.8),
+        eviction_threshold: from.cache_share("memory.cache.eviction_threshold", 0.9),
         eviction_policy: policy,
         ttl: ttl(from),
     };

@@ -158,7 +158,7 @@ impl Resolver {
         let memory_limit = self.memory_limit();
         let memory = memory::read(self);
         let cache_max = cluster.in_cluster_mode().then_some(cluster.max_cache_memory_bytes);
-        server.cache_settings = memory.cache_settings(cache_max.unwrap_or(u64::MAX));
+        server.cache_settings = memory.cache_settings(cache_max);
         server.memory_check_interval = memory.check_interval;
         server.mimir_url = self.address("telemetry.mimir.url", memory::is_url);
         Settings {

@@ -14,11 +14,23 @@ fn drift_is_what_nobody_reserved() {
     assert_eq!(reading(20, 10).drift(), 7 * MB);
     assert_eq!(reading(20, 17).drift(), 0);
     assert_eq!(reading(20, 40).drift(), 0, "reserved and not yet touched");
-    let soon = Duration::from_millis(10);
-    assert!(!reading(20, 10).trim(64 * MB, soon), "not all the time");
-    assert!(reading(20, 10).trim(64 * MB, TRIM_PAUSE));
-    assert!(!reading(20, 17).trim(64 * MB, TRIM_PAUSE));
-    assert!(reading(60, 57).trim(64 * MB, soon), "nearly full");
+}
+
+#[test]
+fn the_heap_is_trimmed_where_that_may_help() {
+    let (limit, soon) = (64 * MB, Duration::from_millis(10));
+    assert!(!reading(20, 10).trim(limit, soon, true), "not all the time");
+    assert!(reading(20, 10).trim(limit, TRIM_PAUSE, false));
+    assert!(!reading(20, 17).trim(limit, TRIM_PAUSE, true));
+    assert!(reading(60, 50).trim(limit, soon, true), "nearly full");
+    assert!(!reading(60, 50).trim(limit, soon, false), "the last trim gave nothing");
+    assert!(reading(60, 50).trim(limit, TRIM_PAUSE, false));
+    assert!(!reading(60, 57).trim(limit, TRIM_PAUSE, true), "nothing drifts");
+    assert!(!reading(60, 56).trim(limit, TRIM_PAUSE, true), "hardly anything drifts");
+    let large = 4096 * MB;
+    assert!(reading(3600, 3595).trim(large, soon, true), "nearly full: a little counts");
+    assert!(!reading(2000, 1995).trim(large, TRIM_PAUSE, true), "half full: it does not");
+    assert!(!Trim::now(MB - 1).gave && Trim::now(MB).gave);
 }
 
 #[test]

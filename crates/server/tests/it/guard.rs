@@ -128,7 +128,7 @@ fn memory_is_refused_with_its_holders_and_given_back() {
         "x".repeat(2 << 20)
     );
     let told = client.send("PUT", "/collections/c/points", &body).refused(413);
-    assert!(told.contains("operations"), "{told}");
+    assert!(told.contains("operations") && told.contains("raise "), "{told}");
     let tenant = server.governor.tenant("someone");
     let held = server.governor.reserve(Class::Operations, &tenant, 1_700_000).expect("room");
     let small = "x".repeat(200_000);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vectorizer_cache::{Cache, NewEntry, Options};
-use vectorizer_memory::{Class, Limits, Tenant};
+use vectorizer_memory::{Class, Limits, Measurement, Tenant};
 
 use crate::client::Client;
 use crate::server::{Folder, Server, config};
@@ -295,7 +295,12 @@ fn administrators_are_answered_when_memory_is_full() {
     assert_eq!(client.get("/metrics").status, 200);
     evict(&client, "");
     assert_eq!(client.send("POST", "/api/cache/memory/reset", "").status, 200);
-    let more = client.put("/api/cache/memory", &json!({ "max_memory_bytes": ROOT * 2 }));
+    let raise = || client.put("/api/cache/memory", &json!({ "max_memory_bytes": ROOT * 2 }));
+    let unmeasured = raise();
+    assert_eq!(unmeasured.status, 503, "{}", unmeasured.body);
+    assert_eq!(unmeasured.json()["status"]["code"], "system_error");
+    server.guard.observe(Ok(Measurement { total: ROOT * 4, used: ROOT, cgroup: None }));
+    let more = raise();
     assert_eq!(more.status, 200, "{}", more.body);
     assert!(server.governor.available() >= ROOT / 2);
 }

@@ -3,6 +3,7 @@
 use super::{BYTES, COUNT, FLAG, KnownKey, SHARE, key};
 
 const OPERATION: &str = "a byte count, at most memory.max_per_operation";
+const CACHE_SHARE: &str = "a share from 0.001 to 1, such as 0.8";
 const TTL: &str = "a duration such as 30s, 5m or 1h, or off";
 const ADDRESS: &str = "an address such as http://mimir:9009";
 
@@ -31,12 +32,17 @@ pub(super) const LIMITS: [KnownKey; 12] = [
     key("memory.operations.write.max_bytes", OPERATION, "", "What one write may hold."),
     key("memory.operations.scroll.max_bytes", OPERATION, "", "What one scroll may hold."),
     key("memory.operations.facet.max_bytes", OPERATION, "", "What one facet count may hold."),
-    key("memory.operations.build.max_bytes", OPERATION, "", "What one build of an index may hold."),
+    key(
+        "memory.operations.build.max_bytes",
+        "a byte count, at most memory.limit",
+        "",
+        "What one build of an index may hold; without it memory.limit.",
+    ),
     key(
         "memory.check_interval",
         "a duration such as 500ms or 30s",
         "30s",
-        "How often pressure is looked at and told while nothing asks for memory.",
+        "How often last_memory_check is noted; pressure is looked at ten times a second whatever it is.",
     ),
     key(
         "memory.warning_threshold",
@@ -88,14 +94,14 @@ pub(super) const CACHES: [KnownKey; 19] = [
     ),
     key(
         "memory.cache.memory_threshold",
-        SHARE,
+        CACHE_SHARE,
         "0.8",
         "The share of the caches' limit from which there is a warning. Alias: \
          CACHE_MEMORY_THRESHOLD.",
     ),
     key(
         "memory.cache.eviction_threshold",
-        SHARE,
+        CACHE_SHARE,
         "0.9",
         "The share of the caches' limit from which items are evicted. Alias: \
          CACHE_EVICTION_THRESHOLD.",

@@ -2,34 +2,14 @@
 
 use std::time::Duration;
 
+use vectorizer_api::memory::CacheShare;
+use vectorizer_memory::OperationKind;
+
 use super::{Machine, load, sources};
-use crate::config::{EvictionPolicy, OperationKind, Secret, cache_limit};
+use crate::config::{EvictionPolicy, Secret};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
-
-#[test]
-fn caches_hold_a_share_within_its_bounds() {
-    for (percent, limit, cluster_max, bytes) in [
-        (25, 4 * GIB, None, GIB),
-        (25, 64 * GIB, None, 2 * GIB),
-        (25, 300 * MIB, None, 100 * MIB),
-        (25, 128 * MIB, None, 64 * MIB),
-        (100, 3 * GIB, None, 3 * GIB / 2),
-        (1, 4 * GIB, None, 100 * MIB),
-        (0, 4 * GIB, None, 0),
-        (0, 4 * GIB, Some(GIB), 0),
-        (25, 64 * GIB, Some(GIB), GIB),
-        (25, 2 * GIB, Some(GIB), 512 * MIB),
-        (50, 4 * GIB, Some(3 * GIB), 2 * GIB),
-        (25, 4 * GIB, Some(50 * MIB), 50 * MIB),
-        (100, u64::MAX, None, 2 * GIB),
-    ] {
-        let found = cache_limit(percent, limit, cluster_max);
-        assert_eq!(found, bytes, "{percent} percent of {limit}, {cluster_max:?}");
-        assert!(found <= limit / 2);
-    }
-}
 
 #[test]
 fn the_aliases_of_caches_are_settings() {
@@ -52,7 +32,8 @@ fn the_aliases_of_caches_are_settings() {
     assert_eq!((lines.warning, lines.eviction, lines.emergency), (500, 600, 950));
     let entries = loaded.settings.server.cache_settings;
     assert_eq!((entries.items_max, entries.policy), (7, EvictionPolicy::Lfu));
-    assert_eq!(entries.bytes_max, u64::MAX, "no cluster mode");
+    assert_eq!(entries.cluster_bytes_max, None, "no cluster mode");
+    assert_eq!(entries.share, CacheShare::Percent(10));
     assert!((cache.eviction_threshold - 0.6).abs() < 1e-9);
     assert_eq!(cache.eviction_policy, EvictionPolicy::Lfu);
     // A tenth of the half of 8 GiB.
@@ -79,17 +60,22 @@ fn operations_are_bounded_by_the_limit() {
     ];
     let loaded = with(&given).unwrap();
     assert_eq!((loaded.budget.heap_bytes, loaded.budget.operation_bytes), (GIB, 100 * MIB));
-    let of = |kind| loaded.budget.operation_bytes_of(kind, &loaded.settings);
     let guarded = loaded.budget.memory_limits(&loaded.settings);
-    for (kind, guarded_kind) in [
-        (OperationKind::Search, vectorizer_memory::OperationKind::Search),
-        (OperationKind::Write, vectorizer_memory::OperationKind::Write),
-        (OperationKind::Facet, vectorizer_memory::OperationKind::Facet),
-    ] {
-        assert_eq!(guarded.max_of(guarded_kind), of(kind), "{kind:?}");
-    }
+    let of_each = OperationKind::ALL.map(|kind| guarded.max_of(kind));
+    assert_eq!(of_each, [64 * MIB, 100 * MIB, 100 * MIB, 100 * MIB, GIB]);
     assert_eq!(guarded.max_heap_size, loaded.budget.heap_bytes);
-    assert_eq!((of(OperationKind::Search), of(OperationKind::Build)), (64 * MIB, 100 * MIB));
+    // A build may hold more than one of the others, and less.
+    for bytes in ["900MB", "20MB"] {
+        let build = ("memory.operations.build.max_bytes", bytes);
+        let loaded = with(&[&given[..], &[build]].concat()).unwrap();
+        let limits = loaded.budget.memory_limits(&loaded.settings);
+        let expected = if bytes == "20MB" { 20 * MIB } else { 900 * MIB };
+        assert_eq!(limits.max_of(OperationKind::Build), expected);
+    }
+    let build = with(&[("memory.limit", "1GB"), ("memory.operations.build.max_bytes", "2GB")]);
+    let told = "memory.operations.build.max_bytes is 2.0 GiB (";
+    let build = build.unwrap_err();
+    assert!(build.contains(told) && build.contains("above memory.limit, which is 1.0"), "{build}");
     let refusal = with(&[
         ("memory.limit", "1GB"),
         ("memory.max_heap_size", "2GB"),
@@ -120,6 +106,8 @@ fn thresholds_ascend() {
         ("memory.cleanup_threshold", "0.8", "give memory.critical_threshold less than"),
         ("memory.cache.eviction_threshold", "0.7", "give memory.cache.memory_threshold less"),
         ("memory.warning_threshold", "0", "give it a share above 0, at most 1"),
+        ("memory.cache.memory_threshold", "0.8996", "give memory.cache.memory_threshold less"),
+        ("memory.cache.memory_threshold", "0.0004", "give it a share from 0.001 to 1"),
         ("memory.cleanup_threshold", "90", "memory.cleanup_threshold is `90` ("),
         ("memory.cleanup_threshold", "NaN", "memory.cleanup_threshold is `NaN` ("),
     ] {
