@@ -58,8 +58,10 @@ impl Context {
         let settings_turn = Arc::new(Turn::default());
         let (cache_settings, checks) = Default::default();
         let query_cache = QueryCache::new(engine.caches(), engine.clock(), cache_bytes(&engine));
-        let discovery = DiscoveryCaches::new(engine.caches(), engine.clock(), cache_bytes(&engine));
-        let kept = KeptCaches::new(&engine, cache_bytes(&engine));
+        let limit_bytes = cache_bytes(&engine);
+        let kept = KeptCaches::new(&engine, limit_bytes);
+        let discovery =
+            DiscoveryCaches::new(engine.caches(), engine.clock(), limit_bytes, &kept.items);
         Self {
             engine,
             sleep,
@@ -149,36 +151,54 @@ impl Context {
         self.mimir.as_ref()
     }
 
+    /// The caches that have entries, in the order of [`CacheSettings::CACHES`].
+    fn controls(&self) -> [&dyn CacheControl; CacheSettings::CACHES.len()] {
+        let rows = self.engine.row_caches();
+        [
+            self.query_cache.control(),
+            self.kept.metadata.control(),
+            rows.payload_control(),
+            rows.predicate_control(),
+            self.kept.embeddings.control(),
+            self.discovery.tenant_control(),
+            self.discovery.mimir_control(),
+        ]
+    }
+
+    /// Bytes of a tenant, in all caches together, that others give up theirs for first.
+    pub fn set_guarantee(&self, tenant: &Tenant, bytes: u64) {
+        for cache in self.controls() {
+            cache.set_guarantee(tenant, bytes);
+        }
+    }
+
+    /// Entries that the bound on those of several caches counts.
+    pub(crate) fn counted_items(&self) -> u64 {
+        self.kept.items.used()
+    }
+
     fn apply(&self, settings: &CacheSettings) -> std::result::Result<(), Refusal> {
-        let (rows, items_max) = (self.engine.row_caches(), settings.items_max);
-        let of_all = |items: u64| Some(items.min(items_max));
-        let caches: [(&dyn CacheControl, Option<Duration>, Option<u64>); 7] = [
-            (self.query_cache.control(), settings.query_ttl, None),
-            (self.kept.embeddings.control(), settings.embedding_ttl, None),
-            (rows.payload_control(), settings.metadata_ttl, None),
-            (rows.predicate_control(), settings.metadata_ttl, None),
-            (self.kept.metadata.control(), settings.metadata_ttl, Some(items_max)),
-            (
-                self.discovery.tenant_control(),
-                settings.discovery_ttl,
-                of_all(settings.tenant_items_max),
-            ),
-            (
-                self.discovery.mimir_control(),
-                settings.discovery_ttl,
-                of_all(settings.mimir_items_max),
-            ),
-        ];
+        let caches = self.controls();
         // Only a policy can be refused.
-        for (cache, ..) in &caches {
-            cache.set_policy(settings.policy)?;
+        for (cache, own) in caches.iter().zip(settings.policies) {
+            cache.set_policy(own.unwrap_or(settings.policy))?;
         }
-        for (cache, ttl, items) in caches {
+        let (metadata, discovery) = (settings.metadata_ttl, settings.discovery_ttl);
+        let ttls = [
+            settings.query_ttl,
+            metadata,
+            metadata,
+            metadata,
+            settings.embedding_ttl,
+            discovery,
+            discovery,
+        ];
+        for (cache, ttl) in caches.iter().zip(ttls) {
             cache.set_ttl(ttl);
-            if let Some(items) = items {
-                cache.set_limit_items(items);
-            }
         }
+        self.discovery.tenant_control().set_limit_items(settings.tenant_items_max);
+        self.discovery.mimir_control().set_limit_items(settings.mimir_items_max);
+        self.kept.items.set_limit(settings.items_max, self.engine.caches().now());
         Ok(())
     }
 

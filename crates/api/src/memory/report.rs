@@ -1,5 +1,6 @@
 //! The memory of the process at about one moment.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use vectorizer_memory::{
     TenantUsage, Usage,
 };
 
-use super::CacheSettings;
+use super::{CacheSettings, EvictionPolicy};
 use crate::context::Context;
 
 /// The memory of the process at about one moment. Times are how long ago something was.
@@ -38,8 +39,12 @@ pub struct MemoryReport {
     pub guard: GuardReport,
     /// Each class.
     pub classes: Vec<ClassReport>,
+    /// Entries of the caches that [`CacheSettings::items_max`] bounds together.
+    pub counted_items: u64,
     /// What each tenant holds for each class, largest first.
     pub holdings: Vec<Holder>,
+    /// What each tenant has, counted, by name.
+    pub tenant_items: BTreeMap<Arc<str>, TenantItems>,
     /// How long requests waited in line.
     pub waits: DurationCounts,
     /// How long caches took to give back for others.
@@ -50,6 +55,15 @@ pub struct MemoryReport {
     pub pages: PageStats,
     /// Bytes of vectors that wait for a graph.
     pub backlog_bytes: u64,
+}
+
+/// What a tenant has, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TenantItems {
+    /// Entries of caches.
+    pub entries: u64,
+    /// Points of its collections.
+    pub points: u64,
 }
 
 /// One cache.
@@ -65,6 +79,8 @@ pub struct CacheReport {
     pub floor: u64,
     /// Entries that could be found, or page frames held.
     pub items: u64,
+    /// Which entries go first, if it has any.
+    pub policy: Option<EvictionPolicy>,
     /// What it counted.
     pub figures: CacheFigures,
 }
@@ -97,11 +113,15 @@ impl MemoryReport {
         &self.usage.tenants
     }
 
-    /// Entries of all caches, or of the one of a name.
-    pub fn entries(&self, name: Option<&str>) -> u64 {
-        let is_asked = |cache: &&CacheReport| name.is_none_or(|name| name == cache.name);
-        let entries = self.each_cache.iter().filter(is_asked).filter(|cache| cache.has_entries());
-        entries.map(|cache| cache.items).sum()
+    /// Entries of the cache of a name.
+    pub fn entries(&self, name: &str) -> u64 {
+        let named = self.each_cache.iter().filter(|cache| cache.name == name);
+        named.map(|cache| cache.items).sum()
+    }
+
+    /// What a tenant has, counted.
+    pub fn items_of(&self, tenant: &str) -> TenantItems {
+        self.tenant_items.get(tenant).copied().unwrap_or_default()
     }
 }
 
@@ -111,13 +131,14 @@ impl CacheReport {
         !matches!(self.class, Class::IndexPages | Class::BorrowedPages)
     }
 
-    fn of(cache: &Arc<dyn ManagedCache>) -> Self {
+    fn of(cache: &Arc<dyn ManagedCache>, settings: &CacheSettings) -> Self {
         Self {
             name: cache.name().to_owned(),
             class: cache.class(),
             bytes: cache.memory_usage(),
             floor: cache.floor(),
             items: cache.item_count(),
+            policy: settings.policy_of(cache.name()),
             figures: cache.figures(),
         }
     }
@@ -136,6 +157,20 @@ impl Context {
         self.checks().note(held, self.engine().caches().now());
     }
 
+    /// What each tenant has, counted.
+    fn tenant_items(&self) -> BTreeMap<Arc<str>, TenantItems> {
+        let mut counted: BTreeMap<Arc<str>, TenantItems> = BTreeMap::new();
+        for (tenant, points) in self.engine().tenant_points() {
+            counted.entry(tenant).or_default().points = points;
+        }
+        for cache in self.engine().caches().caches() {
+            for (tenant, entries) in cache.tenant_items() {
+                counted.entry(tenant).or_default().entries += entries;
+            }
+        }
+        counted
+    }
+
     /// The memory of the process.
     pub(crate) fn memory_report(&self) -> MemoryReport {
         let (engine, guard) = (self.engine(), self.memory_guard());
@@ -145,15 +180,19 @@ impl Context {
         let held = usage.root.saturating_add(usage.base).saturating_add(usage.drift);
         let peak = self.checks().peak().max(held).max(usage.peak.saturating_add(usage.base));
         let ago = |then: Duration| now.saturating_sub(then);
+        let settings = self.cache_settings();
+        let each = caches.caches();
+        let each = each.iter().map(|cache| CacheReport::of(cache, &settings));
         let classes = governor.class_usage().into_iter().zip(governor.counts());
         MemoryReport {
             held,
             peak,
             usage,
             caches: stats,
-            each_cache: caches.caches().iter().map(CacheReport::of).collect(),
+            each_cache: each.collect(),
             lines: caches.lines(),
-            settings: self.cache_settings(),
+            settings,
+            counted_items: self.counted_items(),
             last_eviction: stats.last_eviction.map(ago),
             last_check: self.checks().last().map(ago),
             guard: GuardReport {
@@ -164,6 +203,7 @@ impl Context {
             },
             classes: classes.map(|(usage, counts)| ClassReport { usage, counts }).collect(),
             holdings: governor.holdings(),
+            tenant_items: self.tenant_items(),
             waits: guard.waits(),
             reclaims: caches.reclaims(),
             refusals: governor.last_refusals(),
