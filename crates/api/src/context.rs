@@ -1,5 +1,6 @@
 //! What operations run in.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use vectorizer_cache::{CacheControl, EmbeddingCache, Refusal};
 use vectorizer_engine::{Engine, EngineError};
 use vectorizer_memory::{MemoryGuard, Tenant};
-use vectorizer_model::CollectionName;
+use vectorizer_model::{CollectionName, TenantName};
 use vectorizer_query::{BoxFuture, LeafCaches, MetadataCache, QueryCache};
 
 use crate::cache_settings::CacheSettings;
@@ -18,6 +19,7 @@ use crate::error::{ApiError, ErrorKind, Result};
 use crate::found::DiscoveryCaches;
 use crate::found::mimir::MimirSource;
 use crate::kept::KeptCaches;
+use crate::point_quotas::PointQuotas;
 use crate::turn::Turn;
 
 /// Waits for a while; the caller's runtime owns the timer.
@@ -42,6 +44,7 @@ pub struct Context {
     discovery: Arc<DiscoveryCaches>,
     mimir: Option<Arc<dyn MimirSource>>,
     kept: KeptCaches,
+    point_quotas: Arc<PointQuotas>,
     cache_settings: Arc<Mutex<CacheSettings>>,
     checks: Arc<MemoryChecks>,
     /// Called when memory is cleaned up; the memory guard holds it weakly.
@@ -72,6 +75,7 @@ impl Context {
             discovery,
             mimir: None,
             kept,
+            point_quotas: Arc::default(),
             cache_settings,
             checks,
             _relief: relief,
@@ -83,6 +87,17 @@ impl Context {
     pub fn with_mimir(mut self, source: Arc<dyn MimirSource>) -> Self {
         self.mimir = Some(source);
         self
+    }
+
+    /// The same with tenants whose collections may have so many points.
+    #[must_use]
+    pub fn with_point_quotas(mut self, quotas: BTreeMap<TenantName, u64>) -> Self {
+        self.point_quotas = Arc::new(PointQuotas::new(quotas));
+        self
+    }
+
+    pub(crate) fn point_quotas(&self) -> &PointQuotas {
+        &self.point_quotas
     }
 
     /// The engine.

@@ -98,6 +98,13 @@ impl Engine {
         Totals { open, closed: all.saturating_sub(open), points: points.sum() }
     }
 
+    /// Points of one owner's collections; opens nothing.
+    pub fn points_of(&self, owner: &Tenant) -> u64 {
+        let listed = self.inner().collections.all();
+        let owned = listed.iter().filter(|collection| collection.tenant == *owner);
+        owned.map(|collection| points_of(collection)).sum()
+    }
+
     /// Points of each owner's collections, by its name; opens nothing.
     pub fn tenant_points(&self) -> BTreeMap<Arc<str>, u64> {
         let mut points = BTreeMap::new();

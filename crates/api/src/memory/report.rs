@@ -64,6 +64,8 @@ pub struct TenantItems {
     pub entries: u64,
     /// Points of its collections.
     pub points: u64,
+    /// Points that they may have, if these are bounded.
+    pub points_max: Option<u64>,
 }
 
 /// One cache.
@@ -167,6 +169,9 @@ impl Context {
             for (tenant, entries) in cache.tenant_items() {
                 counted.entry(tenant).or_default().entries += entries;
             }
+        }
+        for (tenant, items) in &mut counted {
+            items.points_max = self.point_quotas().of(tenant).map(|quota| quota.most);
         }
         counted
     }
