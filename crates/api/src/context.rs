@@ -1,5 +1,6 @@
 //! What operations run in.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use vectorizer_cache::{CacheControl, EmbeddingCache, Refusal};
 use vectorizer_engine::Engine;
 use vectorizer_memory::{Limits, MemoryGuard, Tenant};
+use vectorizer_model::TenantName;
 use vectorizer_query::{BoxFuture, LeafCaches, MetadataCache, QueryCache};
 
 use crate::cache_settings::CacheSettings;
@@ -17,6 +19,7 @@ use crate::error::{ApiError, ErrorKind, Result};
 use crate::found::DiscoveryCaches;
 use crate::found::mimir::MimirSource;
 use crate::kept::KeptCaches;
+use crate::point_quotas::PointQuotas;
 use crate::turn::{Turn, Turns};
 
 /// Waits for a while; the caller's runtime owns the timer.
@@ -43,6 +46,7 @@ pub struct Context {
     discovery: Arc<DiscoveryCaches>,
     mimir: Option<Arc<dyn MimirSource>>,
     kept: KeptCaches,
+    point_quotas: Arc<PointQuotas>,
     cache_settings: Arc<Mutex<CacheSettings>>,
     checks: Arc<MemoryChecks>,
     /// Called when memory is cleaned up; the memory guard holds it weakly.
@@ -60,8 +64,8 @@ impl Context {
         let (cache_settings, checks) = Default::default();
         let limit = cache_bytes(&engine.governor().limits());
         let query_cache = QueryCache::new(engine.caches(), engine.clock(), limit);
-        let discovery = DiscoveryCaches::new(engine.caches(), engine.clock(), limit);
         let kept = KeptCaches::new(&engine, limit);
+        let discovery = DiscoveryCaches::new(engine.caches(), engine.clock(), limit, &kept.items);
         Self {
             engine,
             sleep,
@@ -73,6 +77,7 @@ impl Context {
             discovery,
             mimir: None,
             kept,
+            point_quotas: Arc::default(),
             cache_settings,
             checks,
             _relief: relief,
@@ -84,6 +89,17 @@ impl Context {
     pub fn with_mimir(mut self, source: Arc<dyn MimirSource>) -> Self {
         self.mimir = Some(source);
         self
+    }
+
+    /// The same with tenants whose collections may have so many points.
+    #[must_use]
+    pub fn with_point_quotas(mut self, quotas: BTreeMap<TenantName, u64>) -> Self {
+        self.point_quotas = Arc::new(PointQuotas::new(quotas));
+        self
+    }
+
+    pub(crate) fn point_quotas(&self) -> &PointQuotas {
+        &self.point_quotas
     }
 
     /// The engine.
@@ -154,39 +170,59 @@ impl Context {
 
     /// Lets each cache hold what limits of the process allow it by itself.
     pub(crate) fn bound_caches(&self, limits: &Limits) {
-        for (cache, ..) in self.bounded(&self.cache_settings()) {
+        for cache in self.controls() {
             cache.set_limit_bytes(cache_bytes(limits));
         }
     }
 
-    /// Every cache of entries, with how long and how many of them settings have it keep.
-    fn bounded(&self, settings: &CacheSettings) -> [Bounded<'_>; 7] {
-        let (rows, items_max) = (self.engine.row_caches(), settings.items_max);
-        let of_all = |items: u64| Some(items.min(items_max));
-        let CacheSettings { discovery_ttl, metadata_ttl, .. } = *settings;
+    /// The caches that have entries, in the order of [`CacheSettings::CACHES`].
+    fn controls(&self) -> [&dyn CacheControl; CacheSettings::CACHES.len()] {
+        let rows = self.engine.row_caches();
         [
-            (self.query_cache.control(), settings.query_ttl, None),
-            (self.kept.embeddings.control(), settings.embedding_ttl, None),
-            (rows.payload_control(), metadata_ttl, None),
-            (rows.predicate_control(), metadata_ttl, None),
-            (self.kept.metadata.control(), metadata_ttl, Some(items_max)),
-            (self.discovery.tenant_control(), discovery_ttl, of_all(settings.tenant_items_max)),
-            (self.discovery.mimir_control(), discovery_ttl, of_all(settings.mimir_items_max)),
+            self.query_cache.control(),
+            self.kept.metadata.control(),
+            rows.payload_control(),
+            rows.predicate_control(),
+            self.kept.embeddings.control(),
+            self.discovery.tenant_control(),
+            self.discovery.mimir_control(),
         ]
     }
 
+    /// Bytes of a tenant, in all caches together, that others give up theirs for first.
+    pub fn set_guarantee(&self, tenant: &Tenant, bytes: u64) {
+        for cache in self.controls() {
+            cache.set_guarantee(tenant, bytes);
+        }
+    }
+
+    /// Entries that the bound on those of several caches counts.
+    pub(crate) fn counted_items(&self) -> u64 {
+        self.kept.items.used()
+    }
+
     fn apply(&self, settings: &CacheSettings) -> std::result::Result<(), Refusal> {
-        let caches = self.bounded(settings);
+        let caches = self.controls();
         // Only a policy can be refused.
-        for (cache, ..) in &caches {
-            cache.set_policy(settings.policy)?;
+        for (cache, own) in caches.iter().zip(settings.policies) {
+            cache.set_policy(own.unwrap_or(settings.policy))?;
         }
-        for (cache, ttl, items) in caches {
+        let (metadata, discovery) = (settings.metadata_ttl, settings.discovery_ttl);
+        let ttls = [
+            settings.query_ttl,
+            metadata,
+            metadata,
+            metadata,
+            settings.embedding_ttl,
+            discovery,
+            discovery,
+        ];
+        for (cache, ttl) in caches.iter().zip(ttls) {
             cache.set_ttl(ttl);
-            if let Some(items) = items {
-                cache.set_limit_items(items);
-            }
         }
+        self.discovery.tenant_control().set_limit_items(settings.tenant_items_max);
+        self.discovery.mimir_control().set_limit_items(settings.mimir_items_max);
+        self.kept.items.set_limit(settings.items_max, self.engine.caches().now());
         Ok(())
     }
 

@@ -8,10 +8,10 @@ mod report;
 mod reset;
 mod set;
 
-pub use crate::cache_settings::CacheSettings;
+pub use crate::cache_settings::{CacheSettings, OwnPolicies};
 pub use evict::{EvictMemory, EvictedMemory};
 pub use read::{GetCacheStatus, GetMemory};
-pub use report::{CacheReport, ClassReport, GuardReport, MemoryReport};
+pub use report::{CacheReport, ClassReport, GuardReport, MemoryReport, TenantItems};
 pub use reset::ResetMemory;
 pub use set::SetMemory;
 pub use vectorizer_cache::EvictionPolicy;

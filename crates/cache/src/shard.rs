@@ -10,6 +10,8 @@ pub(crate) use giving_up::Wanted;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
+use vectorizer_memory::Tenant;
+
 use crate::allocator::{grown_capacity, vec_bytes};
 use crate::entry::Cached;
 use crate::ledger::Ledger;
@@ -90,6 +92,12 @@ impl<K: Eq, V> Shard<K, V> {
 
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// How many entries each tenant has.
+    pub(crate) fn items_by_tenant(&self) -> impl Iterator<Item = (&Tenant, u64)> {
+        let partitions = self.partitions.iter().flatten();
+        partitions.map(|part| (&part.ledger.tenant, part.order.len() as u64))
     }
 
     pub(crate) fn get(&mut self, hash: u64, key: &K, fresh: Fresh) -> Found<V> {

@@ -1,5 +1,6 @@
 //! Opening collections when they are wanted, and closing those that nobody wants.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,11 +101,33 @@ impl Engine {
         let inner = self.inner();
         let (all, open) = inner.collections.counts();
         let listed = inner.collections.all();
-        let points = listed.iter().map(|collection| match collection.shard() {
-            Some(shard) => shard.view().points(),
-            None => collection.summary().info.points,
-        });
+        let points = listed.iter().map(|collection| points_of(collection));
         Totals { open, closed: all.saturating_sub(open), points: points.sum() }
+    }
+
+    /// Points of one owner's collections; opens nothing.
+    pub fn points_of(&self, owner: &Tenant) -> u64 {
+        let listed = self.inner().collections.all();
+        let owned = listed.iter().filter(|collection| collection.tenant == *owner);
+        owned.map(|collection| points_of(collection)).sum()
+    }
+
+    /// Points of each owner's collections, by its name; opens nothing.
+    pub fn tenant_points(&self) -> BTreeMap<Arc<str>, u64> {
+        let mut points = BTreeMap::new();
+        for collection in self.inner().collections.all() {
+            let owner = Arc::from(collection.tenant.name());
+            *points.entry(owner).or_default() += points_of(&collection);
+        }
+        points
+    }
+}
+
+/// Points of a collection as they are, or as they were when it was closed.
+fn points_of(collection: &Collection) -> u64 {
+    match collection.shard() {
+        Some(shard) => shard.view().points(),
+        None => collection.summary().info.points,
     }
 }
 

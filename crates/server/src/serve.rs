@@ -47,6 +47,9 @@ pub async fn run(
     if let Err(error) = context.set_cache_settings(config.cache_settings) {
         tracing::warn!(%error, "caches keep entries by their default policy");
     }
+    if config.tenants.enabled {
+        context = context.with_point_quotas(config.tenants.point_quotas.clone());
+    }
     let checks = tokio::spawn(check_memory(context.clone(), config.memory_check_interval));
     let door = Door::new(context, &config)?;
     if let Ok(address) = listener.local_addr() {

@@ -65,7 +65,7 @@ impl Tenants {
             for name in tenants.named() {
                 let tenant = tenants.admit(&mut tenants.lock(), &name)?;
                 if let Some(bytes) = tenants.settings.guarantees.get(&name) {
-                    context.query_cache().set_guarantee(&tenant, *bytes);
+                    context.set_guarantee(&tenant, *bytes);
                 }
             }
         }
@@ -162,8 +162,9 @@ impl Tenants {
     }
 
     fn configured(&self) -> impl Iterator<Item = &TenantName> {
-        let TenantSettings { quotas, guarantees, keys, .. } = &self.settings;
-        quotas.keys().chain(guarantees.keys()).chain(keys.keys())
+        let TenantSettings { quotas, point_quotas, guarantees, keys, .. } = &self.settings;
+        let bounded = quotas.keys().chain(point_quotas.keys());
+        bounded.chain(guarantees.keys()).chain(keys.keys())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {

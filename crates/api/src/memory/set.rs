@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vectorizer_memory::{CacheLines, CacheShare, Limits, MemoryStats, Result as MemoryResult};
 
-use super::{CacheSettings, EvictionPolicy, MemoryReport};
+use super::{CacheSettings, EvictionPolicy, MemoryReport, OwnPolicies};
 use crate::context::Context;
 use crate::error::{ApiError, Result};
 use crate::estimate::{Estimate, MemoryAwareOperation};
@@ -18,7 +18,7 @@ pub struct SetMemory {
     pub memory_bytes: Option<u64>,
     /// Bytes of all caches together.
     pub cache_bytes: Option<u64>,
-    /// Entries of the metadata cache.
+    /// Entries of the metadata cache and of discovery together.
     pub cache_items: Option<u64>,
     /// Entries of tenant discovery.
     pub tenant_items: Option<u64>,
@@ -26,8 +26,10 @@ pub struct SetMemory {
     pub mimir_items: Option<u64>,
     /// How long what was discovered is kept.
     pub discovery_ttl: Option<Duration>,
-    /// Which entries go first.
+    /// Which entries go first, in every cache.
     pub policy: Option<EvictionPolicy>,
+    /// Which entries go first in single caches.
+    pub policies: OwnPolicies,
     /// The share of the caches' limit from which they evict.
     pub eviction_threshold: Option<f64>,
     /// The share of the caches' limit from which there is a warning.
@@ -145,6 +147,11 @@ impl SetMemory {
     }
 
     fn settings(&self, now: CacheSettings) -> CacheSettings {
+        let mut policies =
+            if self.policy.is_some() { OwnPolicies::default() } else { now.policies };
+        for (own, given) in policies.iter_mut().zip(self.policies) {
+            *own = given.or(*own);
+        }
         CacheSettings {
             query_ttl: now.query_ttl,
             discovery_ttl: self.discovery_ttl.or(now.discovery_ttl),
@@ -154,6 +161,7 @@ impl SetMemory {
             tenant_items_max: self.tenant_items.unwrap_or(now.tenant_items_max),
             mimir_items_max: self.mimir_items.unwrap_or(now.mimir_items_max),
             policy: self.policy.unwrap_or(now.policy),
+            policies,
             share: self.cache_bytes.map_or(now.share, CacheShare::Bytes),
             cluster_bytes_max: now.cluster_bytes_max,
         }

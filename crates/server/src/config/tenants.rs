@@ -20,7 +20,9 @@ pub struct TenantSettings {
     pub quotas: BTreeMap<TenantName, u64>,
     /// What each tenant may hold that has no quota of its own, but for the default one.
     pub default_quota: Option<u64>,
-    /// Bytes of each tenant in the query cache that others give up theirs for first.
+    /// Points that each tenant's collections may have.
+    pub point_quotas: BTreeMap<TenantName, u64>,
+    /// Bytes of each tenant in caches that others give up theirs for first.
     pub guarantees: BTreeMap<TenantName, u64>,
     /// The key of each tenant that has one.
     pub keys: BTreeMap<TenantName, Secret>,
@@ -34,6 +36,7 @@ pub(super) fn read(from: &mut Resolver, operators_key: Option<&Secret>) -> Tenan
         enabled: from.flag("tenants.enabled", false),
         quotas: from.tenant_bytes("tenants.quotas.NAME"),
         default_quota: from.given_bytes("tenants.default_quota").map(|(bytes, _)| bytes),
+        point_quotas: from.tenant_counts("tenants.point_quotas.NAME"),
         guarantees: from.tenant_bytes("tenants.guarantees.NAME"),
         keys: from.tenant_keys(operators_key),
     }
@@ -59,13 +62,28 @@ impl Resolver {
 
     /// Byte counts above 0; `known` ends with `.NAME`.
     fn tenant_bytes(&mut self, known: &'static str) -> BTreeMap<TenantName, u64> {
+        let read = |text: &str| text.parse::<ByteCount>().ok().map(|ByteCount(bytes)| bytes);
+        self.tenant_numbers(known, read, shown_bytes)
+    }
+
+    /// Counts above 0; `known` ends with `.NAME`.
+    fn tenant_counts(&mut self, known: &'static str) -> BTreeMap<TenantName, u64> {
+        self.tenant_numbers(known, |text| text.parse().ok(), |count| count.to_string())
+    }
+
+    fn tenant_numbers(
+        &mut self,
+        known: &'static str,
+        read: impl Fn(&str) -> Option<u64>,
+        shown: impl Fn(u64) -> String,
+    ) -> BTreeMap<TenantName, u64> {
         let mut named = BTreeMap::new();
         for (name, Given { path, text, origin }) in self.of_tenants(known.trim_end_matches(".NAME"))
         {
-            match text.as_str().parse::<ByteCount>() {
-                Ok(ByteCount(bytes)) if bytes > 0 => {
-                    self.show(&path, Some(shown_bytes(bytes)), origin);
-                    named.insert(name, bytes);
+            match read(text.as_str()) {
+                Some(number) if number > 0 => {
+                    self.show(&path, Some(shown(number)), origin);
+                    named.insert(name, number);
                 }
                 _ => self.refuse(known, &path, text.as_str().to_owned(), origin),
             }

@@ -12,4 +12,5 @@ mod metrics;
 mod mimir;
 mod server;
 mod storage_types;
+mod tenant_caches;
 mod tenants;

@@ -66,7 +66,7 @@ pub(super) const LIMITS: [KnownKey; 12] = [
 ];
 
 /// Caches, tenants, measurements.
-pub(super) const CACHES: [KnownKey; 19] = [
+pub(super) const CACHES: [KnownKey; 21] = [
     key(
         "memory.cache.percent",
         "a number from 0 to 100",
@@ -78,19 +78,20 @@ pub(super) const CACHES: [KnownKey; 19] = [
         "memory.cache.max_items",
         COUNT,
         "1000",
-        "Items of the metadata cache; the others are bounded by bytes. Alias: CACHE_MAX_ITEMS.",
+        "Items of the metadata cache and of discovery together; the other caches are bounded by bytes. \
+         Alias: CACHE_MAX_ITEMS.",
     ),
     key(
         "memory.cache.tenant_max_items",
         COUNT,
         "500",
-        "Items of tenant discovery. Alias: CACHE_TENANT_MAX_ITEMS.",
+        "Items of tenant discovery among them. Alias: CACHE_TENANT_MAX_ITEMS.",
     ),
     key(
         "memory.cache.mimir_max_items",
         COUNT,
         "500",
-        "Items of Mimir discovery. Alias: CACHE_MIMIR_MAX_ITEMS.",
+        "Items of Mimir discovery among them. Alias: CACHE_MIMIR_MAX_ITEMS.",
     ),
     key(
         "memory.cache.memory_threshold",
@@ -111,6 +112,13 @@ pub(super) const CACHES: [KnownKey; 19] = [
         "lru, lfu, ttl, size or hybrid",
         "hybrid",
         "Which items go first. Alias: CACHE_EVICTION_POLICY.",
+    ),
+    key(
+        "memory.cache.eviction_policy.NAME",
+        "lru, lfu, ttl, size or hybrid",
+        "",
+        "Which items of the cache of this name go first, instead of one policy for all; a line for \
+         each.",
     ),
     key(
         "memory.cache.ttl.query",
@@ -147,11 +155,17 @@ pub(super) const CACHES: [KnownKey; 19] = [
          by it.",
     ),
     key(
+        "tenants.point_quotas.NAME",
+        "a number from 1 on",
+        "",
+        "Points that the collections of the tenant of this name may have in all; a line for each.",
+    ),
+    key(
         "tenants.guarantees.NAME",
         BYTES,
         "",
-        "Bytes of this tenant in the query cache that others give up theirs for first; a line for \
-         each.",
+        "Bytes of this tenant in all caches together that others give up theirs for first; a line \
+         for each.",
     ),
     key(
         "tenants.keys.NAME",

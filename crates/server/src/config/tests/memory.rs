@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vectorizer_api::memory::CacheShare;
+use vectorizer_api::memory::{CacheSettings, CacheShare};
 use vectorizer_memory::OperationKind;
 
 use super::{Machine, load, sources};
@@ -136,6 +136,39 @@ fn items_expire_after_one_duration_or_each_cache_its_own() {
     let refusal = of("memory: {cache: {ttl: {query: 5}}}\n").unwrap_err();
     assert!(refusal.contains("memory.cache.ttl.query is `5` ("), "{refusal}");
     assert!(of("memory: {cache: {ttl: 0s}}\n").is_err());
+}
+
+#[test]
+fn each_cache_may_have_a_policy_of_its_own() {
+    let machine = Machine::new("policies", 8 << 20);
+    let of = |text: &str, variables: &[(&str, &str)]| {
+        let loaded = load(&machine.0, &sources(Some(machine.file(text)), variables, &[]));
+        loaded.map(|loaded| loaded.settings.memory.cache_settings(0))
+    };
+    let text = "memory:\n  cache:\n    eviction_policy:\n      payloads: lru\n      query: size\n";
+    let alias = [("CACHE_EVICTION_POLICY", "lfu")];
+    let settings = of(text, &alias).unwrap();
+    for (cache, policy) in [
+        ("payloads", Some(EvictionPolicy::Lru)),
+        ("query", Some(EvictionPolicy::Size)),
+        ("metadata", Some(EvictionPolicy::Lfu)),
+        ("index_pages", None),
+    ] {
+        assert_eq!(settings.policy_of(cache), policy, "{cache}");
+    }
+    let one = of("memory: {cache: {eviction_policy: ttl}}\n", &[]).unwrap();
+    assert!(
+        CacheSettings::CACHES.iter().all(|name| one.policy_of(name) == Some(EvictionPolicy::Ttl))
+    );
+    for (given, told) in [
+        ("payloads: best", "memory.cache.eviction_policy.payloads is `best` ("),
+        ("index_pages: lru", "memory.cache.eviction_policy.index_pages is of no cache that has"),
+        ("paylods: lru", "name one of query, metadata, payloads, predicates, embeddings, tenant_"),
+    ] {
+        let refusal = of(&format!("memory: {{cache: {{eviction_policy: {{{given}}}}}}}\n"), &[]);
+        let refusal = refusal.unwrap_err();
+        assert!(refusal.contains(told), "{told}\n{refusal}");
+    }
 }
 
 #[test]
