@@ -23,7 +23,7 @@ use crate::server::{Folder, Server, config};
 const ROUTE: &str = "/api/discovery/mimir";
 const FRESH: &str = "/api/discovery/mimir?fresh=true";
 const ENDPOINTS: usize = 12;
-const TIMEOUT: Duration = Duration::from_millis(2_000);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than anybody waits.
 const TOO_SLOW: Duration = Duration::from_secs(20);
 /// Bytes of an answer that are too many.
