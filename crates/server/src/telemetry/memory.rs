@@ -124,7 +124,7 @@ fn process(report: &MemoryReport) -> Vec<Metric<'_>> {
         ),
         gauge(
             "vectorizer_memory_measured_bytes",
-            "Anonymous bytes that the process was measured to hold; absent if it was not",
+            "Bytes that the process was measured to hold, files left out; absent if it was not",
             measured.unwrap_or_default(),
         ),
         gauge(

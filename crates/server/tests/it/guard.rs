@@ -153,7 +153,7 @@ fn operations_bytes(server: &Server) -> u64 {
 
 /// Requests hold nothing once they are answered.
 fn assert_given_back(server: &Server) {
-    let settled = (0..100).any(|_| {
+    let settled = (0..1_500).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
         operations_bytes(server) == 0
     });
@@ -164,7 +164,7 @@ fn assert_given_back(server: &Server) {
 fn an_answer_that_nobody_reads_is_given_up() {
     let folder = Folder::new();
     let limits =
-        ServerLimits { write_stall_timeout: Duration::from_millis(300), ..ServerLimits::default() };
+        ServerLimits { write_stall_timeout: Duration::from_secs(2), ..ServerLimits::default() };
     let server =
         Server::start_with(&folder, ServerConfig { limits, ..config() }, Limits::of_root(1 << 30));
     let client = server.client();
@@ -174,12 +174,11 @@ fn an_answer_that_nobody_reads_is_given_up() {
     client.put("/collections/c/points", &point).result();
     let mut deaf = client.connect();
     deaf.write_all(b"GET /collections/c/points/1 HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
-    let held = (0..200).any(|_| {
+    let held = (0..6_000).any(|_| {
         std::thread::sleep(Duration::from_millis(5));
         operations_bytes(&server) > 8 << 20
     });
     assert!(held, "the answer is charged while it is sent");
-    std::thread::sleep(Duration::from_millis(300));
     assert_given_back(&server);
 }
 

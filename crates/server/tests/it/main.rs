@@ -1,5 +1,6 @@
 //! The server, driven over its sockets.
 
+mod alerts;
 mod caches;
 mod client;
 mod discovery;
@@ -7,6 +8,7 @@ mod document;
 mod flow;
 mod guard;
 mod hostile;
+mod kubernetes;
 mod memory;
 mod metrics;
 mod mimir;

@@ -171,7 +171,9 @@ fn evictions_tell_what_they_gave_back() {
     let check = |done: &Value, least: u64| {
         let of = |key: &str| done[key].as_u64().expect("a number");
         assert!(of("freed_bytes") >= least, "{done}");
-        assert_eq!(of("before") - of("after"), of("freed_bytes"), "{done}");
+        // Page frames may come and go meanwhile.
+        let rest = of("after").saturating_add(of("freed_bytes"));
+        assert!(of("before").abs_diff(rest) < MIB, "{done}");
     };
     check(&evict(&client, r#"{"bytes": 100000, "cache": "mine"}"#), 100_000);
     assert_eq!((mine.stats().items, theirs.stats().items), (18, 20));
