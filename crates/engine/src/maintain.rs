@@ -10,7 +10,7 @@ use vectorizer_segment::ComponentKind;
 use vectorizer_vfs::Niceness;
 
 use crate::background::{TICK, Watches};
-use crate::build::{Pace, build_bytes_per_row};
+use crate::build::{Means, Pace, build_bytes_per_row};
 use crate::busy::Held;
 use crate::engine::{Inner, lock};
 use crate::error::{EngineError, Result};
@@ -20,6 +20,7 @@ use crate::node::report;
 use crate::policy::{Choice, Lane, PolicyConfig, SegmentSummary, ShardSummary, choose};
 use crate::shard::Shard;
 use crate::state::ShardState;
+use crate::unpublished::Unpublished;
 
 /// Of the bytes that can be had, a build may plan with this part: searches keep frames, and what
 /// else comes meanwhile needs room too.
@@ -185,11 +186,11 @@ impl Inner {
         task: &Task<'_>,
         memory: &AllocationGuard,
     ) -> Result<bool> {
-        let work = (task.pace, memory);
+        let means = Means { pace: task.pace, memory, draft_bytes: 0 };
         match &task.choice {
             Choice::Rest => Ok(false),
             Choice::Merge(segments) => {
-                let merged = run_at(task.pace.niceness, || shard.merge(segments, work))?;
+                let merged = run_at(task.pace.niceness, || shard.merge(segments, means))?;
                 merged.map(|merged| shard.publish_merge(merged)).transpose()?;
                 Ok(!self.node.is_closing())
             }
@@ -198,9 +199,11 @@ impl Inner {
                 let live = state.segments.iter().find(|live| live.segment.id() == *id);
                 let Some(live) = live else { return Ok(false) };
                 for wanted in shard.missing_graphs(&live.segment, &state.settings) {
-                    let build = || shard.build_graph(&live.segment, &wanted, None, work);
+                    let mut files = Unpublished::new(shard);
+                    let build =
+                        || shard.build_graph(&live.segment, &wanted, None, &mut files, means);
                     match run_at(task.pace.niceness, build)? {
-                        Some(graph) => shard.publish_components(*id, &[graph])?,
+                        Some(graph) => shard.publish_components(*id, &[graph], files)?,
                         None => return Ok(false),
                     }
                 }
@@ -349,9 +352,11 @@ impl Inner {
             if let Some((key, kind)) = missing.first() {
                 // What an index takes shows while it grows.
                 let memory = self.admit_work(shard, "index", 0)?;
-                let index =
-                    shard.build_index(&live.segment, key, *kind, (&state.settings, &memory))?;
-                shard.publish_components(live.segment.id(), &[index])?;
+                let mut files = Unpublished::new(shard);
+                let of = (&*live.segment, &*state.settings);
+                let index = shard.build_index(of, (key, *kind), &mut files, &memory)?;
+                drop(memory);
+                shard.publish_components(live.segment.id(), &[index], files)?;
                 return Ok(true);
             }
         }
