@@ -86,7 +86,9 @@ impl FieldIndexBuilder {
         if !holders.is_empty() {
             for (number, _) in &self.pairs {
                 let number = usize::try_from(*number).unwrap_or(usize::MAX);
-                holders.get_mut(number).into_iter().for_each(|count| *count += 1);
+                if let Some(count) = holders.get_mut(number) {
+                    *count += 1;
+                }
             }
         }
         let (mut seen, mut once) = (0, 0);

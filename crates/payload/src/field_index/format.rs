@@ -50,10 +50,16 @@ impl FieldIndex {
         out.put(key.as_bytes());
         match &self.values {
             Values::Texts { starts, text } => {
-                starts.iter().for_each(|start| out.word(*start));
+                for &start in starts {
+                    out.word(start);
+                }
                 out.put(text.as_bytes());
             }
-            Values::Keys(keys) => keys.iter().for_each(|key| out.put(&key.to_le_bytes())),
+            Values::Keys(keys) => {
+                for key in keys {
+                    out.put(&key.to_le_bytes());
+                }
+            }
         }
         for &word in self.postings.starts.iter().chain(&self.postings.rows) {
             out.word(word);
@@ -62,7 +68,9 @@ impl FieldIndex {
             out.word(*value);
             out.bitmap(bitmap);
         }
-        self.sets.all().for_each(|set| out.bitmap(set));
+        for set in self.sets.all() {
+            out.bitmap(set);
+        }
         out.finish()
     }
 
