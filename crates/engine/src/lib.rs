@@ -20,7 +20,8 @@
 //!   `convert`: finding and converting what is not
 //! - `estimate`: what reading takes; [`Origin`]: whose memory a write uses
 //! - [`verify`](mod@verify): checking a folder that no engine has open
-//! - `flush`, `merge`, `build`: background work; `policy`: which is next; `background`: the threads
+//! - `flush`, `merge`, `build`: background work, `unpublished`: its files until a manifest names them;
+//!   `policy`: which is next; `background`: the threads
 //! - [`ticket`], [`executor`]: results that come later, and the threads that searches run on
 
 #![forbid(unsafe_code)]
@@ -80,6 +81,7 @@ mod stored;
 mod target;
 mod throttle;
 pub mod ticket;
+mod unpublished;
 mod verdicts;
 pub mod verify;
 pub mod view;

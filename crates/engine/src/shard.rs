@@ -212,7 +212,8 @@ impl Shard {
         self.next_segment.load(Ordering::Acquire)
     }
 
-    /// The first of `count` file numbers that no file of this shard has had.
+    /// The first of `count` file numbers that no file of this shard has had. Only `unpublished`
+    /// asks, which removes what comes to nothing.
     pub(crate) fn allocate_files(&self, count: u64) -> u64 {
         self.next_file.fetch_add(count, Ordering::AcqRel)
     }

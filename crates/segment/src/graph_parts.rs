@@ -50,16 +50,17 @@ impl GraphPlan {
 }
 
 impl Segment {
-    /// How the graph of a name is built in parts within `limit` bytes; none if that is too little.
+    /// How the graph of a name over so many rows with codes such as these is built in parts within
+    /// `limit` bytes; none if that is too little.
     pub fn plan_graph(
         &self,
-        name: &VectorName,
+        (name, rows): (&VectorName, u32),
         limit: u64,
         (params, workers): (&Params, usize),
     ) -> Option<GraphPlan> {
         let codes = self.parts(name)?.codes.as_ref()?;
         let limit = limit.checked_sub(BUFFER_BYTES)?;
-        let rows = self.rows() as usize;
+        let rows = rows as usize;
         let plan = Plan::within(limit, (rows, &|rows| codes.loaded_bytes(rows)), params, workers)?;
         Some(GraphPlan { plan, params: *params, rows: rows as u64 })
     }

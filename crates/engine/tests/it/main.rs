@@ -23,6 +23,7 @@ mod lost_log;
 mod parts;
 mod pressure;
 mod properties;
+mod remains;
 mod several;
 mod stops;
 mod storage_types;
