@@ -49,3 +49,8 @@ pub use search::SegmentQuery;
 pub use segment::{Segment, SegmentRecord};
 pub use shortlist::Shortlist;
 pub use store::{Frames, Store};
+
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: vectorizer_testkit::allocation::CountingAllocator =
+    vectorizer_testkit::allocation::CountingAllocator;

@@ -17,7 +17,7 @@ pub(super) trait Waits: Default {
 }
 
 /// A queue and its service, in nanoseconds of virtual time.
-struct Served<Q> {
+struct Flow<Q> {
     queue: Q,
     served: u64,
     /// Its tasks that were taken and are not done.
@@ -37,7 +37,7 @@ pub(super) struct Taken<K> {
 
 /// Fair queues, each with its key.
 pub(super) struct Fair<K, Q> {
-    queues: BTreeMap<K, Served<Q>>,
+    queues: BTreeMap<K, Flow<Q>>,
     /// Those with tasks that wait.
     waiting: BTreeSet<Rank<K>>,
     /// Those with no task, remembered as long as they are ahead of the others.
@@ -70,7 +70,7 @@ impl<K: Ord + Clone, Q: Waits> Fair<K, Q> {
     pub(super) fn add(&mut self, key: &K, add: impl FnOnce(&mut Q)) {
         let (now, mean) = (self.now, self.mean);
         if !self.queues.contains_key(key) {
-            let of = Served { queue: Q::default(), served: now, running: 0, mean };
+            let of = Flow { queue: Q::default(), served: now, running: 0, mean };
             self.queues.insert(key.clone(), of);
         }
         self.change(key, |of| {
@@ -119,7 +119,7 @@ impl<K: Ord + Clone, Q: Waits> Fair<K, Q> {
     }
 
     /// Changes what is known of a key, and its rank with it.
-    fn change<T>(&mut self, key: &K, change: impl FnOnce(&mut Served<Q>) -> T) -> Option<T> {
+    fn change<T>(&mut self, key: &K, change: impl FnOnce(&mut Flow<Q>) -> T) -> Option<T> {
         let of = self.queues.get_mut(key)?;
         let mut rank = (of.served, of.running, key.clone());
         self.waiting.remove(&rank);

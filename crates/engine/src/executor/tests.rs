@@ -140,7 +140,9 @@ fn workers_that_are_free_are_shared() {
         let tasks: Vec<_> = (0..taken).filter_map(|_| queues.pop()).collect();
         let of_a = tasks.iter().filter(|(task, _)| &*task.tenant.key == "a").count();
         assert_eq!(of_a, taken / 2);
-        tasks.iter().for_each(|(task, _)| queues.charge(task, 1_000));
+        for (task, _) in &tasks {
+            queues.charge(task, 1_000);
+        }
     }
 }
 
@@ -198,7 +200,9 @@ fn greatest_difference(workers: usize, tenants: &[Clients], mut seed: u64) -> u6
         push(&mut queues, ended.tenant);
         running.extend((running.len()..workers).filter_map(|_| start(&mut queues, now)));
         let mut services = done.clone();
-        running.iter().for_each(|task| services[task.tenant] += now - task.since);
+        for task in &running {
+            services[task.tenant] += now - task.since;
+        }
         let range = services.iter().max().zip(services.iter().min());
         greatest = greatest.max(range.map_or(0, |(most, least)| most - least));
     }
