@@ -108,15 +108,15 @@ fn numbered(n: u64) -> CollectionName {
 
 impl World {
     pub(crate) fn new(sleep: Sleep) -> Self {
-        Self::with(EngineOptions::default(), sleep)
+        Self::with(&EngineOptions::default(), sleep)
     }
 
     /// With other options than a test has otherwise.
-    pub(crate) fn with(options: EngineOptions, sleep: Sleep) -> Self {
+    pub(crate) fn with(options: &EngineOptions, sleep: Sleep) -> Self {
         Self::within(Limits::of_root(1 << 30).with_emergency(1 << 20), options, sleep)
     }
 
-    fn within(limits: Limits, options: EngineOptions, sleep: Sleep) -> Self {
+    fn within(limits: Limits, options: &EngineOptions, sleep: Sleep) -> Self {
         let governor = Governor::new(limits);
         let disk = TraceDirectory::new();
         let options = EngineOptions {
@@ -125,7 +125,7 @@ impl World {
             search_threads: 1,
             build_threads: 1,
             disk_percent_max: 100,
-            ..options
+            ..options.clone()
         };
         let engine = Engine::open_in(disk.directory(), None, Arc::clone(&governor), options);
         let engine = engine.expect("an empty folder");
@@ -141,7 +141,7 @@ impl World {
     pub(crate) fn filled_within(limits: Limits) -> Self {
         let world = Self::within(
             limits,
-            EngineOptions::default(),
+            &EngineOptions::default(),
             Arc::new(|_| Box::pin(std::future::ready(()))),
         );
         world.create(things()).expect("room");
