@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use vectorizer_cache::{CacheControl, EmbeddingCache, Refusal};
-use vectorizer_engine::{Engine, EngineError};
+use vectorizer_engine::Engine;
 use vectorizer_memory::{MemoryGuard, Tenant};
-use vectorizer_model::CollectionName;
 use vectorizer_query::{BoxFuture, LeafCaches, MetadataCache, QueryCache};
 
 use crate::cache_settings::CacheSettings;
@@ -18,7 +17,7 @@ use crate::error::{ApiError, ErrorKind, Result};
 use crate::found::DiscoveryCaches;
 use crate::found::mimir::MimirSource;
 use crate::kept::KeptCaches;
-use crate::turn::Turn;
+use crate::turn::{Turn, Turns};
 
 /// Waits for a while; the caller's runtime owns the timer.
 pub type Sleep = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
@@ -37,6 +36,7 @@ pub struct Context {
     sleep: Sleep,
     defaults: CollectionDefaults,
     settings_turn: Arc<Turn>,
+    collection_turns: Arc<Turns>,
     caller: Caller,
     query_cache: Arc<QueryCache>,
     discovery: Arc<DiscoveryCaches>,
@@ -65,6 +65,7 @@ impl Context {
             sleep,
             defaults,
             settings_turn,
+            collection_turns: Arc::default(),
             caller,
             query_cache,
             discovery,
@@ -202,29 +203,18 @@ impl Context {
         self.caller.tenant()
     }
 
-    /// Whether the caller may reach a collection, if it is there.
-    pub(crate) fn reaches(&self, collection: &CollectionName) -> bool {
-        self.engine.owner(collection).is_ok_and(|owner| self.caller.reaches(&owner))
-    }
-
-    /// Whether the caller may reach a collection.
-    ///
-    /// # Errors
-    /// It is not there, or is another tenant's, which is told alike.
-    pub(crate) fn check_reach(&self, collection: &CollectionName) -> Result<()> {
-        if self.reaches(collection) {
-            return Ok(());
-        }
-        Err(EngineError::CollectionNotFound { name: collection.to_string() }.into())
-    }
-
     pub(crate) fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         (self.sleep)(duration)
     }
 
-    /// Whoever changes settings holds this from reading them until the change is applied.
+    /// Whoever changes limits and caches holds this from reading them until the change is applied.
     pub(crate) fn settings_turn(&self) -> &Turn {
         &self.settings_turn
+    }
+
+    /// The same for the settings of each collection.
+    pub(crate) fn collection_turns(&self) -> &Turns {
+        &self.collection_turns
     }
 }
 

@@ -179,6 +179,7 @@ impl From<EngineError> for ApiError {
             | EngineError::LogRefused { .. }
             | EngineError::Disk(_)
             | EngineError::Closed { .. }
+            | EngineError::CatalogueStopped { .. }
             | EngineError::Abandoned(_) => of(ErrorKind::Unavailable),
             EngineError::Segment(_)
             | EngineError::Pages(_)

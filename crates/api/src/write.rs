@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vectorizer_engine::{EngineError, TaskQueue};
+use vectorizer_engine::{EngineError, FoundCollection, TaskQueue};
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::{CollectionName, Operation, Payload, PointId, SequenceNumber};
 use vectorizer_model::{check::PayloadLimits, limits};
@@ -37,9 +37,9 @@ impl Guarded<'_> {
         if operation.selector().is_some() {
             return self.write_parts(collection, operation).await;
         }
-        self.prepare(collection).await?;
-        self.wait_for_pace(collection).await?;
-        let ticket = self.engine().submit(collection, operation, self.origin())?;
+        let found = self.collection(collection).await?;
+        self.wait_for_pace(&found).await?;
+        let ticket = self.engine().submit(&found, operation, self.origin())?;
         let applied = ticket.await.map_err(EngineError::from)??;
         Ok(Written { seq: applied.seq, points: applied.points })
     }
@@ -51,12 +51,12 @@ impl Guarded<'_> {
         collection: &CollectionName,
         operation: Operation,
     ) -> Result<Written> {
-        self.prepare(collection).await?;
-        let queue = self.engine().view(collection)?.with_guard(self.guard().clone()).queue();
+        let found = self.collection(collection).await?;
+        let queue = self.engine().view(&found)?.with_guard(self.guard().clone()).queue();
         let operation = Arc::new(operation);
         let (mut from, mut points) = (None, 0);
         loop {
-            let part = self.write_part(collection, &queue, &operation, from).await;
+            let part = self.write_part(&found, &queue, &operation, from).await;
             let (written, next) = part.map_err(|error| after(error, points))?;
             points += written.points;
             if next.is_none() {
@@ -68,33 +68,32 @@ impl Guarded<'_> {
 
     async fn write_part(
         &self,
-        collection: &CollectionName,
+        found: &FoundCollection,
         queue: &TaskQueue,
         operation: &Arc<Operation>,
         from: Option<PointId>,
     ) -> Result<(Written, Option<PointId>)> {
         if !matches!(**operation, Operation::Delete(_)) {
-            self.wait_for_pace(collection).await?;
+            self.wait_for_pace(found).await?;
         }
-        let (engine, collection, origin) =
-            (self.engine().clone(), collection.clone(), self.origin());
+        let (engine, found, origin) = (self.engine().clone(), found.clone(), self.origin());
         let operation = Arc::clone(operation);
-        let submit = move || engine.submit_part(&collection, &operation, from, origin);
+        let submit = move || engine.submit_part(&found, &operation, from, origin);
         let part = self.engine().spawn(queue, submit)?.await.map_err(EngineError::from)??;
         let applied = part.ticket.await.map_err(EngineError::from)??;
         Ok((Written { seq: applied.seq, points: applied.points }, part.next))
     }
 
-    async fn wait_for_pace(&self, collection: &CollectionName) -> Result<()> {
+    async fn wait_for_pace(&self, found: &FoundCollection) -> Result<()> {
         let mut pause = PAUSE_MIN;
         for _ in 0..PAUSES_MAX {
-            match self.engine().check_pace(collection) {
+            match self.engine().check_pace(found) {
                 Err(EngineError::Paced { .. }) => self.sleep(pause).await,
                 other => return Ok(other?),
             }
             pause = (pause * 2).min(PAUSE_MAX);
         }
-        Ok(self.engine().check_pace(collection)?)
+        Ok(self.engine().check_pace(found)?)
     }
 
     /// Whether all points that a payload change lists are there; nothing is changed if one is not.
