@@ -1,7 +1,6 @@
 //! Tenants: whether requests have one, what each may hold, and the keys that show who asks.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use vectorizer_model::TenantName;
 use vectorizer_model::bytes::ByteCount;
@@ -9,6 +8,7 @@ use vectorizer_model::bytes::ByteCount;
 use super::keys;
 use super::origin::{Given, Text};
 use super::resolve::{Resolver, shown_bytes};
+use super::secret::{HIDDEN, Secret};
 use super::violation::Violation;
 
 /// Whether requests have tenants, and what each may hold.
@@ -26,32 +26,10 @@ pub struct TenantSettings {
     pub keys: BTreeMap<TenantName, Secret>,
 }
 
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text, to be compared.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
-
 const KEYS: &str = "tenants.keys";
 const KEY_FILES: &str = "tenants.key_files";
 
-pub(super) fn read(from: &mut Resolver, operators_key: Option<&str>) -> TenantSettings {
+pub(super) fn read(from: &mut Resolver, operators_key: Option<&Secret>) -> TenantSettings {
     TenantSettings {
         enabled: from.flag("tenants.enabled", false),
         quotas: from.tenant_bytes("tenants.quotas.NAME"),
@@ -96,11 +74,12 @@ impl Resolver {
     }
 
     /// The keys from wherever they are, never shown.
-    fn tenant_keys(&mut self, operators_key: Option<&str>) -> BTreeMap<TenantName, Secret> {
+    fn tenant_keys(&mut self, operators_key: Option<&Secret>) -> BTreeMap<TenantName, Secret> {
         let enabled =
             self.given.get("tenants.enabled").is_some_and(|of| of.text.as_str() == "true");
         let mut found = BTreeMap::new();
-        let mut known: Vec<String> = operators_key.map(str::to_owned).into_iter().collect();
+        let mut known: Vec<String> =
+            operators_key.map(|key| key.reveal().to_owned()).into_iter().collect();
         let mut given = self.of_tenants(KEYS);
         given.extend(self.of_tenants(KEY_FILES));
         for (name, given) in given {
@@ -143,7 +122,7 @@ impl Resolver {
                 }
             };
         }
-        self.show(&given.path, Some("(hidden)".to_owned()), given.origin.clone());
+        self.show(&given.path, Some(HIDDEN.to_owned()), given.origin.clone());
         if let Text::Plain(key) = &given.text {
             return Some(key.clone());
         }

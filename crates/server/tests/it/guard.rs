@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use vectorizer_memory::{Class, Limits};
+use vectorizer_server::config::Secret;
 use vectorizer_server::{ServerConfig, ServerError, ServerLimits};
 
 use crate::client::Reply;
@@ -13,7 +14,7 @@ use crate::server::{Folder, Server, config};
 #[test]
 fn the_key_is_wanted_everywhere_but_at_the_probes() {
     let folder = Folder::new();
-    let config = ServerConfig { api_key: Some("secret".to_owned()), ..config() };
+    let config = ServerConfig { api_key: Some(Secret::new("secret")), ..config() };
     let server = Server::start_with(&folder, config, Limits::of_root(1 << 30));
     for path in ["/", "/healthz", "/livez", "/readyz"] {
         assert_eq!(server.client().get(path).status, 200, "{path}");
@@ -50,7 +51,7 @@ fn nobody_listens_to_the_world_by_accident() {
     let world = || ServerConfig { host: "0.0.0.0".to_owned(), ..config() };
     assert!(matches!(run(world()), Err(ServerError::Unauthenticated { .. })));
     assert!(run(ServerConfig { allow_unauthenticated: true, ..world() }).is_ok());
-    assert!(run(ServerConfig { api_key: Some("k".to_owned()), ..world() }).is_ok());
+    assert!(run(ServerConfig { api_key: Some(Secret::new("k")), ..world() }).is_ok());
     let nowhere = ServerConfig { host: "no such host".to_owned(), ..config() };
     assert!(matches!(run(nowhere), Err(ServerError::Host { .. })));
 }

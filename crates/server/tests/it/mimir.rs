@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use vectorizer_memory::{Class, Limits};
 use vectorizer_server::ServerConfig;
+use vectorizer_server::config::Secret;
 
 use crate::client::{Client, Reply};
 use crate::server::{Folder, Server, config};
@@ -104,7 +105,7 @@ impl Mimir {
 }
 
 fn at(url: String) -> ServerConfig {
-    let mut config = ServerConfig { mimir_url: Some(url), ..config() };
+    let mut config = ServerConfig { mimir_url: Some(Secret::new(url)), ..config() };
     config.limits.mimir_timeout = TIMEOUT;
     config
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Machine, load, sources};
-use crate::config::{EvictionPolicy, OperationKind, cache_limit};
+use crate::config::{EvictionPolicy, OperationKind, Secret, cache_limit};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -167,9 +167,35 @@ fn tenants_have_quotas_by_name() {
     assert!(refusal.contains("tenants.quotas.b is `many` ("), "{refusal}");
     assert!(of("tenants: {quotas: 1GB}\n").unwrap_err().contains("tenants.quotas is a section"));
     let mimir = of("telemetry: {mimir: {url: 'http://mimir:9009/prometheus'}}\n").unwrap();
-    assert_eq!(mimir.settings.server.mimir_url.as_deref(), Some("http://mimir:9009/prometheus"));
+    let url = Secret::new("http://mimir:9009/prometheus");
+    assert_eq!(mimir.settings.server.mimir_url, Some(url));
     for url in ["mimir:9009", "http://", "http://:80", "http://a b"] {
         assert!(of(&format!("telemetry: {{mimir: {{url: '{url}'}}}}\n")).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn what_an_address_holds_in_secret_is_not_shown() {
+    let machine = Machine::new("mimir-secrets", 8 << 20);
+    let of = |url: &str| {
+        let text = format!("telemetry: {{mimir: {{url: '{url}'}}}}\n");
+        load(&machine.0, &sources(Some(machine.file(&text)), &[], &[]))
+    };
+    let url = "https://me:hush@mimir:9009/prometheus?token=hush#hush";
+    let loaded = of(url).unwrap();
+    let shown = |key: &str| {
+        let shown = loaded.settings.shown.iter().find(|shown| shown.key == key);
+        shown.and_then(|shown| shown.value.clone())
+    };
+    let expected = "https://mimir:9009/prometheus";
+    assert_eq!(shown("telemetry.mimir.url").as_deref(), Some(expected));
+    assert_eq!(loaded.settings.server.mimir_url.as_ref().map(Secret::reveal), Some(url));
+    let told = format!("{loaded:?} {:?}", loaded.settings.server);
+    assert!(!told.contains("hush"), "{told}");
+    for wrong in ["htp://me:hush@mimir", "http://me:hu/hush@mimir", "http://me:12/hush@mimir"] {
+        let refused = of(wrong).unwrap_err();
+        assert!(refused.contains("telemetry.mimir.url is `(hidden)`"), "{refused}");
+        assert!(!refused.contains("hush"), "{refused}");
     }
 }
 
