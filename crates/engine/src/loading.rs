@@ -15,7 +15,7 @@ use crate::idle::{batch, longest_idle};
 use crate::info::{CollectionInfo, collection_info};
 use crate::node::report;
 use crate::shard::Shard;
-use crate::target::Target;
+use crate::target::{FoundCollection, Target};
 use crate::ticket::Ticket;
 
 /// Attempts at what found no room, each after closing some idle collections.
@@ -58,6 +58,14 @@ impl Engine {
         let queue = TaskQueue { tenant, collection: u64::from(collection.id.0) };
         let engine = self.clone();
         self.spawn(&queue, move || engine.inner().opened(&collection).map(|_| ())).map(Some)
+    }
+
+    /// The collection of that name. Opens nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::CollectionNotFound`].
+    pub fn find(&self, name: &CollectionName) -> Result<FoundCollection> {
+        self.inner().collection(name).map(FoundCollection)
     }
 
     /// Whether there is a collection of that name.
@@ -119,6 +127,25 @@ impl Inner {
     pub(crate) fn collection(&self, name: &CollectionName) -> Result<Arc<Collection>> {
         let missing = || EngineError::CollectionNotFound { name: name.to_string() };
         self.collections.get(name).ok_or_else(missing)
+    }
+
+    /// The collection that is meant, if it is there.
+    pub(crate) fn find<'a>(&self, target: impl Into<Target<'a>>) -> Result<Arc<Collection>> {
+        match target.into() {
+            Target::Named(name) => self.collection(name),
+            Target::Found(FoundCollection(collection)) => {
+                self.check_there(collection)?;
+                Ok(Arc::clone(collection))
+            }
+        }
+    }
+
+    /// Whether a collection was not dropped.
+    pub(crate) fn check_there(&self, collection: &Collection) -> Result<()> {
+        if self.collections.by_id(collection.id).is_some() {
+            return Ok(());
+        }
+        Err(EngineError::CollectionNotFound { name: collection.name.to_string() })
     }
 
     /// The shard of a collection, which is opened if it is closed.

@@ -9,8 +9,6 @@ use vectorizer_memory::Tenant;
 use vectorizer_model::CollectionName;
 
 use crate::collection::Collection;
-use crate::engine::{Engine, Inner};
-use crate::error::{EngineError, Result};
 
 /// A collection that was found.
 #[derive(Debug, Clone)]
@@ -51,36 +49,5 @@ impl<'a> From<&'a CollectionName> for Target<'a> {
 impl<'a> From<&'a FoundCollection> for Target<'a> {
     fn from(found: &'a FoundCollection) -> Self {
         Self::Found(found)
-    }
-}
-
-impl Engine {
-    /// The collection of that name. Opens nothing.
-    ///
-    /// # Errors
-    /// [`EngineError::CollectionNotFound`].
-    pub fn find(&self, name: &CollectionName) -> Result<FoundCollection> {
-        self.inner().collection(name).map(FoundCollection)
-    }
-}
-
-impl Inner {
-    /// The collection that is meant, if it is there.
-    pub(crate) fn find<'a>(&self, target: impl Into<Target<'a>>) -> Result<Arc<Collection>> {
-        match target.into() {
-            Target::Named(name) => self.collection(name),
-            Target::Found(FoundCollection(collection)) => {
-                self.check_there(collection)?;
-                Ok(Arc::clone(collection))
-            }
-        }
-    }
-
-    /// Whether a collection was not dropped.
-    pub(crate) fn check_there(&self, collection: &Collection) -> Result<()> {
-        if self.collections.by_id(collection.id).is_some() {
-            return Ok(());
-        }
-        Err(EngineError::CollectionNotFound { name: collection.name.to_string() })
     }
 }

@@ -83,7 +83,7 @@ fn a_write_that_was_paced_reaches_nothing_of_a_later_owners() {
         }
         Box::pin(std::future::ready(()))
     });
-    let world = World::with(paced(), sleep);
+    let world = World::with(&paced(), sleep);
     let (acme, other) = (world.of_tenant("acme"), world.of_tenant("other"));
     fill(&acme);
     *swaps.lock().expect("no panic") = Some((world.of_tenant("acme"), world.of_tenant("other")));
@@ -115,7 +115,7 @@ fn at_once<O: Operation>(world: &World, operation: O) -> Option<Result<()>> {
 #[test]
 fn a_tenants_slow_change_holds_up_neither_limits_nor_others() {
     let never: Sleep = Arc::new(|_| Box::pin(std::future::pending()));
-    let world = World::with(paced(), never);
+    let world = World::with(&paced(), never);
     let second = CollectionName::new("second").expect("a name");
     let (acme, other) = (world.of_tenant("acme"), world.of_tenant("other"));
     fill(&acme);

@@ -108,11 +108,11 @@ fn numbered(n: u64) -> CollectionName {
 
 impl World {
     pub(crate) fn new(sleep: Sleep) -> Self {
-        Self::with(EngineOptions::default(), sleep)
+        Self::with(&EngineOptions::default(), sleep)
     }
 
     /// With other options than a test has otherwise.
-    pub(crate) fn with(options: EngineOptions, sleep: Sleep) -> Self {
+    pub(crate) fn with(options: &EngineOptions, sleep: Sleep) -> Self {
         let governor = Governor::new(Limits::of_root(1 << 30).with_emergency(1 << 20));
         let disk = TraceDirectory::new();
         let options = EngineOptions {
@@ -121,7 +121,7 @@ impl World {
             search_threads: 1,
             build_threads: 1,
             disk_percent_max: 100,
-            ..options
+            ..options.clone()
         };
         let engine = Engine::open_in(disk.directory(), None, Arc::clone(&governor), options);
         let engine = engine.expect("an empty folder");

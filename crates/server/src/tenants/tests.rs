@@ -1,3 +1,5 @@
+//! Who is known, who takes whose place, and what each may hold.
+
 use super::*;
 use vectorizer_api::CollectionDefaults;
 use vectorizer_engine::EngineOptions;
