@@ -1,10 +1,11 @@
 //! What operations run in.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use vectorizer_cache::{CacheControl, EmbeddingCache, Refusal};
+use vectorizer_cache::{CacheControl, EmbeddingCache, EvictionPolicy, Refusal};
 use vectorizer_engine::{Engine, EngineError};
 use vectorizer_memory::{Limits, MemoryGuard, Tenant};
 use vectorizer_model::CollectionName;
@@ -44,6 +45,8 @@ pub struct Context {
     mimir: Option<Arc<dyn MimirSource>>,
     kept: KeptCaches,
     cache_settings: Arc<Mutex<CacheSettings>>,
+    /// Whether caches may follow another policy than the settings have.
+    mixed_policies: Arc<AtomicBool>,
     checks: Arc<MemoryChecks>,
     /// Called when memory is cleaned up; the memory guard holds it weakly.
     _relief: Arc<dyn Fn() + Send + Sync>,
@@ -57,7 +60,7 @@ impl Context {
         let relief: Arc<dyn Fn() + Send + Sync> = Arc::new(move || full.relieve());
         engine.memory_guard().on_cleanup(Arc::downgrade(&relief));
         let settings_turn = Arc::new(Turn::default());
-        let (cache_settings, checks) = Default::default();
+        let (cache_settings, mixed_policies, checks) = Default::default();
         let limit = cache_bytes(&engine.governor().limits());
         let query_cache = QueryCache::new(engine.caches(), engine.clock(), limit);
         let discovery = DiscoveryCaches::new(engine.caches(), engine.clock(), limit);
@@ -73,6 +76,7 @@ impl Context {
             mimir: None,
             kept,
             cache_settings,
+            mixed_policies,
             checks,
             _relief: relief,
         }
@@ -130,12 +134,23 @@ impl Context {
     /// # Errors
     /// Memory is too short to sort entries anew; the old settings stand.
     pub fn set_cache_settings(&self, settings: CacheSettings) -> Result<()> {
-        if let Err(refusal) = self.apply(&settings) {
-            // Some caches may follow it already; where not even the old policy finds room, that is told
-            // by the next look at them.
-            self.apply(&self.cache_settings()).ok();
+        let before = self.cache_settings().policy;
+        // Sorting anew takes bytes, also by the same policy.
+        if (settings.policy != before || self.mixed_policies.load(SeqCst))
+            && let Err(refusal) = self.set_policies(settings.policy)
+        {
+            // Some caches may follow it already; where not even the old policy finds room, the next
+            // change has all follow one again.
+            self.mixed_policies.store(self.set_policies(before).is_err(), SeqCst);
             let told = format!("the policy is as it was: {refusal}");
             return Err(ApiError::new(ErrorKind::Unavailable, told));
+        }
+        self.mixed_policies.store(false, SeqCst);
+        for (cache, ttl, items) in self.bounded(&settings) {
+            cache.set_ttl(ttl);
+            if let Some(items) = items {
+                cache.set_limit_items(items);
+            }
         }
         *self.cache_settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
         Ok(())
@@ -174,19 +189,9 @@ impl Context {
         ]
     }
 
-    fn apply(&self, settings: &CacheSettings) -> std::result::Result<(), Refusal> {
-        let caches = self.bounded(settings);
-        // Only a policy can be refused.
-        for (cache, ..) in &caches {
-            cache.set_policy(settings.policy)?;
-        }
-        for (cache, ttl, items) in caches {
-            cache.set_ttl(ttl);
-            if let Some(items) = items {
-                cache.set_limit_items(items);
-            }
-        }
-        Ok(())
+    fn set_policies(&self, policy: EvictionPolicy) -> std::result::Result<(), Refusal> {
+        let caches = self.bounded(&self.cache_settings());
+        caches.into_iter().try_for_each(|(cache, ..)| cache.set_policy(policy))
     }
 
     pub(crate) fn checks(&self) -> &MemoryChecks {
