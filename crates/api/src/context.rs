@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub struct Context {
     kept: KeptCaches,
     point_quotas: Arc<PointQuotas>,
     cache_settings: Arc<Mutex<CacheSettings>>,
+    /// Whether caches may follow other policies than the settings have.
+    mixed_policies: Arc<AtomicBool>,
     checks: Arc<MemoryChecks>,
     /// Called when memory is cleaned up; the memory guard holds it weakly.
     _relief: Arc<dyn Fn() + Send + Sync>,
@@ -61,7 +64,7 @@ impl Context {
         let relief: Arc<dyn Fn() + Send + Sync> = Arc::new(move || full.relieve());
         engine.memory_guard().on_cleanup(Arc::downgrade(&relief));
         let settings_turn = Arc::new(Turn::default());
-        let (cache_settings, checks) = Default::default();
+        let (cache_settings, mixed_policies, checks) = Default::default();
         let limit = cache_bytes(&engine.governor().limits());
         let query_cache = QueryCache::new(engine.caches(), engine.clock(), limit);
         let kept = KeptCaches::new(&engine, limit);
@@ -79,6 +82,7 @@ impl Context {
             kept,
             point_quotas: Arc::default(),
             cache_settings,
+            mixed_policies,
             checks,
             _relief: relief,
         }
@@ -147,13 +151,20 @@ impl Context {
     /// # Errors
     /// Memory is too short to sort entries anew; the old settings stand.
     pub fn set_cache_settings(&self, settings: CacheSettings) -> Result<()> {
-        if let Err(refusal) = self.apply(&settings) {
-            // Some caches may follow it already; where not even the old policy finds room, that is told
-            // by the next look at them.
-            self.apply(&self.cache_settings()).ok();
+        let before = self.cache_settings();
+        let others = (settings.policy, settings.policies) != (before.policy, before.policies);
+        // Sorting anew takes bytes, also by the same policy.
+        if (others || self.mixed_policies.load(SeqCst))
+            && let Err(refusal) = self.set_policies(&settings)
+        {
+            // Some caches may follow them already; where not even the old ones find room, the next
+            // change has all follow anew.
+            self.mixed_policies.store(self.set_policies(&before).is_err(), SeqCst);
             let told = format!("the policy is as it was: {refusal}");
             return Err(ApiError::new(ErrorKind::Unavailable, told));
         }
+        self.mixed_policies.store(false, SeqCst);
+        self.bound_entries(&settings);
         *self.cache_settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
         Ok(())
     }
@@ -201,12 +212,13 @@ impl Context {
         self.kept.items.used()
     }
 
-    fn apply(&self, settings: &CacheSettings) -> std::result::Result<(), Refusal> {
-        let caches = self.controls();
-        // Only a policy can be refused.
-        for (cache, own) in caches.iter().zip(settings.policies) {
-            cache.set_policy(own.unwrap_or(settings.policy))?;
-        }
+    fn set_policies(&self, settings: &CacheSettings) -> std::result::Result<(), Refusal> {
+        let mut caches = self.controls().into_iter().zip(settings.policies);
+        caches.try_for_each(|(cache, own)| cache.set_policy(own.unwrap_or(settings.policy)))
+    }
+
+    /// How long, and how many, entries are kept.
+    fn bound_entries(&self, settings: &CacheSettings) {
         let (metadata, discovery) = (settings.metadata_ttl, settings.discovery_ttl);
         let ttls = [
             settings.query_ttl,
@@ -217,13 +229,12 @@ impl Context {
             discovery,
             discovery,
         ];
-        for (cache, ttl) in caches.iter().zip(ttls) {
+        for (cache, ttl) in self.controls().into_iter().zip(ttls) {
             cache.set_ttl(ttl);
         }
         self.discovery.tenant_control().set_limit_items(settings.tenant_items_max);
         self.discovery.mimir_control().set_limit_items(settings.mimir_items_max);
         self.kept.items.set_limit(settings.items_max, self.engine.caches().now());
-        Ok(())
     }
 
     pub(crate) fn checks(&self) -> &MemoryChecks {

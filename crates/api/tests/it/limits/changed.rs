@@ -81,6 +81,9 @@ fn more_memory_and_another_policy_are_one_change() {
     let full = world.governor.limits().with_cache_limit(world.governor.caches_used() + 64);
     world.governor.set_limits(full).expect("no more is held");
     assert_eq!(counted(&world), ENTRIES);
+    let items = SetMemory { tenant_items: Some(9), ..SetMemory::default() };
+    set(&world, items).expect("it takes nothing");
+    assert_eq!(counted(&world), ENTRIES, "the policy stays, so nothing is sorted anew");
     let policy = Some(EvictionPolicy::Size);
     set(&world, SetMemory { policy, ..to_caches(64 * MIB) }).expect("room");
     assert_eq!(counted(&world), ENTRIES, "nothing went for the change");
