@@ -126,6 +126,12 @@ where
         self.shard(hash).holds(hash, key)
     }
 
+    /// The value of a key, which may be out of date. It is neither counted nor taken for a use.
+    pub fn peek(&self, key: &K) -> Option<Arc<Cached<V>>> {
+        let hash = hash_of(self.seed, key);
+        self.shard(hash).peek(hash, key)
+    }
+
     /// Keeps an entry for a tenant, giving up others if need be. What had its key goes in any
     /// case. A refused entry comes back, to be answered.
     pub fn insert(&self, entry: NewEntry<K, V>, tenant: &Tenant, now: Duration) -> Inserted<V> {

@@ -119,6 +119,11 @@ impl<K: Eq, V> Shard<K, V> {
         self.find(hash, key).is_some()
     }
 
+    pub(crate) fn peek(&self, hash: u64, key: &K) -> Option<Arc<Cached<V>>> {
+        let item = self.items[self.find(hash, key)? as usize].as_ref();
+        item.map(|item| Arc::clone(&item.value))
+    }
+
     fn find(&self, hash: u64, key: &K) -> Option<u32> {
         let is_it = |at: u32| self.items[at as usize].as_ref().is_some_and(|i| i.key == *key);
         self.table.find(&self.nodes, hash, is_it)

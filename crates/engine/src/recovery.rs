@@ -398,6 +398,7 @@ impl Inner {
         let turn = collection.lock_turn();
         self.collections.remove(&collection);
         collection.mark_dropped();
+        self.node.row_caches.note_dropped(collection.id.0);
         drop(turn);
         if let Some(log) = self.node.log() {
             log.forget(collection.id);

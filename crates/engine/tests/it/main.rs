@@ -18,6 +18,7 @@ mod golden;
 mod heap;
 mod history;
 mod idle;
+mod judged;
 mod lanes;
 mod lost_log;
 mod parts;
