@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vectorizer_hnsw::{Basis, BuildError, Executor, Graph, HnswError, Host, Params, PartsError};
-use vectorizer_memory::AllocationGuard;
+use vectorizer_memory::{AllocationGuard, Class};
 use vectorizer_model::settings::{FieldIndexKind, HnswSettings, VectorSettings};
 use vectorizer_model::{BudgetExceeded, CollectionSettings, KeyPath, SegmentId, VectorName};
 use vectorizer_segment::{
     ComponentKind, ComponentRef, GraphFiles, PagedLinks, Segment, build_graph_in_parts,
-    write_field_index, write_graph,
+    field_index_bytes, write_field_index, write_graph,
 };
 
 use vectorizer_vfs::Niceness;
@@ -192,6 +192,30 @@ impl Shard {
         };
         let wanted = settings.field_indexes.iter();
         wanted.filter(|(k, v)| !has(k, **v)).map(|(k, v)| (k.clone(), *v)).collect()
+    }
+
+    /// About what the largest of these indexes takes while it is built over the rows of all these
+    /// segments.
+    pub(crate) fn index_bytes<'k>(
+        &self,
+        segments: &[&Segment],
+        wanted: impl IntoIterator<Item = (&'k KeyPath, FieldIndexKind)>,
+    ) -> Result<u64> {
+        let mut budget = self.reserve(Class::Builds, 0)?;
+        let mut most = 0;
+        for (key, kind) in wanted {
+            let mut bytes = 0_u64;
+            for segment in segments {
+                let built = segment.indexes().get(key).filter(|index| index.kind() == kind);
+                let of_segment = match built {
+                    Some(index) => index.build_bytes(),
+                    None => field_index_bytes(segment, key, kind, &mut budget)?,
+                };
+                bytes = bytes.saturating_add(of_segment);
+            }
+            most = most.max(bytes);
+        }
+        Ok(most)
     }
 
     /// Builds and writes the index of one field of a segment.

@@ -38,7 +38,7 @@ mod vectors;
 pub use codes::LoadedCodes;
 pub use component::{ComponentHead, ComponentRef, VERIFY_BYTES, file_name, file_number, verify};
 pub use error::{SegmentError, SegmentSearchError};
-pub use field_index::write_field_index;
+pub use field_index::{field_index_bytes, write_field_index};
 pub use flat::{FlatColumn, FlatRow, FlatTarget, FlatWriter};
 pub use footer::ComponentKind;
 pub use graph::{PagedLinks, write_graph};

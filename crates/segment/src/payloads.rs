@@ -102,6 +102,11 @@ impl PayloadTable {
         })
     }
 
+    /// Bytes of a payload.
+    fn len_of(&self, number: usize) -> Result<u64> {
+        Ok(self.bounds(number)?.len() as u64)
+    }
+
     fn read(&self, number: usize, row: Ordinal) -> Result<Payload> {
         self.decode(&self.read_bytes(number)?, row)
     }
@@ -130,6 +135,11 @@ impl PayloadColumn {
 
     pub(crate) fn read(&self, ordinal: Ordinal) -> Result<Payload> {
         self.0.read(ordinal.index(), ordinal)
+    }
+
+    /// Bytes of a row's payload.
+    pub(crate) fn len_of(&self, ordinal: Ordinal) -> Result<u64> {
+        self.0.len_of(ordinal.index())
     }
 
     pub(crate) fn read_bytes(&self, ordinal: Ordinal) -> Result<Vec<u8>> {
@@ -217,6 +227,11 @@ impl PatchColumn {
 
     pub(crate) fn read(&self, ordinal: Ordinal) -> Result<Option<Payload>> {
         self.place(ordinal).map(|at| self.table.read(at, ordinal)).transpose()
+    }
+
+    /// Bytes of a row's payload.
+    pub(crate) fn len_of(&self, ordinal: Ordinal) -> Result<Option<u64>> {
+        self.place(ordinal).map(|at| self.table.len_of(at)).transpose()
     }
 
     pub(crate) fn version(&self, ordinal: Ordinal) -> Result<Option<SequenceNumber>> {
