@@ -1,13 +1,15 @@
 //! What operations run in.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use vectorizer_cache::{CacheControl, EmbeddingCache, Refusal};
-use vectorizer_engine::{Engine, EngineError};
-use vectorizer_memory::{MemoryGuard, Tenant};
-use vectorizer_model::CollectionName;
+use vectorizer_engine::Engine;
+use vectorizer_memory::{Limits, MemoryGuard, Tenant};
+use vectorizer_model::TenantName;
 use vectorizer_query::{BoxFuture, LeafCaches, MetadataCache, QueryCache};
 
 use crate::cache_settings::CacheSettings;
@@ -18,15 +20,17 @@ use crate::error::{ApiError, ErrorKind, Result};
 use crate::found::DiscoveryCaches;
 use crate::found::mimir::MimirSource;
 use crate::kept::KeptCaches;
-use crate::turn::Turn;
+use crate::point_quotas::PointQuotas;
+use crate::turn::{Turn, Turns};
 
 /// Waits for a while; the caller's runtime owns the timer.
 pub type Sleep = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// What one cache may hold by itself. Caches together are bounded by the governor, by half of the
-/// process's limit at most.
-fn cache_bytes(engine: &Engine) -> u64 {
-    let limits = engine.governor().limits();
+/// A cache, how long it keeps entries, and how many if that is bounded.
+type Bounded<'a> = (&'a dyn CacheControl, Option<Duration>, Option<u64>);
+
+/// What one cache may hold by itself; what all may together is the governor's to say.
+fn cache_bytes(limits: &Limits) -> u64 {
     if limits.caches == 0 { 0 } else { limits.root / 2 }
 }
 
@@ -37,12 +41,16 @@ pub struct Context {
     sleep: Sleep,
     defaults: CollectionDefaults,
     settings_turn: Arc<Turn>,
+    collection_turns: Arc<Turns>,
     caller: Caller,
     query_cache: Arc<QueryCache>,
     discovery: Arc<DiscoveryCaches>,
     mimir: Option<Arc<dyn MimirSource>>,
     kept: KeptCaches,
+    point_quotas: Arc<PointQuotas>,
     cache_settings: Arc<Mutex<CacheSettings>>,
+    /// Whether caches may follow other policies than the settings have.
+    mixed_policies: Arc<AtomicBool>,
     checks: Arc<MemoryChecks>,
     /// Called when memory is cleaned up; the memory guard holds it weakly.
     _relief: Arc<dyn Fn() + Send + Sync>,
@@ -56,21 +64,25 @@ impl Context {
         let relief: Arc<dyn Fn() + Send + Sync> = Arc::new(move || full.relieve());
         engine.memory_guard().on_cleanup(Arc::downgrade(&relief));
         let settings_turn = Arc::new(Turn::default());
-        let (cache_settings, checks) = Default::default();
-        let query_cache = QueryCache::new(engine.caches(), engine.clock(), cache_bytes(&engine));
-        let discovery = DiscoveryCaches::new(engine.caches(), engine.clock(), cache_bytes(&engine));
-        let kept = KeptCaches::new(&engine, cache_bytes(&engine));
+        let (cache_settings, mixed_policies, checks) = Default::default();
+        let limit = cache_bytes(&engine.governor().limits());
+        let query_cache = QueryCache::new(engine.caches(), engine.clock(), limit);
+        let kept = KeptCaches::new(&engine, limit);
+        let discovery = DiscoveryCaches::new(engine.caches(), engine.clock(), limit, &kept.items);
         Self {
             engine,
             sleep,
             defaults,
             settings_turn,
+            collection_turns: Arc::default(),
             caller,
             query_cache,
             discovery,
             mimir: None,
             kept,
+            point_quotas: Arc::default(),
             cache_settings,
+            mixed_policies,
             checks,
             _relief: relief,
         }
@@ -81,6 +93,17 @@ impl Context {
     pub fn with_mimir(mut self, source: Arc<dyn MimirSource>) -> Self {
         self.mimir = Some(source);
         self
+    }
+
+    /// The same with tenants whose collections may have so many points.
+    #[must_use]
+    pub fn with_point_quotas(mut self, quotas: BTreeMap<TenantName, u64>) -> Self {
+        self.point_quotas = Arc::new(PointQuotas::new(quotas));
+        self
+    }
+
+    pub(crate) fn point_quotas(&self) -> &PointQuotas {
+        &self.point_quotas
     }
 
     /// The engine.
@@ -128,13 +151,20 @@ impl Context {
     /// # Errors
     /// Memory is too short to sort entries anew; the old settings stand.
     pub fn set_cache_settings(&self, settings: CacheSettings) -> Result<()> {
-        if let Err(refusal) = self.apply(&settings) {
-            // Some caches may follow it already; where not even the old policy finds room, that is told
-            // by the next look at them.
-            self.apply(&self.cache_settings()).ok();
+        let before = self.cache_settings();
+        let others = (settings.policy, settings.policies) != (before.policy, before.policies);
+        // Sorting anew takes bytes, also by the same policy.
+        if (others || self.mixed_policies.load(SeqCst))
+            && let Err(refusal) = self.set_policies(&settings)
+        {
+            // Some caches may follow them already; where not even the old ones find room, the next
+            // change has all follow anew.
+            self.mixed_policies.store(self.set_policies(&before).is_err(), SeqCst);
             let told = format!("the policy is as it was: {refusal}");
             return Err(ApiError::new(ErrorKind::Unavailable, told));
         }
+        self.mixed_policies.store(false, SeqCst);
+        self.bound_entries(&settings);
         *self.cache_settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
         Ok(())
     }
@@ -149,37 +179,62 @@ impl Context {
         self.mimir.as_ref()
     }
 
-    fn apply(&self, settings: &CacheSettings) -> std::result::Result<(), Refusal> {
-        let (rows, items_max) = (self.engine.row_caches(), settings.items_max);
-        let of_all = |items: u64| Some(items.min(items_max));
-        let caches: [(&dyn CacheControl, Option<Duration>, Option<u64>); 7] = [
-            (self.query_cache.control(), settings.query_ttl, None),
-            (self.kept.embeddings.control(), settings.embedding_ttl, None),
-            (rows.payload_control(), settings.metadata_ttl, None),
-            (rows.predicate_control(), settings.metadata_ttl, None),
-            (self.kept.metadata.control(), settings.metadata_ttl, Some(items_max)),
-            (
-                self.discovery.tenant_control(),
-                settings.discovery_ttl,
-                of_all(settings.tenant_items_max),
-            ),
-            (
-                self.discovery.mimir_control(),
-                settings.discovery_ttl,
-                of_all(settings.mimir_items_max),
-            ),
+    /// Lets each cache hold what limits of the process allow it by itself.
+    pub(crate) fn bound_caches(&self, limits: &Limits) {
+        for cache in self.controls() {
+            cache.set_limit_bytes(cache_bytes(limits));
+        }
+    }
+
+    /// The caches that have entries, in the order of [`CacheSettings::CACHES`].
+    fn controls(&self) -> [&dyn CacheControl; CacheSettings::CACHES.len()] {
+        let rows = self.engine.row_caches();
+        [
+            self.query_cache.control(),
+            self.kept.metadata.control(),
+            rows.payload_control(),
+            rows.predicate_control(),
+            self.kept.embeddings.control(),
+            self.discovery.tenant_control(),
+            self.discovery.mimir_control(),
+        ]
+    }
+
+    /// Bytes of a tenant, in all caches together, that others give up theirs for first.
+    pub fn set_guarantee(&self, tenant: &Tenant, bytes: u64) {
+        for cache in self.controls() {
+            cache.set_guarantee(tenant, bytes);
+        }
+    }
+
+    /// Entries that the bound on those of several caches counts.
+    pub(crate) fn counted_items(&self) -> u64 {
+        self.kept.items.used()
+    }
+
+    fn set_policies(&self, settings: &CacheSettings) -> std::result::Result<(), Refusal> {
+        let mut caches = self.controls().into_iter().zip(settings.policies);
+        caches.try_for_each(|(cache, own)| cache.set_policy(own.unwrap_or(settings.policy)))
+    }
+
+    /// How long, and how many, entries are kept.
+    fn bound_entries(&self, settings: &CacheSettings) {
+        let (metadata, discovery) = (settings.metadata_ttl, settings.discovery_ttl);
+        let ttls = [
+            settings.query_ttl,
+            metadata,
+            metadata,
+            metadata,
+            settings.embedding_ttl,
+            discovery,
+            discovery,
         ];
-        // Only a policy can be refused.
-        for (cache, ..) in &caches {
-            cache.set_policy(settings.policy)?;
-        }
-        for (cache, ttl, items) in caches {
+        for (cache, ttl) in self.controls().into_iter().zip(ttls) {
             cache.set_ttl(ttl);
-            if let Some(items) = items {
-                cache.set_limit_items(items);
-            }
         }
-        Ok(())
+        self.discovery.tenant_control().set_limit_items(settings.tenant_items_max);
+        self.discovery.mimir_control().set_limit_items(settings.mimir_items_max);
+        self.kept.items.set_limit(settings.items_max, self.engine.caches().now());
     }
 
     pub(crate) fn checks(&self) -> &MemoryChecks {
@@ -202,29 +257,18 @@ impl Context {
         self.caller.tenant()
     }
 
-    /// Whether the caller may reach a collection, if it is there.
-    pub(crate) fn reaches(&self, collection: &CollectionName) -> bool {
-        self.engine.owner(collection).is_ok_and(|owner| self.caller.reaches(&owner))
-    }
-
-    /// Whether the caller may reach a collection.
-    ///
-    /// # Errors
-    /// It is not there, or is another tenant's, which is told alike.
-    pub(crate) fn check_reach(&self, collection: &CollectionName) -> Result<()> {
-        if self.reaches(collection) {
-            return Ok(());
-        }
-        Err(EngineError::CollectionNotFound { name: collection.to_string() }.into())
-    }
-
     pub(crate) fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         (self.sleep)(duration)
     }
 
-    /// Whoever changes settings holds this from reading them until the change is applied.
+    /// Whoever changes limits and caches holds this from reading them until the change is applied.
     pub(crate) fn settings_turn(&self) -> &Turn {
         &self.settings_turn
+    }
+
+    /// The same for the settings of each collection.
+    pub(crate) fn collection_turns(&self) -> &Turns {
+        &self.collection_turns
     }
 }
 

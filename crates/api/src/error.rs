@@ -114,22 +114,25 @@ impl From<MemoryError> for ApiError {
     fn from(error: MemoryError) -> Self {
         let (message, code) = (error.to_string(), Some(error.code()));
         let refused = match error {
-            MemoryError::AllocationTooLarge { .. } => {
-                Self::new(ErrorKind::ResourceExhausted, message)
+            MemoryError::AllocationTooLarge { holders, .. } => {
+                Self { holders, ..Self::new(ErrorKind::ResourceExhausted, message) }
             }
             MemoryError::InsufficientMemory { scope, holders, .. } => {
                 let kind = match scope {
                     Scope::Root => ErrorKind::Unavailable,
-                    Scope::Caches | Scope::Class(_) | Scope::Tenant(_) | Scope::Operation(_) => {
-                        ErrorKind::ResourceExhausted
-                    }
+                    Scope::Caches
+                    | Scope::Class(_)
+                    | Scope::Tenant(_)
+                    | Scope::Operation { .. } => ErrorKind::ResourceExhausted,
                 };
                 Self { holders, ..Self::new(kind, message).with_retry() }
             }
             MemoryError::MemoryPressureTooHigh { holders, .. } => {
                 Self { holders, ..Self::new(ErrorKind::Unavailable, message).with_retry() }
             }
-            MemoryError::SystemError { .. } => Self::new(ErrorKind::Unavailable, message),
+            MemoryError::SystemError { holders, .. } => {
+                Self { holders, ..Self::new(ErrorKind::Unavailable, message) }
+            }
             MemoryError::LimitBelowHeld { holders, .. } => {
                 Self { holders, ..Self::new(ErrorKind::FailedPrecondition, message) }
             }
@@ -179,6 +182,7 @@ impl From<EngineError> for ApiError {
             | EngineError::LogRefused { .. }
             | EngineError::Disk(_)
             | EngineError::Closed { .. }
+            | EngineError::CatalogueStopped { .. }
             | EngineError::Abandoned(_) => of(ErrorKind::Unavailable),
             EngineError::Segment(_)
             | EngineError::Pages(_)
@@ -233,6 +237,11 @@ mod tests {
         assert_eq!(class_full.kind, ErrorKind::ResourceExhausted);
         assert!(class_full.retry_after.is_some());
         assert_eq!(class_full.holders[0].bytes, 400);
+        let never = refused(Class::Operations, 501);
+        assert_eq!(never.holders[0].bytes, 400);
+        let unmeasured =
+            MemoryError::SystemError { cause: String::new(), holders: never.holders.clone() };
+        assert_eq!(ApiError::from(unmeasured).holders, never.holders);
         let root_full = refused(Class::Memtables, 700);
         assert_eq!(root_full.kind, ErrorKind::Unavailable);
         assert!(root_full.retry_after.is_some());

@@ -17,7 +17,7 @@ pub struct Estimate {
     pub kind: OperationKind,
     /// Bytes.
     pub bytes: u64,
-    /// Whether it frees memory, or shows what there is: then it is admitted when memory is full.
+    /// Whether it frees memory, or is for administrators: then it is admitted when memory is full.
     pub frees: bool,
 }
 
@@ -45,6 +45,10 @@ const REPORT_BYTES: u64 = 256 << 10;
 const REPORTED_TENANT_BYTES: u64 = 4 << 10;
 /// What each collection adds to what is told of tenants.
 const REPORTED_COLLECTION_BYTES: u64 = 1 << 10;
+/// Bytes of JSON of a collection in a list, besides its name.
+const NAMED_BYTES: u64 = 16;
+/// Text that grows is there twice while it is moved, the second time with as much to grow into.
+const ENCODED_COPIES: u64 = 4;
 /// Bytes of answers of an ordinary Mimir.
 const MIMIR_BYTES: u64 = 256 << 10;
 /// Bytes of a point in an encoded batch besides its vectors and payload.
@@ -57,9 +61,17 @@ impl Estimate {
         Self { kind, bytes, frees: false }
     }
 
-    /// Of what shows collections and their settings.
+    /// Of what shows a collection and its settings.
     pub(crate) const fn little() -> Self {
-        Self { kind: OperationKind::Scroll, bytes: LITTLE_BYTES, frees: true }
+        Self::of(OperationKind::Scroll, LITTLE_BYTES)
+    }
+
+    /// Of what names the collections that the caller reaches: the names, which may be as many as it
+    /// likes, and their text.
+    pub(crate) fn of_names(context: &Context) -> Self {
+        let (names, text) = context.engine().names_size(context.caller().only());
+        let bytes = names_bytes((names, text)) + (names * NAMED_BYTES + text) * ENCODED_COPIES;
+        Self::of(OperationKind::Scroll, LITTLE_BYTES + bytes)
     }
 
     /// Of what shows and changes the memory of the process: reports name every tenant.
@@ -147,7 +159,12 @@ impl Estimate {
     }
 }
 
+/// Bytes of so many names with so much text, and of the list that shows them.
+pub(crate) const fn names_bytes((names, text): (u64, u64)) -> u64 {
+    names * (size_of::<CollectionName>() + size_of::<&str>()) as u64 + text
+}
+
 /// Everything acknowledged so far in a collection.
 pub(crate) fn view(context: &Context, collection: &CollectionName) -> Result<ReadView> {
-    Ok(context.engine().view(collection)?)
+    Ok(context.engine().view(&context.reach(collection)?)?)
 }

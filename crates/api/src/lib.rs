@@ -13,6 +13,7 @@
 //! - [`settings`]: what a collection's settings become; [`defaults`]: where nothing is said
 //! - [`caller`]: whose memory operations use, and what they may reach
 //! - [`found`]: what was discovered, and the caches that keep it
+//! - `point_quotas`: how many points tenants may have
 //! - `cache_settings`: what entries caches keep; `kept`: caches that follow it; `checks`: what is
 //!   kept between looks at memory
 //! - [`error`]: the eight kinds; `turn`: one settings change after the other; `write`: pacing
@@ -36,6 +37,7 @@ mod kept;
 pub mod memory;
 pub mod operation;
 pub mod payload;
+mod point_quotas;
 pub mod points;
 pub mod run;
 pub mod search;

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use vectorizer_engine::EngineError;
+use vectorizer_engine::{EngineError, FoundCollection};
 use vectorizer_memory::{AllocationGuard, Drawn, OperationId, OperationKind};
 use vectorizer_model::CollectionName;
 
@@ -42,13 +42,18 @@ impl Context {
     }
 
     async fn run_as_told<O: Operation>(&self, operation: O) -> Result<Answered<O::Output>> {
-        if let Some(collection) = operation.opens() {
-            self.prepare(collection).await?;
-        }
+        let found = match operation.opens() {
+            Some(collection) => {
+                let found = self.reach(collection)?;
+                self.open(&found).await?;
+                Some(found)
+            }
+            None => None,
+        };
         let estimate = operation.estimate_memory_usage(self)?;
         let id = OperationId::new(O::ENTRY.name, estimate.kind, self.tenant().clone());
         let guard = self.admit(id.that_frees(estimate.frees), estimate.bytes).await?;
-        let guarded = Guarded::new(self, guard);
+        let guarded = Guarded::new(self, guard, found);
         let output = operation.execute(&guarded).await?;
         let guard = guarded.into_guard();
         // What it read lies in the output now.
@@ -56,10 +61,22 @@ impl Context {
         Ok(Answered { output, guard, held })
     }
 
-    /// Waits until a collection that the caller may reach is open, which may read the disk: never on
-    /// a thread of the caller's runtime.
-    pub(crate) async fn prepare(&self, collection: &CollectionName) -> Result<()> {
-        self.check_reach(collection)?;
+    /// The collection of that name, if the caller may reach it. What is done after a wait is done to
+    /// what was found here: the name may be another's by then.
+    ///
+    /// # Errors
+    /// It is not there, or is another tenant's, which is told alike.
+    pub(crate) fn reach(&self, collection: &CollectionName) -> Result<FoundCollection> {
+        let found = self.engine().find(collection)?;
+        if self.caller().reaches(found.owner()) {
+            return Ok(found);
+        }
+        Err(EngineError::CollectionNotFound { name: collection.to_string() }.into())
+    }
+
+    /// Waits until a collection is open, which may read the disk: never on a thread of the caller's
+    /// runtime.
+    pub(crate) async fn open(&self, collection: &FoundCollection) -> Result<()> {
         if let Some(opening) = self.engine().prepare(collection)? {
             opening.await.map_err(EngineError::from)??;
         }

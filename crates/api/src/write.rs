@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vectorizer_engine::{EngineError, TaskQueue};
+use vectorizer_engine::{EngineError, FoundCollection, TaskQueue};
+use vectorizer_memory::Tenant;
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::{CollectionName, Operation, Payload, PointId, SequenceNumber};
 use vectorizer_model::{check::PayloadLimits, limits};
 use vectorizer_query::Select;
 
-use crate::error::{ApiError, Result};
+use crate::error::{ApiError, ErrorKind, Result};
 use crate::guarded::Guarded;
+use crate::point_quotas::PointClaim;
 
 /// The pauses of a paced write double from here to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(2);
@@ -37,9 +39,10 @@ impl Guarded<'_> {
         if operation.selector().is_some() {
             return self.write_parts(collection, operation).await;
         }
-        self.prepare(collection).await?;
-        self.wait_for_pace(collection).await?;
-        let ticket = self.engine().submit(collection, operation, self.origin())?;
+        let found = self.collection(collection).await?;
+        self.wait_for_pace(&found).await?;
+        let _claim = self.claim_points(&found, &operation).await?;
+        let ticket = self.engine().submit(&found, operation, self.origin())?;
         let applied = ticket.await.map_err(EngineError::from)??;
         Ok(Written { seq: applied.seq, points: applied.points })
     }
@@ -51,12 +54,12 @@ impl Guarded<'_> {
         collection: &CollectionName,
         operation: Operation,
     ) -> Result<Written> {
-        self.prepare(collection).await?;
-        let queue = self.engine().view(collection)?.with_guard(self.guard().clone()).queue();
+        let found = self.collection(collection).await?;
+        let queue = self.engine().view(&found)?.with_guard(self.guard().clone()).queue();
         let operation = Arc::new(operation);
         let (mut from, mut points) = (None, 0);
         loop {
-            let part = self.write_part(collection, &queue, &operation, from).await;
+            let part = self.write_part(&found, &queue, &operation, from).await;
             let (written, next) = part.map_err(|error| after(error, points))?;
             points += written.points;
             if next.is_none() {
@@ -68,33 +71,67 @@ impl Guarded<'_> {
 
     async fn write_part(
         &self,
-        collection: &CollectionName,
+        found: &FoundCollection,
         queue: &TaskQueue,
         operation: &Arc<Operation>,
         from: Option<PointId>,
     ) -> Result<(Written, Option<PointId>)> {
         if !matches!(**operation, Operation::Delete(_)) {
-            self.wait_for_pace(collection).await?;
+            self.wait_for_pace(found).await?;
         }
-        let (engine, collection, origin) =
-            (self.engine().clone(), collection.clone(), self.origin());
+        let (engine, found, origin) = (self.engine().clone(), found.clone(), self.origin());
         let operation = Arc::clone(operation);
-        let submit = move || engine.submit_part(&collection, &operation, from, origin);
+        let submit = move || engine.submit_part(&found, &operation, from, origin);
         let part = self.engine().spawn(queue, submit)?.await.map_err(EngineError::from)??;
         let applied = part.ticket.await.map_err(EngineError::from)??;
         Ok((Written { seq: applied.seq, points: applied.points }, part.next))
     }
 
-    async fn wait_for_pace(&self, collection: &CollectionName) -> Result<()> {
+    /// Claims what a write may add to the points of the collection's owner, if these are bounded;
+    /// held until the write is seen.
+    async fn claim_points(
+        &self,
+        found: &FoundCollection,
+        operation: &Operation,
+    ) -> Result<Option<PointClaim<'_>>> {
+        let Operation::Upsert(batch) = operation else { return Ok(None) };
+        let owner = found.owner();
+        let Some(quota) = self.point_quotas().of(owner.name()) else { return Ok(None) };
+        let fits = |claim: &PointClaim<'_>| {
+            self.engine().points_of(owner).saturating_add(claim.of_all) <= quota.most
+        };
+        let claim = quota.claim(batch.len() as u64, None);
+        if fits(&claim) {
+            return Ok(Some(claim));
+        }
+        drop(claim);
+        // Points that are there already are replaced and add nothing.
+        let turn = quota.turn.take().await;
+        let new = self.new_points(found.name(), &batch.ids).await?;
+        let claim = quota.claim(new, Some(turn));
+        if new == 0 || fits(&claim) { Ok(Some(claim)) } else { Err(full(owner, new, quota.most)) }
+    }
+
+    /// How many of these points are not there yet.
+    async fn new_points(&self, collection: &CollectionName, ids: &[PointId]) -> Result<u64> {
+        let mut wanted = ids.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let count = wanted.len();
+        let there = self.view(collection).await?.retrieve(wanted, Select::default()).await?;
+        Ok(count.saturating_sub(there.len()) as u64)
+    }
+
+    async fn wait_for_pace(&self, found: &FoundCollection) -> Result<()> {
         let mut pause = PAUSE_MIN;
         for _ in 0..PAUSES_MAX {
-            match self.engine().check_pace(collection) {
+            match self.engine().check_pace(found) {
                 Err(EngineError::Paced { .. }) => self.sleep(pause).await,
                 other => return Ok(other?),
             }
             pause = (pause * 2).min(PAUSE_MAX);
         }
-        Ok(self.engine().check_pace(collection)?)
+        Ok(self.engine().check_pace(found)?)
     }
 
     /// Whether all points that a payload change lists are there; nothing is changed if one is not.
@@ -121,6 +158,17 @@ impl Guarded<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// A tenant's collections have as many points as they may.
+fn full(owner: &Tenant, new: u64, most: u64) -> ApiError {
+    let told = format!(
+        "{new} points are new, and the collections of tenant {owner} may have {most} in all \
+         (tenants.point_quotas.{owner}); delete points, or raise it"
+    );
+    let refused = ApiError::new(ErrorKind::ResourceExhausted, told);
+    let refused = if new > most { refused } else { refused.with_retry() };
+    ApiError { code: Some("point_quota_exceeded"), ..refused }
 }
 
 /// Says how many points were changed before the failure.

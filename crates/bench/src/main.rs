@@ -4,7 +4,7 @@
 //! - `args`: what is asked; `source`, `clusters`: vectors, queries and right answers
 //! - `store`: the folder; `write`: filling it; `query`: searches; `latency`: loops and percentiles
 //! - `recall`, `ingest`, `under_load`, `filtered`, `open`, `rest`, `single`: the questions
-//! - `door`: a server in this process and its client; `plot`: results as a picture
+//! - `door`: a server in this process; `plot`: results as a picture
 
 #![forbid(unsafe_code)]
 

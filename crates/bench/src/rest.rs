@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
+use vectorizer_bench::http::{Connection, request};
 use vectorizer_engine::{Hit, Scratch};
 use vectorizer_model::PointId;
 
 use crate::args::Args;
-use crate::door::{Connection, Door, post};
+use crate::door::Door;
 use crate::latency::{HEADER, Latency, microseconds};
 use crate::query;
 use crate::source::{Payloads, Source};
@@ -35,17 +36,17 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         Store::prepare(args, &source, Payloads::None)?;
     let searches = query::plain_searches(&source, args.k);
     let path = format!("/collections/{COLLECTION}/points/query");
-    let request = |query: &[f32]| {
+    let post = |query: &[f32]| {
         let body = serde_json::json!({ "query": query, "limit": args.k });
-        post(&path, &body.to_string())
+        request("POST", &path, "", body.to_string().as_bytes())
     };
-    let requests: Vec<Vec<u8>> = source.queries.iter().map(request).collect();
+    let requests: Vec<Vec<u8>> = source.queries.iter().map(post).collect();
     let door = Door::open(engine.clone())?;
-    let mut connection = Connection::open(door.address)?;
+    let mut connection = Connection::new(door.address);
     let mut scratch = Scratch::new();
     for (search, request) in searches.iter().zip(&requests) {
         let hits = engine.view(&name)?.search(search, &mut scratch)?;
-        same_ids(&hits, connection.send(request)?)?;
+        same_ids(&hits, &connection.send(request)?.body)?;
     }
     let (mut library, mut rest) = (Vec::new(), Vec::new());
     let started = Instant::now();
@@ -55,8 +56,9 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         engine.view(&name)?.search(&searches[number], &mut scratch)?;
         library.push(microseconds(asked.elapsed()));
         let asked = Instant::now();
-        connection.send(&requests[number])?;
+        let answer = connection.send(&requests[number])?;
         rest.push(microseconds(asked.elapsed()));
+        ensure!(answer.status == 200, "the server answered {}", answer.status);
     }
     drop(connection);
     door.close()?;

@@ -1,13 +1,12 @@
 //! The vectors to store, the vectors to search for, and the right answers.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
+use vectorizer_bench::{StoredSet, on_every_core};
 use vectorizer_model::Metric;
 use vectorizer_testkit::data::Matrix;
-use vectorizer_testkit::data::npy::{read_matrix, read_rows};
 use vectorizer_testkit::oracle::{Neighbour, measure, nearest_of};
 use vectorizer_testkit::random::Random;
 
@@ -55,16 +54,14 @@ impl Source {
     }
 
     fn read(args: &Args, folder: &Path) -> Result<Self> {
-        let base = read_matrix(&find(folder, "base.")?, usize::MAX)?;
-        let queries = read_matrix(&find(folder, "query.")?, usize::MAX)?;
-        let truth = read_rows(&find(folder, "groundtruth.")?, usize::MAX)?;
+        let set = StoredSet::read(folder)?;
         Ok(Self {
-            name: folder.file_name().map_or_else(String::new, |n| n.to_string_lossy().into()),
-            metric: args.metric.map_or_else(|| guess(&base), Into::into),
-            dim: base.dim,
-            rows: base.rows(),
-            queries,
-            origin: Origin::Read { base, truth },
+            metric: args.metric.map_or_else(|| set.metric(), Into::into),
+            name: set.name,
+            dim: set.base.dim,
+            rows: set.base.rows(),
+            queries: set.queries,
+            origin: Origin::Read { base: set.base, truth: set.truth },
         })
     }
 
@@ -134,45 +131,10 @@ impl Source {
         k: usize,
         admits: impl Fn(u32) -> bool + Sync,
     ) -> Vec<Vec<Neighbour>> {
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut found = Vec::new();
-            loop {
-                let query = next.fetch_add(1, Ordering::Relaxed);
-                if query >= self.queries.rows() {
-                    return found;
-                }
-                let near = nearest_of(self.metric, base, self.queries.row(query), (k, &admits));
-                found.push((query, near));
-            }
-        };
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let mut found: Vec<_> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-            // A worker that panicked leaves its queries out, and recall asks for every one.
-            workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
-        });
-        found.sort_by_key(|(query, _)| *query);
-        found.into_iter().map(|(_, near)| near).collect()
+        on_every_core(self.queries.rows(), |query| {
+            nearest_of(self.metric, base, self.queries.row(query), (k, &admits))
+        })
     }
-}
-
-fn find(folder: &Path, prefix: &str) -> Result<PathBuf> {
-    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
-    for entry in entries {
-        let path = entry?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        if name.is_some_and(|name| name.starts_with(prefix)) {
-            return Ok(path);
-        }
-    }
-    bail!("{} has no file {prefix}*.npy", folder.display())
-}
-
-/// Unit vectors are compared by angle, others by length.
-fn guess(base: &Matrix) -> Metric {
-    let unit = |row: &[f32]| (row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 0.02;
-    if base.iter().take(100).all(unit) { Metric::Cosine } else { Metric::L2 }
 }
 
 impl From<MetricName> for Metric {

@@ -23,6 +23,7 @@ use crate::nodes::Node;
 use crate::options::Options;
 use crate::policy::EvictionPolicy;
 use crate::shard::{Found, Fresh, Gone, Shard};
+use crate::shared_items::{Member, SharedItems};
 use crate::stats::{CacheStats, Counters};
 
 /// Entries by key, within bounds of bytes and count.
@@ -33,6 +34,8 @@ pub struct Cache<K, V> {
     seed: u64,
     manager: Arc<CacheMemoryManager>,
     account: Arc<Account>,
+    /// What bounds its entries together with those of others.
+    shared_items: Option<Arc<SharedItems>>,
     shards: Box<[Mutex<Shard<K, V>>]>,
     ledgers: Mutex<Ledgers>,
     /// What is charged for shards and the contest themselves, to the system.
@@ -72,6 +75,7 @@ where
             seed: options.seed,
             manager: Arc::clone(manager),
             account,
+            shared_items: options.shared_items.clone(),
             shards: shards.collect(),
             ledgers: Mutex::new(ledgers),
             own: Mutex::new(own),
@@ -86,6 +90,10 @@ where
         cache.set_ttl(options.ttl);
         let weak: Weak<dyn ManagedCache> = Arc::<Self>::downgrade(&cache);
         manager.register(weak);
+        if let Some(shared) = &cache.shared_items {
+            let weak: Weak<dyn Member> = Arc::<Self>::downgrade(&cache);
+            shared.join(weak);
+        }
         cache
     }
 
@@ -116,6 +124,12 @@ where
     pub fn holds(&self, key: &K) -> bool {
         let hash = hash_of(self.seed, key);
         self.shard(hash).holds(hash, key)
+    }
+
+    /// The value of a key, which may be out of date. It is neither counted nor taken for a use.
+    pub fn peek(&self, key: &K) -> Option<Arc<Cached<V>>> {
+        let hash = hash_of(self.seed, key);
+        self.shard(hash).peek(hash, key)
     }
 
     /// Keeps an entry for a tenant, giving up others if need be. What had its key goes in any
@@ -200,7 +214,7 @@ where
         let (mut shard, surplus) = match self.room_in(hash, &ledger, now) {
             Ok(room) => room,
             Err(refusal) => {
-                self.account.items.release(1);
+                self.release_items(1);
                 self.counters.refused(&refusal);
                 return Inserted::Refused(entry.value, refusal);
             }
@@ -253,7 +267,7 @@ where
 
     /// Drops what is no longer found; returns the bytes that were free at once.
     fn let_go(&self, gone: Gone<V>) -> u64 {
-        self.account.items.release(gone.len() as u64);
+        self.release_items(gone.len() as u64);
         let freed = |value: Arc<Cached<V>>| {
             let bytes = value.charged_bytes();
             if Arc::into_inner(value).is_some() { bytes } else { 0 }
@@ -283,6 +297,21 @@ where
 
     fn policy_now(&self) -> EvictionPolicy {
         EvictionPolicy::ALL[self.policy.load(SeqCst)]
+    }
+}
+
+impl<K, V> Cache<K, V> {
+    fn release_items(&self, items: u64) {
+        self.account.items.release(items);
+        if let Some(shared) = &self.shared_items {
+            shared.release(items);
+        }
+    }
+}
+
+impl<K, V> Drop for Cache<K, V> {
+    fn drop(&mut self) {
+        self.release_items(self.account.items.used());
     }
 }
 

@@ -34,8 +34,14 @@ pub trait CacheControl {
     /// down.
     fn set_limit_items(&self, items: u64);
 
+    /// Bytes of a tenant, in all caches together, that others give up theirs for first.
+    fn set_guarantee(&self, tenant: &Tenant, bytes: u64);
+
     /// Gives up all entries; the bytes that were free at once.
     fn clear(&self) -> u64;
+
+    /// Who goes first.
+    fn policy(&self) -> EvictionPolicy;
 
     /// What was counted.
     fn stats(&self) -> CacheStats;
@@ -96,8 +102,16 @@ where
         self.cache.set_limit_items(items, self.now());
     }
 
+    fn set_guarantee(&self, tenant: &Tenant, bytes: u64) {
+        self.cache.set_guarantee(tenant, bytes);
+    }
+
     fn clear(&self) -> u64 {
         self.cache.clear()
+    }
+
+    fn policy(&self) -> EvictionPolicy {
+        self.cache.policy()
     }
 
     fn stats(&self) -> CacheStats {

@@ -14,7 +14,7 @@ pub(crate) struct Bounded {
 }
 
 impl Bounded {
-    fn new(limit: u64) -> Self {
+    pub(crate) fn new(limit: u64) -> Self {
         Self { used: AtomicU64::new(0), limit: AtomicU64::new(limit) }
     }
 
@@ -78,7 +78,7 @@ pub(crate) struct Ledger {
     /// Its number within the cache.
     pub(crate) id: u32,
     pub(crate) tenant: Tenant,
-    /// Bytes below which others give up entries first.
+    /// Bytes in all caches below which others give up entries first.
     pub(crate) guarantee: AtomicU64,
     /// Bytes of entries that can be found, by shard.
     pub(crate) found: Box<[AtomicU64]>,
@@ -101,6 +101,28 @@ impl Ledger {
     /// Bytes of entries that can be found.
     pub(crate) fn found_bytes(&self) -> u64 {
         self.found.iter().map(|bytes| bytes.load(SeqCst)).sum()
+    }
+
+    /// What its tenant holds in all caches, over what that is guaranteed in all of them; without a
+    /// guarantee what it holds here.
+    pub(crate) fn standing(&self) -> (u64, u64) {
+        match self.guarantee.load(SeqCst) {
+            0 => (self.found_bytes(), 0),
+            guarantee => (self.tenant.cached_bytes(), guarantee),
+        }
+    }
+
+    /// Bytes of entries that can be found beyond the part of the guarantee that falls to this
+    /// cache: that of what the tenant holds in caches.
+    pub(crate) fn beyond_guarantee(&self) -> u64 {
+        let (found, guarantee) = (self.found_bytes(), self.guarantee.load(SeqCst));
+        let held = self.tenant.cached_bytes().max(found);
+        if guarantee == 0 {
+            return found;
+        }
+        let part = u128::from(found) * u128::from(guarantee.min(held));
+        let kept = part.div_ceil(u128::from(held.max(1)));
+        found.saturating_sub(u64::try_from(kept).unwrap_or(u64::MAX))
     }
 
     /// Takes over what was claimed of the account and granted by the governor.

@@ -20,6 +20,7 @@
 //!   it is made
 //! - [`EvictionPolicy`]: who goes first; `sketch`, `duel`: what the hybrid one learns from
 //! - `ledger`: who holds what; `allocator`, [`Footprint`]: what things take
+//! - [`SharedItems`]: a bound on the entries of several caches together
 //! - [`CacheStats`]: what is counted
 //! - [`ClockedCache`]: a cache and its clock; [`CacheControl`]: what can be changed of any
 //! - [`EmbeddingCache`]: the one whose entries all crates may ask for
@@ -41,6 +42,7 @@ mod nodes;
 mod options;
 mod policy;
 mod shard;
+mod shared_items;
 mod sketch;
 mod stats;
 mod table;
@@ -53,4 +55,5 @@ pub use entry::{Cached, Inserted, NewEntry, Refusal};
 pub use footprint::{Footprint, estimate_item_size};
 pub use options::Options;
 pub use policy::{EvictionPolicy, UnknownPolicy};
+pub use shared_items::SharedItems;
 pub use stats::{CacheStats, PolicyEvictions, RefusalCounts};

@@ -1,10 +1,12 @@
 //! What a cache is made from.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use vectorizer_memory::Class;
 
 use crate::policy::EvictionPolicy;
+use crate::shared_items::SharedItems;
 
 /// A shard for each so many bytes of the limit, a power of two up to [`SHARDS_MAX`].
 const SHARD_BYTES: u64 = 1 << 20;
@@ -21,6 +23,8 @@ pub struct Options {
     pub limit_bytes: u64,
     /// Most entries; 0 keeps nothing.
     pub limit_items: u64,
+    /// A bound on its entries and those of other caches together.
+    pub shared_items: Option<Arc<SharedItems>>,
     /// Bytes that are never taken from it for others.
     pub floor: u64,
     /// How cheap entries are to make again, at least 1: caches of more ease give up more.
@@ -43,6 +47,7 @@ impl Options {
             class,
             limit_bytes,
             limit_items: u64::MAX,
+            shared_items: None,
             floor: 0,
             ease: 1,
             ttl: None,

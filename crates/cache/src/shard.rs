@@ -10,6 +10,8 @@ pub(crate) use giving_up::Wanted;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
+use vectorizer_memory::Tenant;
+
 use crate::allocator::{grown_capacity, vec_bytes};
 use crate::entry::Cached;
 use crate::ledger::Ledger;
@@ -92,6 +94,12 @@ impl<K: Eq, V> Shard<K, V> {
         self.nodes.len()
     }
 
+    /// How many entries each tenant has.
+    pub(crate) fn items_by_tenant(&self) -> impl Iterator<Item = (&Tenant, u64)> {
+        let partitions = self.partitions.iter().flatten();
+        partitions.map(|part| (&part.ledger.tenant, part.order.len() as u64))
+    }
+
     pub(crate) fn get(&mut self, hash: u64, key: &K, fresh: Fresh) -> Found<V> {
         let Some(at) = self.find(hash, key) else { return Found::Miss };
         if !fresh.admits(self.nodes.get(at)) {
@@ -109,6 +117,11 @@ impl<K: Eq, V> Shard<K, V> {
 
     pub(crate) fn holds(&self, hash: u64, key: &K) -> bool {
         self.find(hash, key).is_some()
+    }
+
+    pub(crate) fn peek(&self, hash: u64, key: &K) -> Option<Arc<Cached<V>>> {
+        let item = self.items[self.find(hash, key)? as usize].as_ref();
+        item.map(|item| Arc::clone(&item.value))
     }
 
     fn find(&self, hash: u64, key: &K) -> Option<u32> {

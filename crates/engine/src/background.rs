@@ -176,6 +176,7 @@ impl Inner {
                 self.mark_log();
             }
             self.empty_log();
+            self.node.row_caches.forget_gone();
             self.open_waiting();
             if pressed.all {
                 self.close_batch(None);
@@ -284,6 +285,7 @@ impl Inner {
             outcome = outcome.and(flushed);
         }
         self.empty_log();
+        self.node.row_caches.forget_gone();
         outcome
     }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vectorizer_hnsw::{Basis, BuildError, Executor, Graph, HnswError, Host, Params, PartsError};
-use vectorizer_memory::AllocationGuard;
+use vectorizer_memory::{AllocationGuard, Class};
 use vectorizer_model::settings::{FieldIndexKind, HnswSettings, VectorSettings};
 use vectorizer_model::{BudgetExceeded, CollectionSettings, KeyPath, SegmentId, VectorName};
 use vectorizer_segment::{
     ComponentKind, ComponentRef, GraphFiles, PagedLinks, Segment, build_graph_in_parts,
-    write_field_index, write_graph,
+    field_index_bytes, write_field_index, write_graph,
 };
 
 use vectorizer_vfs::Niceness;
@@ -20,6 +20,7 @@ use crate::memtable::Memtable;
 use crate::policy::Lane;
 use crate::shard::Shard;
 use crate::state::{LiveSegment, ShardState};
+use crate::unpublished::Unpublished;
 
 /// Seed of every graph: equal segments get equal graphs when one thread builds them.
 const SEED: u64 = 0x5eed;
@@ -61,6 +62,40 @@ impl Shard {
         rows * Memtable::row_bytes(&state.settings)
     }
 
+    /// Bytes that the draft of a graph takes at most when these segments are written as one; none if
+    /// there is memory to build all of them at once.
+    ///
+    /// # Errors
+    /// [`HnswError::Budget`]: there is too little even for a build in parts, and nothing should be
+    /// written.
+    pub(crate) fn merged_draft_bytes(
+        &self,
+        sources: &[LiveSegment],
+        settings: &CollectionSettings,
+        memory: &AllocationGuard,
+    ) -> Result<u64> {
+        let live = |live: &LiveSegment| live.segment.rows().saturating_sub(live.deaths.count());
+        let rows = sources.iter().map(live).fold(0, u32::saturating_add);
+        let needed = u64::from(rows) * build_bytes_per_row(settings);
+        if rows < self.node.config.graph_rows_min || needed <= memory.estimate() {
+            return Ok(0);
+        }
+        let available = memory.estimate().saturating_sub(memory.used());
+        let mut most = 0;
+        for (name, vector) in &settings.vectors {
+            let hnsw = vector.hnsw.unwrap_or(settings.hnsw);
+            let coded = sources.iter().find(|live| live.segment.has_codes(name));
+            let Some(coded) = coded.filter(|_| hnsw.m > 0) else { continue };
+            let host = (&params_of(&hnsw), self.node.config.build_threads);
+            let Some(plan) = coded.segment.plan_graph((name, rows), available, host) else {
+                let refusal = BudgetExceeded { requested: needed, available };
+                return Err(HnswError::Budget(refusal).into());
+            };
+            most = most.max(plan.draft_bytes());
+        }
+        Ok(most)
+    }
+
     /// Builds and writes one graph of a segment, from that of some of its rows if there is one; in
     /// parts, and anew, if less was reserved than a build at once takes. None if the engine is
     /// closing or the shard is gone.
@@ -69,9 +104,11 @@ impl Shard {
         segment: &Segment,
         (name, hnsw): &(VectorName, HnswSettings),
         basis: Option<Basis<'_, PagedLinks<'_>>>,
-        (pace, memory): (Pace, &AllocationGuard),
+        files: &mut Unpublished<'_>,
+        means: Means<'_>,
     ) -> Result<Option<ComponentRef>> {
-        let params = Params { m: hnsw.m, ef_construct: hnsw.ef_construct, seed: SEED };
+        let Means { pace, memory, .. } = means;
+        let params = params_of(hnsw);
         let (inserted, told) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let code_bytes = segment.code_bytes(name).unwrap_or(0);
         let row_bytes = code_bytes / u64::from(segment.rows().max(1));
@@ -104,13 +141,13 @@ impl Shard {
                 Err(BuildError::Links(error)) => return Err(error.into()),
                 Ok(graph) => {
                     let head = segment.record().head(ComponentKind::Graph, &name.0);
-                    let file = self.allocate_files(1);
+                    let file = files.allocate(1);
                     return Ok(Some(write_graph(&*self.directory, head, file, &graph)?));
                 }
             }
         }
         drop(budget);
-        self.build_graph_in_parts((segment, name), (&params, needed), host, memory)
+        self.build_graph_in_parts((segment, name), (&params, needed), host, files, means)
     }
 
     /// As [`Self::build_graph`], within the memory that was reserved and is not in use.
@@ -119,16 +156,20 @@ impl Shard {
         (segment, name): (&Segment, &VectorName),
         (params, needed): (&Params, u64),
         host: Host<'_>,
-        memory: &AllocationGuard,
+        files: &mut Unpublished<'_>,
+        Means { memory, draft_bytes, .. }: Means<'_>,
     ) -> Result<Option<ComponentRef>> {
         let available = memory.estimate().saturating_sub(memory.used());
         let workers = host.executor.workers();
-        let Some(plan) = segment.plan_graph(name, available, (params, workers)) else {
+        let of = (name, segment.rows());
+        let Some(plan) = segment.plan_graph(of, available, (params, workers)) else {
             let refusal = BudgetExceeded { requested: needed, available };
             return Err(HnswError::Budget(refusal).into());
         };
-        let _room = crate::room::take_for_draft(self, plan.draft_bytes())?;
-        let first = self.allocate_files(2);
+        let more = plan.draft_bytes() > draft_bytes;
+        let take = || crate::room::take_for_draft(self, plan.draft_bytes());
+        let _room = more.then(take).transpose()?;
+        let first = files.allocate(2);
         let files = GraphFiles { graph: first, draft: first + 1 };
         let mut budget = memory.draw(0)?;
         let of = (segment, name);
@@ -153,23 +194,53 @@ impl Shard {
         wanted.filter(|(k, v)| !has(k, **v)).map(|(k, v)| (k.clone(), *v)).collect()
     }
 
+    /// About what the largest of these indexes takes while it is built over the rows of all these
+    /// segments.
+    pub(crate) fn index_bytes<'k>(
+        &self,
+        segments: &[&Segment],
+        wanted: impl IntoIterator<Item = (&'k KeyPath, FieldIndexKind)>,
+    ) -> Result<u64> {
+        let mut budget = self.reserve(Class::Builds, 0)?;
+        let mut most = 0;
+        for (key, kind) in wanted {
+            let mut bytes = 0_u64;
+            for segment in segments {
+                let built = segment.indexes().get(key).filter(|index| index.kind() == kind);
+                let of_segment = match built {
+                    Some(index) => index.build_bytes(),
+                    None => field_index_bytes(segment, key, kind, &mut budget)?,
+                };
+                bytes = bytes.saturating_add(of_segment);
+            }
+            most = most.max(bytes);
+        }
+        Ok(most)
+    }
+
     /// Builds and writes the index of one field of a segment.
     pub(crate) fn build_index(
         &self,
-        segment: &Segment,
-        key: &KeyPath,
-        kind: FieldIndexKind,
-        (settings, memory): (&CollectionSettings, &AllocationGuard),
+        (segment, settings): (&Segment, &CollectionSettings),
+        (key, kind): (&KeyPath, FieldIndexKind),
+        files: &mut Unpublished<'_>,
+        memory: &AllocationGuard,
     ) -> Result<ComponentRef> {
         let mut budget = memory.draw(0)?;
-        let file = self.allocate_files(1);
+        let file = files.allocate(1);
         Ok(write_field_index(&self.store(settings), segment, key, kind, (file, &mut budget))?)
     }
 
     /// Adds components to a live segment. Nothing happens if the segment is gone by now.
-    pub(crate) fn publish_components(&self, id: SegmentId, added: &[ComponentRef]) -> Result<()> {
+    pub(crate) fn publish_components(
+        &self,
+        id: SegmentId,
+        added: &[ComponentRef],
+        files: Unpublished<'_>,
+    ) -> Result<()> {
         let _structure = self.lock_structure();
         let _applier = self.lock_applier();
+        let _files = files;
         let state = self.state();
         let Some(at) = state.segments.iter().position(|live| live.segment.id() == id) else {
             return Ok(());
@@ -227,6 +298,19 @@ pub(crate) fn build_bytes_per_row(settings: &CollectionSettings) -> u64 {
         u64::from(vector.dim) + Graph::bytes_needed(ROWS, m) / ROWS as u64
     };
     settings.vectors.values().map(of_vector).max().unwrap_or(0) + BESIDES
+}
+
+fn params_of(hnsw: &HnswSettings) -> Params {
+    Params { m: hnsw.m, ef_construct: hnsw.ef_construct, seed: SEED }
+}
+
+/// What a piece of background work may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Means<'a> {
+    pub(crate) pace: Pace,
+    pub(crate) memory: &'a AllocationGuard,
+    /// Room on the disk that is claimed for the draft of a graph already.
+    pub(crate) draft_bytes: u64,
 }
 
 /// How much of the processor a piece of background work takes.

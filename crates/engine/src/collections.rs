@@ -20,6 +20,16 @@ struct Maps {
     open: BTreeMap<CollectionName, Arc<Collection>>,
 }
 
+impl Maps {
+    /// All by name, or those of a tenant.
+    fn of(&self, tenant: Option<&Tenant>) -> impl Iterator<Item = &Arc<Collection>> {
+        let is_of = move |collection: &&Arc<Collection>| {
+            tenant.is_none_or(|tenant| tenant.name() == collection.tenant.name())
+        };
+        self.by_name.values().filter(is_of)
+    }
+}
+
 impl Collections {
     fn read(&self) -> RwLockReadGuard<'_, Maps> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
@@ -73,9 +83,20 @@ impl Collections {
         self.read().by_name.iter().map(owned).collect()
     }
 
-    /// The names of all, sorted.
-    pub(crate) fn names(&self) -> Vec<CollectionName> {
-        self.read().by_name.keys().cloned().collect()
+    /// The names of all, or of those of a tenant, sorted.
+    pub(crate) fn names(&self, of: Option<&Tenant>) -> Vec<CollectionName> {
+        let maps = self.read();
+        let mut names = Vec::with_capacity(maps.of(of).count());
+        names.extend(maps.of(of).map(|collection| collection.name.clone()));
+        names
+    }
+
+    /// How many these are, and the bytes of their text.
+    pub(crate) fn names_size(&self, of: Option<&Tenant>) -> (u64, u64) {
+        let add = |(names, bytes), collection: &Arc<Collection>| {
+            (names + 1, bytes + collection.name.as_str().len() as u64)
+        };
+        self.read().of(of).fold((0, 0), add)
     }
 
     /// All, by name.

@@ -28,6 +28,7 @@ use crate::policy::Lane;
 use crate::pressed::Pressed;
 use crate::shard::Shard;
 use crate::storage_type::{Arrival, StorageRule};
+use crate::target::Target;
 use crate::ticket::{Ticket, ticket};
 use crate::view::ReadView;
 
@@ -50,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) root: Arc<dyn Directory>,
     pub(crate) catalogue: Mutex<Catalogue>,
     assigned: Mutex<SequenceNumber>,
+    /// Held to hand over a creation or a drop, from the look at what is there on.
+    catalogue_turn: Mutex<()>,
     pub(crate) collections: Collections,
     /// Collections in which work was waiting when the node started.
     pub(crate) waiting: Mutex<Vec<Arc<Collection>>>,
@@ -116,7 +119,17 @@ impl Engine {
 
     /// The names of all collections, sorted.
     pub fn collections(&self) -> Vec<CollectionName> {
-        self.0.inner.collections.names()
+        self.names_of(None)
+    }
+
+    /// The names of the collections of a tenant, or of all, sorted.
+    pub fn names_of(&self, tenant: Option<&Tenant>) -> Vec<CollectionName> {
+        self.0.inner.collections.names(tenant)
+    }
+
+    /// How many names these are, and the bytes of their text.
+    pub fn names_size(&self, tenant: Option<&Tenant>) -> (u64, u64) {
+        self.0.inner.collections.names_size(tenant)
     }
 
     /// Creates a collection of the default tenant; done when it is durable.
@@ -156,11 +169,21 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::CollectionNotFound`], or the log failed.
-    pub fn drop_collection(&self, name: &CollectionName) -> Result<Ticket<Result<Applied>>> {
-        let collection = self.0.inner.collection(name)?;
-        let operation = Operation::DropCollection { name: name.clone() };
-        let dropped = self.0.inner.submit_to_catalogue(operation, (&collection.tenant, 0));
+    pub fn drop_collection<'a>(
+        &self,
+        collection: impl Into<Target<'a>>,
+    ) -> Result<Ticket<Result<Applied>>> {
+        let collection = self.0.inner.find(collection)?;
+        let dropped = self.0.inner.drop_collection(&collection);
         dropped.inspect(|_| self.0.inner.wake_committer())
+    }
+
+    /// The number of a collection's shard, by which views are known.
+    ///
+    /// # Errors
+    /// [`EngineError::CollectionNotFound`].
+    pub fn shard_of(&self, name: &CollectionName) -> Result<u32> {
+        Ok(self.0.inner.collection(name)?.id.0)
     }
 
     /// Hands over a write. Its ticket is done when the write is durable and every later view sees
@@ -172,14 +195,15 @@ impl Engine {
     /// [`EngineError::CollectionNotFound`]; [`EngineError::InvalidOperation`] names what does not
     /// fit; [`EngineError::Paced`], [`EngineError::Memory`] and [`EngineError::DiskFull`] mean
     /// later. Nothing changed.
-    pub fn submit(
+    pub fn submit<'a>(
         &self,
-        collection: &CollectionName,
+        collection: impl Into<Target<'a>>,
         operation: Operation,
         origin: impl Into<Origin>,
     ) -> Result<Ticket<Result<Applied>>> {
-        self.check_pace_of(collection, &operation)?;
-        let ticket = self.queue(collection, operation, origin.into())?;
+        let collection = self.0.inner.find(collection)?;
+        self.check_pace_of(&collection, &operation)?;
+        let ticket = self.queue(&collection, operation, origin.into())?;
         self.0.inner.wake_committer();
         Ok(ticket)
     }
@@ -187,11 +211,11 @@ impl Engine {
     /// As [`Self::submit`], whatever the pace, and nobody is woken to commit it.
     pub(crate) fn queue(
         &self,
-        collection: &CollectionName,
+        collection: &Arc<Collection>,
         operation: Operation,
         origin: Origin,
     ) -> Result<Ticket<Result<Applied>>> {
-        let shard = self.0.inner.shard(collection)?;
+        let shard = self.0.inner.opened(collection)?;
         self.0.inner.submit_to_shard(&shard, operation, origin)
     }
 
@@ -203,18 +227,21 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::CollectionNotFound`]; [`EngineError::Paced`] means later.
-    pub fn check_pace(&self, collection: &CollectionName) -> Result<()> {
-        let shard = self.0.inner.shard(collection)?;
-        self.0.inner.check_pace(&shard)
+    pub fn check_pace<'a>(&self, collection: impl Into<Target<'a>>) -> Result<()> {
+        let collection = self.0.inner.find(collection)?;
+        self.0.inner.check_pace(&*self.0.inner.opened(&collection)?)
     }
 
     /// Whether an operation is welcome now, as far as that depends on the pace: deletes always are.
     pub(crate) fn check_pace_of(
         &self,
-        collection: &CollectionName,
+        collection: &Arc<Collection>,
         operation: &Operation,
     ) -> Result<()> {
-        if matches!(operation, Operation::Delete(_)) { Ok(()) } else { self.check_pace(collection) }
+        if matches!(operation, Operation::Delete(_)) {
+            return Ok(());
+        }
+        self.0.inner.check_pace(&*self.0.inner.opened(collection)?)
     }
 
     /// Everything acknowledged so far, unmoved by later writes. A closed collection is opened, which
@@ -222,8 +249,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::CollectionNotFound`]; the budget or the disk refuse; a file is damaged.
-    pub fn view(&self, collection: &CollectionName) -> Result<ReadView> {
-        Ok(self.0.inner.shard(collection)?.view())
+    pub fn view<'a>(&self, collection: impl Into<Target<'a>>) -> Result<ReadView> {
+        let collection = self.0.inner.find(collection)?;
+        Ok(self.0.inner.opened(&collection)?.view())
     }
 
     /// Runs a task on the search threads, fairly among tenants and among the collections of each.
@@ -242,8 +270,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::CollectionNotFound`].
-    pub fn info(&self, collection: &CollectionName) -> Result<crate::info::CollectionInfo> {
-        self.0.inner.info(collection)
+    pub fn info<'a>(
+        &self,
+        collection: impl Into<Target<'a>>,
+    ) -> Result<crate::info::CollectionInfo> {
+        self.0.inner.info(&self.0.inner.find(collection)?)
     }
 
     /// How many searches run at once.
@@ -331,6 +362,7 @@ impl Inner {
             node,
             root,
             assigned: Mutex::new(catalogue.applied),
+            catalogue_turn: Mutex::default(),
             catalogue: Mutex::new(catalogue),
             collections: Collections::default(),
             waiting: Mutex::default(),
@@ -373,10 +405,20 @@ impl Inner {
         let owner = self.node.governor.tenant(tenant.as_str());
         let settings = Box::new(settings);
         let operation = Operation::CreateCollection { name, shard, settings, tenant };
+        let _turn = lock(&self.catalogue_turn);
         self.submit_to_catalogue(operation, (&owner, bytes))
     }
 
-    /// Hands over a creation, whose owner will hold so many bytes, or a drop.
+    /// The entry names it, and nobody else's creation of that name can come before the entry: whoever
+    /// creates looks for the name first, and has the turn only after this.
+    fn drop_collection(&self, collection: &Collection) -> Result<Ticket<Result<Applied>>> {
+        let operation = Operation::DropCollection { name: collection.name.clone() };
+        let _turn = lock(&self.catalogue_turn);
+        self.check_there(collection)?;
+        self.submit_to_catalogue(operation, (&collection.tenant, 0))
+    }
+
+    /// Hands over a creation, whose owner will hold so many bytes, or a drop. The caller has the turn.
     fn submit_to_catalogue(
         &self,
         operation: Operation,

@@ -194,6 +194,13 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
+    /// An entry of the catalogue could not be applied; reopen the engine. Whose it was does not concern
+    /// whoever asks next.
+    #[error("collections cannot be created or dropped until a restart")]
+    CatalogueStopped {
+        /// What failed, for whoever runs the node.
+        reason: String,
+    },
     /// An operation by filter failed on the way; what was done before stays.
     #[error("{source}; {points} points were changed before, repeat the operation for the others")]
     Partly {

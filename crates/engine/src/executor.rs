@@ -5,7 +5,9 @@
 //! least service, and of its collections from the one that has had the least. A tenant that floods
 //! waits behind itself only, and it alone is refused when it has too much waiting.
 
-use std::collections::{BTreeMap, VecDeque};
+mod fair;
+
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -13,6 +15,7 @@ use std::time::Instant;
 
 use vectorizer_memory::Tenant;
 
+use self::fair::{Fair, Taken, Waits};
 use crate::ticket::{Ticket, ticket};
 
 type Task = Box<dyn FnOnce() + Send>;
@@ -24,24 +27,6 @@ pub struct TaskQueue {
     pub tenant: Tenant,
     /// For which collection.
     pub collection: u64,
-}
-
-/// What has had how much service, in nanoseconds of virtual time.
-struct Served<Q> {
-    queue: Q,
-    served: u64,
-}
-
-/// Queues of which the one with the least service is next.
-struct Fair<K, Q> {
-    queues: BTreeMap<K, Served<Q>>,
-    /// Virtual time: the service of what was served last.
-    now: u64,
-}
-
-/// What may hold tasks.
-trait Waits: Default {
-    fn is_empty(&self) -> bool;
 }
 
 impl Waits for VecDeque<Task> {
@@ -63,88 +48,53 @@ impl Waits for OfTenant {
     }
 }
 
-impl<K, Q> Default for Fair<K, Q> {
-    fn default() -> Self {
-        Self { queues: BTreeMap::new(), now: 0 }
-    }
-}
-
-impl<K: Ord + Clone, Q: Waits> Fair<K, Q> {
-    /// The queue of a key, to add to.
-    fn joined(&mut self, key: K) -> &mut Q {
-        let now = self.now;
-        let of =
-            self.queues.entry(key).or_insert_with(|| Served { queue: Q::default(), served: now });
-        if of.queue.is_empty() {
-            // Who was idle earns no credit for the time away.
-            of.served = of.served.max(now);
-        }
-        &mut of.queue
-    }
-
-    /// The next to be served.
-    fn next(&mut self) -> Option<(K, &mut Q)> {
-        let now = self.now;
-        // Idle ones are remembered as long as they are ahead of the others.
-        self.queues.retain(|_, of| !of.queue.is_empty() || of.served > now);
-        let waiting = self.queues.iter_mut().filter(|(_, of)| !of.queue.is_empty());
-        let (key, of) = waiting.min_by_key(|(_, of)| of.served)?;
-        self.now = now.max(of.served);
-        Some((key.clone(), &mut of.queue))
-    }
-
-    /// Counts service; the queue that had it, if it is still known.
-    fn charge(&mut self, key: &K, nanoseconds: u64) -> Option<&mut Q> {
-        let of = self.queues.get_mut(key)?;
-        of.served = of.served.saturating_add(nanoseconds);
-        Some(&mut of.queue)
-    }
-
-    fn waiting(&self) -> usize {
-        self.queues.values().filter(|of| !of.queue.is_empty()).count()
-    }
-}
-
-/// Whose task is done.
-struct Taken {
-    tenant: Arc<str>,
-    collection: u64,
+/// Whose task was taken.
+struct TakenTask {
+    tenant: Taken<Arc<str>>,
+    collection: Taken<u64>,
 }
 
 #[derive(Default)]
 struct Queues {
     tenants: Fair<Arc<str>, OfTenant>,
+    /// Tasks that wait, of all.
+    waiting: usize,
     closed: bool,
 }
 
 impl Queues {
-    /// Whether a tenant has as much waiting as it may: its part of `capacity`, of which all tenants
-    /// with anything waiting have as much. So however much one has waiting, another is let in.
-    fn check_room(&self, tenant: &str, capacity: usize) -> Result<(), Overloaded> {
-        let own = self.tenants.queues.get(tenant).map_or(0, |of| of.queue.waiting);
-        let tenants = self.tenants.waiting() + usize::from(own == 0);
-        let refused = self.closed || own >= capacity.div_ceil(tenants.max(1));
-        if refused { Err(Overloaded { queued: own }) } else { Ok(()) }
+    /// Whether a tenant has as much waiting as it may: as much as there is room left, of which
+    /// there is twice `capacity`. So one alone may have `capacity`, each of several the fewer the more
+    /// they are, and until all is full another is let in. (Choudhury & Hahne 1998, "Dynamic Queue
+    /// Length Thresholds for Shared-Memory Packet Switches".)
+    fn check_room(&self, tenant: &Arc<str>, capacity: usize) -> Result<(), Overloaded> {
+        let own = self.tenants.get(tenant).map_or(0, |of| of.waiting);
+        let left = capacity.saturating_mul(2).saturating_sub(self.waiting);
+        if self.closed || own >= left { Err(Overloaded { queued: own }) } else { Ok(()) }
     }
 
-    fn push(&mut self, tenant: &str, collection: u64, task: Task) {
-        let of_tenant = self.tenants.joined(tenant.into());
-        of_tenant.collections.joined(collection).push_back(task);
-        of_tenant.waiting += 1;
+    fn push(&mut self, tenant: &Arc<str>, collection: u64, task: Task) {
+        self.tenants.add(tenant, |of_tenant| {
+            of_tenant.collections.add(&collection, |tasks| tasks.push_back(task));
+            of_tenant.waiting += 1;
+        });
+        self.waiting += 1;
     }
 
-    fn pop(&mut self) -> Option<(Taken, Task)> {
-        let (tenant, of_tenant) = self.tenants.next()?;
-        let (collection, tasks) = of_tenant.collections.next()?;
-        let task = tasks.pop_front()?;
-        of_tenant.waiting -= 1;
-        Some((Taken { tenant, collection }, task))
+    fn pop(&mut self) -> Option<(TakenTask, Task)> {
+        let (tenant, (collection, task)) = self.tenants.take(|of_tenant| {
+            let taken = of_tenant.collections.take(VecDeque::pop_front)?;
+            of_tenant.waiting -= 1;
+            Some(taken)
+        })?;
+        self.waiting -= 1;
+        Some((TakenTask { tenant, collection }, task))
     }
 
-    fn charge(&mut self, taken: &Taken, nanoseconds: u64) {
-        if let Some(of_tenant) = self.tenants.charge(&taken.tenant, nanoseconds) {
-            of_tenant.collections.charge(&taken.collection, nanoseconds);
-        }
+    fn charge(&mut self, taken: &TakenTask, nanoseconds: u64) {
+        self.tenants.charge(&taken.tenant, nanoseconds, |of_tenant| {
+            of_tenant.collections.charge(&taken.collection, nanoseconds, |_| ());
+        });
     }
 }
 
@@ -181,8 +131,8 @@ impl fmt::Debug for Executor {
 }
 
 impl Executor {
-    /// Starts `workers` threads that accept up to `capacity` waiting tasks of one tenant, and fewer
-    /// of each the more tenants have some waiting.
+    /// Starts `workers` threads that accept up to `capacity` waiting tasks of one tenant, fewer of
+    /// each the more tenants have some waiting, and twice as many of all together.
     ///
     /// # Errors
     /// If the system refuses a thread.
@@ -214,9 +164,9 @@ impl Executor {
     ) -> Result<Ticket<T>, Overloaded> {
         let (completer, ticket) = ticket();
         let mut queues = self.shared.lock();
-        let tenant = queue.tenant.name();
-        queues.check_room(tenant, self.shared.capacity)?;
-        queues.push(tenant, queue.collection, Box::new(move || completer.complete(task())));
+        let tenant: Arc<str> = queue.tenant.name().into();
+        queues.check_room(&tenant, self.shared.capacity)?;
+        queues.push(&tenant, queue.collection, Box::new(move || completer.complete(task())));
         drop(queues);
         self.shared.available.notify_one();
         Ok(ticket)
@@ -257,98 +207,4 @@ fn work(shared: &Shared) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn queue(collection: u64) -> TaskQueue {
-        TaskQueue { tenant: Tenant::system(), collection }
-    }
-
-    /// Serves the next `many` for as long each; whose they were.
-    fn served(queues: &mut Queues, many: usize) -> Vec<(String, u64)> {
-        let next = |_| {
-            let (taken, _) = queues.pop().expect("queued");
-            queues.charge(&taken, 1_000);
-            (taken.tenant.to_string(), taken.collection)
-        };
-        (0..many).map(next).collect()
-    }
-
-    fn count(served: &[(String, u64)], tenant: &str, collection: u64) -> usize {
-        served.iter().filter(|(of, which)| of == tenant && *which == collection).count()
-    }
-
-    fn pushed(queues: &mut Queues, tenant: &str, collection: u64, many: usize) {
-        for _ in 0..many {
-            queues.push(tenant, collection, Box::new(|| ()));
-        }
-    }
-
-    #[test]
-    fn results_come_back() {
-        let executor = Executor::start(2, 100).expect("threads");
-        let tickets: Vec<_> =
-            (0..50).map(|i| executor.spawn(&queue(i % 3), move || i * 2).expect("room")).collect();
-        for (i, ticket) in tickets.into_iter().enumerate() {
-            assert_eq!(ticket.wait(), Ok(i as u64 * 2));
-        }
-    }
-
-    #[test]
-    fn a_flooding_tenant_waits_behind_itself() {
-        let mut queues = Queues::default();
-        pushed(&mut queues, "flood", 1, 100);
-        served(&mut queues, 10);
-        pushed(&mut queues, "neighbour", 2, 1);
-        let next = served(&mut queues, 2);
-        assert_eq!(count(&next, "neighbour", 2), 1, "it is among the next two: {next:?}");
-    }
-
-    #[test]
-    fn many_collections_are_no_larger_share() {
-        let mut queues = Queues::default();
-        for collection in 0..10 {
-            pushed(&mut queues, "many", collection, 100);
-        }
-        pushed(&mut queues, "one", 99, 100);
-        let next = served(&mut queues, 100);
-        assert_eq!(count(&next, "one", 99), 50);
-        for collection in 0..10 {
-            assert_eq!(count(&next, "many", collection), 5, "of {collection}");
-        }
-    }
-
-    #[test]
-    fn a_flood_is_refused_and_its_neighbour_is_not() {
-        let mut queues = Queues::default();
-        pushed(&mut queues, "flood", 1, 8);
-        let refused = |queues: &Queues, tenant| queues.check_room(tenant, 8).err();
-        assert_eq!(refused(&queues, "flood"), Some(Overloaded { queued: 8 }));
-        assert_eq!(refused(&queues, "neighbour"), None);
-        pushed(&mut queues, "neighbour", 2, 4);
-        assert_eq!(refused(&queues, "neighbour"), Some(Overloaded { queued: 4 }));
-        assert_eq!(refused(&queues, "third"), None);
-        served(&mut queues, 8);
-        // Four of the flood are left, and the neighbour may have as many.
-        pushed(&mut queues, "neighbour", 2, 3);
-        assert_eq!(refused(&queues, "neighbour"), None);
-    }
-
-    #[test]
-    fn who_left_is_forgotten() {
-        let mut queues = Queues::default();
-        for tenant in 0..50 {
-            pushed(&mut queues, &tenant.to_string(), 1, 1);
-        }
-        served(&mut queues, 50);
-        pushed(&mut queues, "stays", 1, 3);
-        served(&mut queues, 3);
-        assert!(queues.tenants.queues.len() < 5, "{} are known", queues.tenants.queues.len());
-    }
-
-    #[test]
-    fn a_full_queue_refuses() {
-        let executor = Executor::start(1, 0).expect("threads");
-        assert_eq!(executor.spawn(&queue(0), || ()).err(), Some(Overloaded { queued: 0 }));
-    }
-}
+mod tests;

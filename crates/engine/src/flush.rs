@@ -24,6 +24,7 @@ use crate::node::report;
 use crate::row_order::order_memtable;
 use crate::shard::Shard;
 use crate::state::{Frozen, LiveSegment, ShardState};
+use crate::unpublished::Unpublished;
 
 /// Most rows on which a quantizer is trained.
 const SAMPLE_ROWS: usize = 16_384;
@@ -61,14 +62,19 @@ impl Shard {
         let _structure = self.lock_structure();
         let state = self.state();
         let Some(frozen) = state.frozen.clone() else { return Ok(()) };
-        let written = self.write_rows(&frozen)?;
-        let patched = self.write_frozen_patches(&frozen, &state)?;
+        let mut files = Unpublished::new(self);
+        let written = self.write_rows(&frozen, &mut files)?;
+        let patched = self.write_frozen_patches(&frozen, &state, &mut files)?;
         self.sync_folder()?;
-        self.publish_flush(&frozen, written, &patched)
+        self.publish_flush(&frozen, written, &patched, &mut files)
     }
 
     /// Writes the frozen memtable's live rows as a flat segment; none if there are none.
-    fn write_rows(&self, frozen: &Frozen) -> Result<Option<WrittenRows>> {
+    fn write_rows(
+        &self,
+        frozen: &Frozen,
+        files: &mut Unpublished<'_>,
+    ) -> Result<Option<WrittenRows>> {
         let settings = &*frozen.settings;
         let mut budget = self.node.flush_reserve.lend(build_budget(self)?);
         let places = size_of::<(PointId, u32)>() + size_of::<u32>();
@@ -92,7 +98,7 @@ impl Shard {
             .collect::<Result<_>>()?;
         let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         let id = self.allocate_segment();
-        let first_file = self.allocate_files(FlatWriter::files_needed(columns.len()));
+        let first_file = files.allocate(FlatWriter::files_needed(columns.len()));
         let directory = Arc::clone(&self.directory);
         let target = FlatTarget { directory, segment: id, rows: count, first_file };
         let mut writer = FlatWriter::create(target, trained, &mut budget)?;
@@ -134,6 +140,7 @@ impl Shard {
         &self,
         frozen: &Frozen,
         state: &ShardState,
+        files: &mut Unpublished<'_>,
     ) -> Result<BTreeMap<SegmentId, ComponentRef>> {
         let mut components = BTreeMap::new();
         for id in frozen.memtable.patched_segments() {
@@ -142,7 +149,7 @@ impl Shard {
             };
             let newer = newest_patches(&frozen.memtable, id, frozen.last);
             let store = self.store(&state.settings);
-            let component = live.segment.write_patches(&store, self.allocate_files(1), &newer)?;
+            let component = live.segment.write_patches(&store, files.allocate(1), &newer)?;
             components.insert(id, component);
         }
         Ok(components)
@@ -154,6 +161,7 @@ impl Shard {
         frozen: &Frozen,
         written: Option<WrittenRows>,
         patched: &BTreeMap<SegmentId, ComponentRef>,
+        files: &mut Unpublished<'_>,
     ) -> Result<()> {
         let _applier = self.lock_applier();
         let state = self.state();
@@ -162,7 +170,7 @@ impl Shard {
         for live in &state.segments {
             let mut added: Vec<ComponentRef> =
                 patched.get(&live.segment.id()).cloned().into_iter().collect();
-            added.extend(self.cover_deaths(live, frozen.last)?);
+            added.extend(self.cover_deaths(live, frozen.last, files)?);
             let segment = if added.is_empty() {
                 Arc::clone(&live.segment)
             } else {
@@ -188,10 +196,11 @@ impl Shard {
     }
 
     /// The tombstone component that a manifest at `covered` needs; none if the last one stands.
-    pub(crate) fn cover_deaths(
+    fn cover_deaths(
         &self,
         live: &LiveSegment,
         covered: SequenceNumber,
+        files: &mut Unpublished<'_>,
     ) -> Result<Option<ComponentRef>> {
         let dead = live.deaths.dead_at(covered);
         let fresh = dead.iter().any(|&row| live.deaths.recent_death(row).is_some());
@@ -199,7 +208,7 @@ impl Shard {
             return Ok(None);
         }
         let head = live.segment.record().head(ComponentKind::Tombstones, "");
-        let file = self.allocate_files(1);
+        let file = files.allocate(1);
         Ok(Some(write_tombstones(&*self.directory, head, file, &dead)?))
     }
 

@@ -13,7 +13,7 @@ pub struct ViewIdentity {
 }
 
 /// A segment among all of the node: neither number is used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SegmentKey {
     pub(crate) shard: u32,
     pub(crate) segment: u64,

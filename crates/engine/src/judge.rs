@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 use vectorizer_cache::Cached;
-use vectorizer_model::encode::encode_filter;
+use vectorizer_model::encode::encode_filter_within;
 use vectorizer_model::{Condition, Filter, Ordinal, PointId};
 use vectorizer_payload::matches;
 
@@ -24,11 +24,36 @@ const RUN_ROWS_MAX: u32 = 256;
 const RUN_BYTES_MAX: usize = 64 << 10;
 /// Rows of a run that follows no other.
 const RUN_ROWS_MIN: u32 = 8;
-/// Rows that are judged besides, by whoever asks what was asked before: so a predicate that comes
-/// again and again is answered for all rows soon, and one that never does costs nothing more.
+/// Rows, and bytes of their payloads, that a query judges besides what it asks, if that was asked
+/// before: so a predicate that comes again and again is answered for all rows soon, and one that
+/// never does costs nothing more.
 const BESIDES_ROWS: u32 = 2048;
+const BESIDES_BYTES: usize = 1 << 20;
 /// What is not asked for its id has any.
 const ANY_ID: PointId = PointId::Num(0);
+
+/// What a query may still judge besides, in all segments together.
+#[derive(Debug)]
+pub(crate) struct Besides {
+    rows: u32,
+    bytes: usize,
+}
+
+impl Besides {
+    /// What any query may.
+    pub(crate) fn some() -> Self {
+        Self { rows: BESIDES_ROWS, bytes: BESIDES_BYTES }
+    }
+
+    /// For a query that is to cost no more than it must.
+    pub(crate) fn nothing() -> Self {
+        Self { rows: 0, bytes: 0 }
+    }
+
+    fn is_spent(&self) -> bool {
+        self.rows == 0 || self.bytes == 0
+    }
+}
 
 /// Judges rows of a segment by their payloads.
 pub(crate) struct Judge<'a> {
@@ -46,6 +71,8 @@ pub(crate) struct Judge<'a> {
     asked: Option<Asked>,
     /// Where the last run ended, and its rows.
     run: (u32, u32),
+    /// So many rows more than before are worth being kept.
+    worth: u32,
 }
 
 impl<'a> Judge<'a> {
@@ -57,34 +84,61 @@ impl<'a> Judge<'a> {
     ) -> Self {
         let names_ids = names_ids(&predicate);
         let kept_as = view.row_caches().filter(|_| !names_ids).and_then(|caches| {
-            let mut bytes = Vec::new();
-            encode_filter(&predicate, &mut bytes);
-            if bytes.len() > PREDICATE_BYTES_MAX {
-                return None;
-            }
+            let bytes = encode_filter_within(&predicate, PREDICATE_BYTES_MAX)?;
             let segment = view.segment_key(live);
             Some((&caches.predicates, PredicateKey { segment, predicate: bytes.into() }))
         });
         let kept = kept_as.as_ref().and_then(|(cache, key)| cache.find(key));
         let run = (0, 0);
-        Self { view, live, predicate, names_ids, changed, kept_as, kept, asked: None, run }
+        Self {
+            view,
+            live,
+            predicate,
+            names_ids,
+            changed,
+            kept_as,
+            kept,
+            asked: None,
+            run,
+            worth: JUDGED_MIN,
+        }
     }
 
-    /// Judges some rows besides, if the predicate was asked before and not of all rows.
-    ///
-    /// # Errors
-    /// If a page cannot be read.
-    pub(crate) fn go_on(&mut self) -> Result<()> {
-        let unasked = |asked: &Asked| asked.next_unasked(0);
-        let Some(first) = self.kept.as_ref().and_then(|kept| unasked(kept.some()?)) else {
-            return Ok(());
-        };
-        let end = first.saturating_add(BESIDES_ROWS).min(self.live.segment.rows());
-        let mut from = first;
-        while from < end {
-            from = self.judge_run(from, end - from)?;
+    /// Judges some rows besides, if the predicate was asked before and not of all rows. A failure
+    /// ends it: nobody asked for these rows.
+    pub(crate) fn go_on(&mut self, besides: &mut Besides) {
+        let is_unfinished = |kept: &Arc<Cached<Verdicts>>| kept.count().is_some();
+        if !self.kept.as_ref().is_some_and(is_unfinished) {
+            return;
         }
-        Ok(())
+        let mut from = 0;
+        while !besides.is_spent() {
+            let Some(first) = self.asked().next_unasked(from) else { return };
+            // However few: the next query goes on from there.
+            self.worth = 1;
+            match self.judge_besides(first, besides) {
+                Ok(next) => from = next,
+                Err(_) => *besides = Besides::nothing(),
+            }
+        }
+    }
+
+    /// Judges rows from one on as far as may be; returns the row after them.
+    fn judge_besides(&mut self, first: u32, besides: &mut Besides) -> Result<u32> {
+        let mut run = self.judge_run(first, besides.rows, besides.bytes.min(RUN_BYTES_MAX))?;
+        if run.0 == first {
+            run = self.judge_run(first, 1, besides.bytes)?;
+        }
+        let (mut end, bytes) = run;
+        let is_too_large = end == first;
+        if is_too_large && besides.bytes < BESIDES_BYTES {
+            // It may fit what the next query has.
+            *besides = Besides::nothing();
+        }
+        end = end.max(first.saturating_add(1));
+        besides.rows = besides.rows.saturating_sub(end - first);
+        besides.bytes -= bytes;
+        Ok(end)
     }
 
     /// Whether a row is admitted.
@@ -113,8 +167,11 @@ impl<'a> Judge<'a> {
             (end, rows) if end == row.0 => (rows * 2).min(RUN_ROWS_MAX),
             _ => RUN_ROWS_MIN,
         };
-        let end = self.judge_run(row.0, rows)?;
-        self.run = (end, rows);
+        // What fails a run may be a row that nobody asks for, or that all are read in one step.
+        self.run = match self.judge_run(row.0, rows, RUN_BYTES_MAX) {
+            Ok((end, _)) if end > row.0 => (end, rows),
+            Ok(_) | Err(_) => (row.0 + 1, RUN_ROWS_MIN / 2),
+        };
         self.known(row).map_or_else(|| self.judge_one(row), Ok)
     }
 
@@ -129,9 +186,20 @@ impl<'a> Judge<'a> {
         open.into_iter().chain(changed).min().map(Ordinal)
     }
 
-    /// Whether a row's payload is still to be read.
+    /// Whether the payload that a row was flushed with is still to be read.
     pub(crate) fn must_read(&self, row: Ordinal) -> bool {
-        self.known(row).is_none()
+        self.known(row).is_none() && !self.is_changed(row)
+    }
+
+    /// Whether no payload is to be read.
+    pub(crate) fn knows_all(&self) -> bool {
+        self.changed.is_none() && self.kept.as_ref().is_some_and(|kept| kept.count().is_none())
+    }
+
+    /// At most how many rows of the segment are admitted, if all but changed ones are known.
+    pub(crate) fn admitted_at_most(&self) -> Option<u64> {
+        let admitted = self.kept.as_ref()?.admitted()?;
+        Some(admitted + self.changed.as_ref().map_or(0, |changed| changed.len()))
     }
 
     fn is_changed(&self, row: Ordinal) -> bool {
@@ -159,25 +227,31 @@ impl<'a> Judge<'a> {
     }
 
     /// Judges the payloads that rows from `first` on were flushed with, as many as are read in one
-    /// step; returns the row after the last.
-    fn judge_run(&mut self, first: u32, rows: u32) -> Result<u32> {
+    /// step of so many bytes, which may be none; returns the row after the last, and their bytes.
+    fn judge_run(&mut self, first: u32, rows: u32, bytes_max: usize) -> Result<(u32, usize)> {
         let rows = first..first.saturating_add(rows.min(RUN_ROWS_MAX));
         let predicate = std::mem::take(&mut self.predicate);
         let live = self.live;
         let asked = self.asked();
-        let end = live.segment.show_flushed(rows, RUN_BYTES_MAX, |row, payload| {
+        let shown = live.segment.show_flushed(rows, bytes_max, |row, payload| {
             asked.note(row.0, matches(&predicate, ANY_ID, payload));
         });
         self.predicate = predicate;
-        Ok(end?.0)
+        let (end, bytes) = shown?;
+        Ok((end.0, bytes))
     }
 
     /// What is known, to be added to.
     fn asked(&mut self) -> &mut Asked {
         let (kept, rows) = (self.kept.as_ref(), self.live.segment.rows());
-        self.asked.get_or_insert_with(|| {
-            let some = kept.and_then(|kept| kept.some()).cloned();
-            some.unwrap_or_else(|| Asked::none_of(rows))
+        self.asked.get_or_insert_with(|| match kept.map(|kept| &***kept) {
+            Some(Verdicts::Partial(asked)) => asked.clone(),
+            Some(kept) => {
+                let mut asked = Asked::none_of(rows);
+                asked.add(kept);
+                asked
+            }
+            None => Asked::none_of(rows),
         })
     }
 }
@@ -188,10 +262,10 @@ impl Drop for Judge<'_> {
         let (Some((cache, key)), Some(asked)) = (self.kept_as.take(), self.asked.take()) else {
             return;
         };
-        let before = self.kept.take().map_or(0, |kept| kept.some().map_or(0, Asked::count));
-        if asked.count() - before >= JUDGED_MIN || asked.is_complete() {
-            let count = asked.count();
-            cache.keep(key, asked.into_verdicts(), count, self.view.tenant());
+        let kept = self.kept.take();
+        let before = kept.as_ref().and_then(|kept| kept.count()).unwrap_or(0);
+        if asked.count() - before >= self.worth || asked.is_complete() {
+            cache.keep(key, asked, kept, self.view.tenant());
         }
     }
 }

@@ -20,7 +20,8 @@
 //!   `convert`: finding and converting what is not
 //! - `estimate`: what reading takes; [`Origin`]: whose memory a write uses
 //! - [`verify`](mod@verify): checking a folder that no engine has open
-//! - `flush`, `merge`, `build`: background work; `policy`: which is next; `background`: the threads
+//! - `flush`, `merge`, `build`: background work, `unpublished`: its files until a manifest names them;
+//!   `policy`: which is next; `background`: the threads
 //! - [`ticket`], [`executor`]: results that come later, and the threads that searches run on
 
 #![forbid(unsafe_code)]
@@ -79,8 +80,10 @@ mod shard;
 mod state;
 mod storage_type;
 mod stored;
+mod target;
 mod throttle;
 pub mod ticket;
+mod unpublished;
 mod verdicts;
 pub mod verify;
 pub mod view;
@@ -103,6 +106,7 @@ pub use parts::Part;
 pub use row_caches::RowCaches;
 pub use storage_type::StorageRule;
 pub use stored::stored_storage_types;
+pub use target::{FoundCollection, Target};
 pub use ticket::Ticket;
 pub use vectorizer_hnsw::Scratch;
 pub use vectorizer_log::Durability;

@@ -1,5 +1,6 @@
 //! Opening collections when they are wanted, and closing those that nobody wants.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::idle::{batch, longest_idle};
 use crate::info::{CollectionInfo, collection_info};
 use crate::node::report;
 use crate::shard::Shard;
+use crate::target::{FoundCollection, Target};
 use crate::ticket::Ticket;
 
 /// Attempts at what found no room, each after closing some idle collections.
@@ -45,8 +47,11 @@ impl Engine {
     /// # Errors
     /// [`EngineError::CollectionNotFound`], [`EngineError::Overloaded`]. Through the ticket: the
     /// budget or the disk refuse, and a retry may help; or a file is damaged.
-    pub fn prepare(&self, name: &CollectionName) -> Result<Option<Ticket<Result<()>>>> {
-        let collection = self.inner().collection(name)?;
+    pub fn prepare<'a>(
+        &self,
+        collection: impl Into<Target<'a>>,
+    ) -> Result<Option<Ticket<Result<()>>>> {
+        let collection = self.inner().find(collection)?;
         if collection.is_open() {
             return Ok(None);
         }
@@ -54,6 +59,14 @@ impl Engine {
         let queue = TaskQueue { tenant, collection: u64::from(collection.id.0) };
         let engine = self.clone();
         self.spawn(&queue, move || engine.inner().opened(&collection).map(|_| ())).map(Some)
+    }
+
+    /// The collection of that name. Opens nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::CollectionNotFound`].
+    pub fn find(&self, name: &CollectionName) -> Result<FoundCollection> {
+        self.inner().collection(name).map(FoundCollection)
     }
 
     /// Whether there is a collection of that name.
@@ -78,8 +91,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::CollectionNotFound`].
-    pub fn info_at_hand(&self, name: &CollectionName) -> Result<Option<CollectionInfo>> {
-        Ok(Inner::info_at_hand(&*self.inner().collection(name)?))
+    pub fn info_at_hand<'a>(
+        &self,
+        collection: impl Into<Target<'a>>,
+    ) -> Result<Option<CollectionInfo>> {
+        Ok(Inner::info_at_hand(&*self.inner().find(collection)?))
     }
 
     /// Closes collections that are at rest, longest idle first, until about so many bytes of the
@@ -93,11 +109,33 @@ impl Engine {
         let inner = self.inner();
         let (all, open) = inner.collections.counts();
         let listed = inner.collections.all();
-        let points = listed.iter().map(|collection| match collection.shard() {
-            Some(shard) => shard.view().points(),
-            None => collection.summary().info.points,
-        });
+        let points = listed.iter().map(|collection| points_of(collection));
         Totals { open, closed: all.saturating_sub(open), points: points.sum() }
+    }
+
+    /// Points of one owner's collections; opens nothing.
+    pub fn points_of(&self, owner: &Tenant) -> u64 {
+        let listed = self.inner().collections.all();
+        let owned = listed.iter().filter(|collection| collection.tenant == *owner);
+        owned.map(|collection| points_of(collection)).sum()
+    }
+
+    /// Points of each owner's collections, by its name; opens nothing.
+    pub fn tenant_points(&self) -> BTreeMap<Arc<str>, u64> {
+        let mut points = BTreeMap::new();
+        for collection in self.inner().collections.all() {
+            let owner = Arc::from(collection.tenant.name());
+            *points.entry(owner).or_default() += points_of(&collection);
+        }
+        points
+    }
+}
+
+/// Points of a collection as they are, or as they were when it was closed.
+fn points_of(collection: &Collection) -> u64 {
+    match collection.shard() {
+        Some(shard) => shard.view().points(),
+        None => collection.summary().info.points,
     }
 }
 
@@ -114,12 +152,26 @@ impl Inner {
         self.collections.get(name).ok_or_else(missing)
     }
 
-    /// The shard of a collection, which is opened if it is closed.
-    pub(crate) fn shard(&self, name: &CollectionName) -> Result<Arc<Shard>> {
-        self.opened(&self.collection(name)?)
+    /// The collection that is meant, if it is there.
+    pub(crate) fn find<'a>(&self, target: impl Into<Target<'a>>) -> Result<Arc<Collection>> {
+        match target.into() {
+            Target::Named(name) => self.collection(name),
+            Target::Found(FoundCollection(collection)) => {
+                self.check_there(collection)?;
+                Ok(Arc::clone(collection))
+            }
+        }
     }
 
-    /// As [`Self::shard`].
+    /// Whether a collection was not dropped.
+    pub(crate) fn check_there(&self, collection: &Collection) -> Result<()> {
+        if self.collections.by_id(collection.id).is_some() {
+            return Ok(());
+        }
+        Err(EngineError::CollectionNotFound { name: collection.name.to_string() })
+    }
+
+    /// The shard of a collection, which is opened if it is closed.
     ///
     /// # Errors
     /// The budget or the disk refuse, and it can be tried again; or a file is damaged.
@@ -253,12 +305,11 @@ impl Inner {
     }
 
     /// What is told of a collection; it is opened only if its summary does not tell all.
-    pub(crate) fn info(&self, name: &CollectionName) -> Result<CollectionInfo> {
-        let collection = self.collection(name)?;
-        if let Some(info) = Self::info_at_hand(&collection) {
+    pub(crate) fn info(&self, collection: &Arc<Collection>) -> Result<CollectionInfo> {
+        if let Some(info) = Self::info_at_hand(collection) {
             return Ok(info);
         }
-        match self.opened(&collection) {
+        match self.opened(collection) {
             Ok(shard) => Ok(collection_info(&shard)),
             Err(error) if error.is_damage() => Ok(collection.summary().info.clone()),
             Err(error) => Err(error),

@@ -10,7 +10,7 @@ use vectorizer_segment::ComponentKind;
 use vectorizer_vfs::Niceness;
 
 use crate::background::{TICK, Watches};
-use crate::build::{Pace, build_bytes_per_row};
+use crate::build::{Means, Pace, build_bytes_per_row};
 use crate::busy::Held;
 use crate::engine::{Inner, lock};
 use crate::error::{EngineError, Result};
@@ -20,6 +20,7 @@ use crate::node::report;
 use crate::policy::{Choice, Lane, PolicyConfig, SegmentSummary, ShardSummary, choose};
 use crate::shard::Shard;
 use crate::state::ShardState;
+use crate::unpublished::Unpublished;
 
 /// Of the bytes that can be had, a build may plan with this part: searches keep frames, and what
 /// else comes meanwhile needs room too.
@@ -159,22 +160,27 @@ impl Inner {
             return Ok(false);
         }
         shard.check_stands()?;
+        let mut indexed = Ok(false);
         if lane == Lane::Fresh {
             shard.drop_stale_indexes()?;
-            if self.add_indexes(shard, &shard.state())? {
-                return Ok(true);
+            // An index that is refused keeps no rows from their graph.
+            indexed = self.add_indexes(shard, &shard.state());
+            if matches!(indexed, Ok(true)) {
+                return indexed;
             }
         }
-        let Some(task) = self.take(shard, lane, idle) else { return Ok(false) };
-        let Some(memory) = self.admit_build(shard, &task.choice)? else { return Ok(false) };
-        let _first = (lane == Lane::Fresh).then(|| self.node.go_first());
-        let done = self.carry_out(shard, &task, &memory);
+        let Some(task) = self.take(shard, lane, idle) else { return indexed };
+        let done = self.admit_build(shard, &task.choice).and_then(|memory| {
+            let Some(memory) = memory else { return Ok(false) };
+            let _first = (lane == Lane::Fresh).then(|| self.node.go_first());
+            self.carry_out(shard, &task, &memory)
+        });
         if let Some(file) = done.as_ref().err().and_then(EngineError::damaged_file) {
             // Trying again would only read the same bytes again.
             let state = shard.state();
             task.held.keep(|id| holds_file(&state, id, file));
         }
-        done
+        done.and_then(|done| if done { Ok(true) } else { indexed })
     }
 
     /// Does the heavy part on threads that let others go first, and publishes from this one: no
@@ -185,11 +191,11 @@ impl Inner {
         task: &Task<'_>,
         memory: &AllocationGuard,
     ) -> Result<bool> {
-        let work = (task.pace, memory);
+        let means = Means { pace: task.pace, memory, draft_bytes: 0 };
         match &task.choice {
             Choice::Rest => Ok(false),
             Choice::Merge(segments) => {
-                let merged = run_at(task.pace.niceness, || shard.merge(segments, work))?;
+                let merged = run_at(task.pace.niceness, || shard.merge(segments, means))?;
                 merged.map(|merged| shard.publish_merge(merged)).transpose()?;
                 Ok(!self.node.is_closing())
             }
@@ -198,9 +204,11 @@ impl Inner {
                 let live = state.segments.iter().find(|live| live.segment.id() == *id);
                 let Some(live) = live else { return Ok(false) };
                 for wanted in shard.missing_graphs(&live.segment, &state.settings) {
-                    let build = || shard.build_graph(&live.segment, &wanted, None, work);
+                    let mut files = Unpublished::new(shard);
+                    let build =
+                        || shard.build_graph(&live.segment, &wanted, None, &mut files, means);
                     match run_at(task.pace.niceness, build)? {
-                        Some(graph) => shard.publish_components(*id, &[graph])?,
+                        Some(graph) => shard.publish_components(*id, &[graph], files)?,
                         None => return Ok(false),
                     }
                 }
@@ -322,38 +330,56 @@ impl Inner {
             Choice::Index(id) => ("build", std::slice::from_ref(id)),
             Choice::Merge(ids) => ("merge", ids.as_slice()),
         };
-        let segments = state.segments.iter().map(|live| &live.segment);
-        let concerned = segments.filter(|segment| ids.contains(&segment.id()));
-        let rows: u64 = concerned.map(|segment| u64::from(segment.rows())).sum();
+        let segments = state.segments.iter().map(|live| &*live.segment);
+        let concerned: Vec<_> = segments.filter(|segment| ids.contains(&segment.id())).collect();
+        let rows: u64 = concerned.iter().map(|segment| u64::from(segment.rows())).sum();
         let linked = rows >= u64::from(self.node.config.graph_rows_min);
         let row_bytes = if linked { build_bytes_per_row(&state.settings) } else { MAP_BYTES };
         let wanted = rows * row_bytes;
         let most = self.node.guard.limits().max_of(OperationKind::Build);
         let bytes = if linked { build_bytes(wanted, self.build_share(), most) } else { wanted };
+        if !matches!(choice, Choice::Merge(_)) {
+            return self.admit_work(shard, name, bytes);
+        }
+        let fields = state.settings.field_indexes.iter().map(|(key, kind)| (key, *kind));
+        let indexes = shard.index_bytes(&concerned, fields)?.saturating_add(rows * MAP_BYTES);
+        self.admit_work(shard, name, bytes.max(indexes))
+    }
+
+    /// Whether work of so many bytes is to wait. Little work goes on, as flushes do: fewer segments
+    /// take less.
+    fn is_paused(&self, bytes: u64) -> bool {
         let little = self.node.governor.limits().root / LITTLE_WORK_PART;
-        if bytes > little && self.node.guard.pauses_background() {
+        bytes > little && self.node.guard.pauses_background()
+    }
+
+    fn admit_work(
+        &self,
+        shard: &Shard,
+        name: &'static str,
+        bytes: u64,
+    ) -> Result<Option<AllocationGuard>> {
+        if self.is_paused(bytes) {
             return Ok(None);
         }
-        self.admit_work(shard, name, bytes).map(Some)
-    }
-
-    fn admit_work(&self, shard: &Shard, name: &'static str, bytes: u64) -> Result<AllocationGuard> {
         let id = OperationId::new(name, OperationKind::Build, shard.tenant.clone());
-        Ok(self.node.guard.request_allocation(id, bytes)?)
+        Ok(Some(self.node.guard.request_allocation(id, bytes)?))
     }
 
-    /// Adds the field indexes that segments lack. False if none did.
+    /// Adds a field index that a segment lacks. False if none does, or it is to wait because memory
+    /// is nearly full.
     fn add_indexes(&self, shard: &Arc<Shard>, state: &ShardState) -> Result<bool> {
         for live in &state.segments {
             let missing = Shard::missing_indexes(&live.segment, &state.settings);
-            if let Some((key, kind)) = missing.first() {
-                // What an index takes shows while it grows.
-                let memory = self.admit_work(shard, "index", 0)?;
-                let index =
-                    shard.build_index(&live.segment, key, *kind, (&state.settings, &memory))?;
-                shard.publish_components(live.segment.id(), &[index])?;
-                return Ok(true);
-            }
+            let Some((key, kind)) = missing.first() else { continue };
+            let bytes = shard.index_bytes(&[&*live.segment], [(key, *kind)])?;
+            let Some(memory) = self.admit_work(shard, "index", bytes)? else { return Ok(false) };
+            let mut files = Unpublished::new(shard);
+            let of = (&*live.segment, &*state.settings);
+            let index = shard.build_index(of, (key, *kind), &mut files, &memory)?;
+            drop(memory);
+            shard.publish_components(live.segment.id(), &[index], files)?;
+            return Ok(true);
         }
         Ok(false)
     }

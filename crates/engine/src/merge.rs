@@ -17,19 +17,21 @@ use vectorizer_segment::{
     FlatRow, FlatTarget, FlatWriter, PagedLinks, PatchRow, Segment, SegmentRecord,
 };
 
-use crate::build::Pace;
+use crate::build::Means;
 use crate::deaths::Deaths;
 use crate::error::Result;
 use crate::flush::flat_column;
 use crate::row_order::MergeOrder;
 use crate::shard::Shard;
 use crate::state::{LiveSegment, ShardState};
+use crate::unpublished::Unpublished;
 
 /// Segments written as one, to be put in their place.
-pub(crate) struct Merged {
+pub(crate) struct Merged<'a> {
     sources: Vec<LiveSegment>,
     segment: Segment,
     map: RowMap,
+    files: Unpublished<'a>,
     /// What the map takes.
     _held: Drawn,
 }
@@ -56,10 +58,10 @@ impl Shard {
     /// # Errors
     /// A refusing disk or budget: nothing changed, and a later try may succeed.
     pub(crate) fn merge(
-        self: &Arc<Self>,
+        &self,
         ids: &[SegmentId],
-        (pace, memory): (Pace, &AllocationGuard),
-    ) -> Result<Option<Merged>> {
+        mut means: Means<'_>,
+    ) -> Result<Option<Merged<'_>>> {
         let state = self.state();
         let sources: Vec<LiveSegment> = state
             .segments
@@ -70,26 +72,29 @@ impl Shard {
         if sources.len() != ids.len() {
             return Ok(None);
         }
-        let _room = crate::room::take_for_merge(self, &state, &sources)?;
+        let memory = means.memory;
         let mut budget = memory.draw(0)?;
         let rows: u64 = sources.iter().map(|live| u64::from(live.segment.rows())).sum();
         budget.try_grow(rows * 4)?;
+        means.draft_bytes = self.merged_draft_bytes(&sources, &state.settings, memory)?;
+        let _room = crate::room::take_for_merge(self, &state, (&sources, means.draft_bytes))?;
         self.check_sources(&sources, &mut budget)?;
-        let id = self.allocate_segment();
-        let (record, map) = self.write_merged(&state, &sources, id, (memory, &mut budget))?;
+        let mut files = Unpublished::new(self);
+        let (record, map) = self.write_merged(&state, &sources, &mut files, memory)?;
         let Some(mut segment) = self.open_merged(&state, &record)? else { return Ok(None) };
         for wanted in self.missing_graphs(&segment, &state.settings) {
             let basis = largest_graph(&sources, &map, &wanted.0)?;
-            let graph = self.build_graph(&segment, &wanted, basis, (pace, memory))?;
+            let graph = self.build_graph(&segment, &wanted, basis, &mut files, means)?;
             let Some(graph) = graph else { return Ok(None) };
             segment = segment.with_components(&self.store(&state.settings), &[graph])?;
         }
         for (key, kind) in Self::missing_indexes(&segment, &state.settings) {
-            let index = self.build_index(&segment, &key, kind, (&state.settings, memory))?;
+            let of = (&segment, &*state.settings);
+            let index = self.build_index(of, (&key, kind), &mut files, memory)?;
             segment = segment.with_components(&self.store(&state.settings), &[index])?;
         }
         self.warm(&segment);
-        Ok(Some(Merged { sources, segment, map, _held: budget }))
+        Ok(Some(Merged { sources, segment, map, files, _held: budget }))
     }
 
     /// Reads all sources whole: what is written anew gets new checksums, which would bless any
@@ -120,9 +125,10 @@ impl Shard {
         &self,
         state: &ShardState,
         sources: &[LiveSegment],
-        id: SegmentId,
-        (memory, budget): (&AllocationGuard, &mut dyn Budget),
+        files: &mut Unpublished<'_>,
+        memory: &AllocationGuard,
     ) -> Result<(SegmentRecord, RowMap)> {
+        let id = self.allocate_segment();
         let covered = state.manifest.applied;
         let names: Vec<_> = state.settings.vectors.iter().collect();
         let total = sources.iter().map(|live| live.segment.rows() as usize).sum();
@@ -136,10 +142,11 @@ impl Shard {
             })
             .collect::<Result<Vec<_>>>()?;
         let rows = sources.iter().map(|live| live.segment.rows()).sum();
-        let first_file = self.allocate_files(FlatWriter::files_needed(columns.len()));
+        let first_file = files.allocate(FlatWriter::files_needed(columns.len()));
         let directory = Arc::clone(&self.directory);
         let target = FlatTarget { directory, segment: id, rows, first_file };
-        let mut writer = FlatWriter::create(target, columns, budget)?;
+        let mut writing = memory.draw(0)?;
+        let mut writer = FlatWriter::create(target, columns, &mut writing)?;
         let mut map: BTreeMap<SegmentId, Vec<u32>> = sources
             .iter()
             .map(|live| (live.segment.id(), vec![GONE; live.segment.rows() as usize]))
@@ -175,11 +182,11 @@ impl Shard {
 
     /// Puts the merged segment in its sources' place, with all that happened to their rows since.
     /// Takes locks that writers wait for, so it is not for threads that others go before.
-    pub(crate) fn publish_merge(self: &Arc<Self>, done: Merged) -> Result<()> {
-        let Merged { sources, segment: merged, map, _held } = done;
-        let (sources, map) = (&sources, &map);
+    pub(crate) fn publish_merge(&self, done: Merged<'_>) -> Result<()> {
         let _structure = self.lock_structure();
         let _applier = self.lock_applier();
+        let Merged { sources, segment: merged, map, mut files, _held } = done;
+        let (sources, map) = (&sources, &map);
         let state = self.state();
         let covered = state.manifest.applied;
         let ids: Vec<SegmentId> = sources.iter().map(|live| live.segment.id()).collect();
@@ -193,14 +200,14 @@ impl Shard {
         let mut live = LiveSegment { segment: Arc::new(merged), deaths: Arc::new(deaths) };
         let mut added = Vec::new();
         if !patches.is_empty() {
-            let file = self.allocate_files(1);
+            let file = files.allocate(1);
             added.push(live.segment.write_patches(&store, file, &patches)?);
         }
         let dead = live.deaths.dead_at(covered);
         if !dead.is_empty() {
             let head =
                 live.segment.record().head(vectorizer_segment::ComponentKind::Tombstones, "");
-            let file = self.allocate_files(1);
+            let file = files.allocate(1);
             let written =
                 vectorizer_segment::write_tombstones(&*self.directory, head, file, &dead)?;
             added.push(written);

@@ -21,7 +21,7 @@ pub struct EngineOptions {
     pub pool: PoolConfig,
     /// Threads that searches run on.
     pub search_threads: usize,
-    /// Searches that may wait for a thread.
+    /// Searches of one tenant that may wait for a thread; of all tenants, twice as many.
     pub search_queue: usize,
     /// Threads that build a graph.
     pub build_threads: usize,

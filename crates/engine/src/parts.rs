@@ -10,16 +10,20 @@
 //! Each entry is all or nothing; the operation as a whole is not, and a failure on the way says
 //! how many points were changed before it.
 
+use std::sync::Arc;
+
 use vectorizer_model::operation::PointSelector;
-use vectorizer_model::{CollectionName, Condition, Filter, Operation, PointId};
+use vectorizer_model::{Condition, Filter, Operation, PointId};
 
 use crate::applied::Applied;
+use crate::collection::Collection;
 use crate::cost::{Price, added_slack, check_selector};
 use crate::engine::{Engine, Inner};
 use crate::error::{EngineError, Result};
 use crate::estimate::PART_POINTS_MAX;
 use crate::leaf::LeafScroll;
 use crate::origin::Origin;
+use crate::target::Target;
 use crate::ticket::Ticket;
 use crate::view::ReadView;
 
@@ -49,15 +53,16 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::submit`]; parts that were handed over before stay.
-    pub fn submit_part(
+    pub fn submit_part<'a>(
         &self,
-        collection: &CollectionName,
+        collection: impl Into<Target<'a>>,
         operation: &Operation,
         from: Option<PointId>,
         origin: impl Into<Origin>,
     ) -> Result<Part> {
-        self.check_pace_of(collection, operation)?;
-        let part = self.queue_part(collection, operation, from, origin.into())?;
+        let collection = self.inner().find(collection)?;
+        self.check_pace_of(&collection, operation)?;
+        let part = self.queue_part(&collection, operation, from, origin.into())?;
         self.inner().wake_committer();
         Ok(part)
     }
@@ -65,12 +70,12 @@ impl Engine {
     /// As [`Self::submit_part`], whatever the pace, and nobody is woken to commit it.
     fn queue_part(
         &self,
-        collection: &CollectionName,
+        collection: &Arc<Collection>,
         operation: &Operation,
         from: Option<PointId>,
         origin: Origin,
     ) -> Result<Part> {
-        let shard = self.inner().shard(collection)?;
+        let shard = self.inner().opened(collection)?;
         let Some(PointSelector::Filter(filter)) = operation.selector() else {
             let ticket = self.queue(collection, operation.clone(), origin)?;
             return Ok(Part { ticket, next: None });
@@ -88,7 +93,12 @@ impl Engine {
     /// # Errors
     /// As [`Engine::submit`]; [`EngineError::Paced`] only after half a minute of trying;
     /// [`EngineError::Partly`] if parts of an operation by filter were done before the failure.
-    pub fn write(&self, collection: &CollectionName, operation: Operation) -> Result<Applied> {
+    pub fn write<'a>(
+        &self,
+        collection: impl Into<Target<'a>>,
+        operation: Operation,
+    ) -> Result<Applied> {
+        let collection = &self.inner().find(collection)?;
         if !matches!(operation.selector(), Some(PointSelector::Filter(_))) {
             self.wait_for_pace(collection, &operation)?;
             let ticket = self.queue(collection, operation, Origin::default())?;
@@ -109,7 +119,7 @@ impl Engine {
 
     fn write_part(
         &self,
-        collection: &CollectionName,
+        collection: &Arc<Collection>,
         operation: &Operation,
         from: Option<PointId>,
     ) -> Result<(Applied, Option<PointId>)> {
@@ -120,7 +130,7 @@ impl Engine {
     }
 
     /// Waits while writes are paced, half a minute at most.
-    fn wait_for_pace(&self, collection: &CollectionName, operation: &Operation) -> Result<()> {
+    fn wait_for_pace(&self, collection: &Arc<Collection>, operation: &Operation) -> Result<()> {
         const PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
         const PAUSES: usize = 6_000;
         for _ in 0..PAUSES {
@@ -176,8 +186,6 @@ fn among(filter: &Filter, ids: Vec<PointId>) -> Filter {
 #[cfg(test)]
 mod tests {
 
-    use std::sync::Arc;
-
     use super::*;
     use crate::leaf::{PayloadSelector, Select};
     use crate::options::EngineOptions;
@@ -185,7 +193,7 @@ mod tests {
     use vectorizer_model::filter::{Predicate, Scalar};
     use vectorizer_model::operation::PointBatch;
 
-    use vectorizer_model::{CollectionSettings, KeyPath, Payload, Value};
+    use vectorizer_model::{CollectionName, CollectionSettings, KeyPath, Payload, Value};
     use vectorizer_vfs::crash::TraceDirectory;
 
     fn coloured(ids: &[u64], colour: &str) -> Operation {
@@ -212,7 +220,8 @@ mod tests {
         let filter = Filter { must: vec![red], ..Filter::default() };
         let clear = Operation::ClearPayload { points: PointSelector::Filter(filter.clone()) };
 
-        let shard = engine.inner().shard(&name).expect("there");
+        let collection = engine.inner().find(&name).expect("there");
+        let shard = engine.inner().opened(&collection).expect("there");
         let planned = engine.inner().plan_part(&shard.view(), &clear, &filter, None).expect("room");
         engine.write(&name, coloured(&[2], "blue")).expect("room");
         engine.write(&name, coloured(&[4], "red")).expect("room");

@@ -283,10 +283,10 @@ impl Inner {
     /// Whether collections may be created and dropped.
     ///
     /// # Errors
-    /// [`EngineError::Closed`] with the failure that stopped the catalogue.
+    /// [`EngineError::CatalogueStopped`] with the failure that stopped it.
     pub(crate) fn check_catalogue(&self) -> Result<()> {
         match self.catalogue_failure.get() {
-            Some(reason) => Err(EngineError::Closed { reason: format!("{reason}; restart") }),
+            Some(reason) => Err(EngineError::CatalogueStopped { reason: reason.clone() }),
             None => Ok(()),
         }
     }
@@ -398,6 +398,7 @@ impl Inner {
         let turn = collection.lock_turn();
         self.collections.remove(&collection);
         collection.mark_dropped();
+        self.node.row_caches.note_dropped(collection.id.0);
         drop(turn);
         if let Some(log) = self.node.log() {
             log.forget(collection.id);

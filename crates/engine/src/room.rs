@@ -12,19 +12,19 @@ use crate::state::{LiveSegment, ShardState};
 /// Flushes for which a merge leaves room: what is being flushed, and what fills up meanwhile.
 const FLUSHES_KEPT: u64 = 2;
 
-/// Takes room for a merge of these segments, so that it may start.
+/// Takes room for a merge of these segments, and for the draft of a graph, so that it may start.
 ///
 /// # Errors
 /// [`EngineError::NoRoomToMerge`], or the system does not tell.
 pub(crate) fn take_for_merge<'a>(
     shard: &'a Shard,
     state: &ShardState,
-    sources: &[LiveSegment],
+    (sources, draft_bytes): (&[LiveSegment], u64),
 ) -> Result<Claim<'a>> {
-    take(shard, output_bytes(shard, state, sources))
+    take(shard, output_bytes(shard, state, sources).saturating_add(draft_bytes))
 }
 
-/// Takes room for the draft of a graph.
+/// Takes room for the draft of a graph of its own.
 ///
 /// # Errors
 /// As [`take_for_merge`].

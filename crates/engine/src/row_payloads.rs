@@ -6,6 +6,7 @@ use std::sync::Arc;
 use vectorizer_model::{Ordinal, Payload};
 
 use crate::error::Result;
+use crate::memtable::Patch;
 use crate::payload_cache::RowKey;
 use crate::row_caches::RowCaches;
 use crate::state::LiveSegment;
@@ -14,9 +15,7 @@ use crate::view::{Place, ReadView};
 impl ReadView {
     /// The payload of a segment's row, patches included.
     pub(crate) fn payload_of(&self, live: &LiveSegment, ordinal: Ordinal) -> Result<Arc<Payload>> {
-        let id = live.segment.id();
-        let patch = self.memtables().find_map(|table| table.find_patch(id, ordinal, self.seq()));
-        if let Some(patch) = patch {
+        if let Some(patch) = self.fresh_patch(live, ordinal) {
             return Ok(patch.payload);
         }
         Ok(Arc::new(match live.segment.patched_payload(ordinal)? {
@@ -25,10 +24,18 @@ impl ReadView {
         }))
     }
 
-    /// Whether the payload that a row was flushed with need not be read.
-    fn is_kept(&self, live: &LiveSegment, ordinal: Ordinal) -> bool {
+    /// What replaced a row's payload since the last flush.
+    fn fresh_patch(&self, live: &LiveSegment, ordinal: Ordinal) -> Option<Patch> {
+        let id = live.segment.id();
+        self.memtables().find_map(|table| table.find_patch(id, ordinal, self.seq()))
+    }
+
+    /// Whether the payload that a row was flushed with is to be read of its segment.
+    fn must_read(&self, live: &LiveSegment, ordinal: Ordinal) -> bool {
         let key = RowKey { segment: self.segment_key(live), row: ordinal.0 };
-        self.row_caches().is_some_and(|caches| caches.payloads.cache.holds(&key))
+        let is_kept = || self.row_caches().is_some_and(|c| c.payloads.cache.holds(&key));
+        let is_patched = live.segment.patched().is_some_and(|rows| rows.contains(ordinal.0));
+        !is_patched && self.fresh_patch(live, ordinal).is_none() && !is_kept()
     }
 
     /// The payload that a row was flushed with.
@@ -54,7 +61,7 @@ impl ReadView {
                 Place::Segment(other, ordinal) if std::ptr::eq(*other, live) => Some(*ordinal),
                 Place::Segment(..) | Place::Memtable(..) => None,
             });
-            let rows: Vec<Ordinal> = here.filter(|row| !self.is_kept(live, *row)).collect();
+            let rows: Vec<Ordinal> = here.filter(|row| self.must_read(live, *row)).collect();
             if rows.len() > 1 {
                 live.segment.prefetch_payloads(&rows);
             }

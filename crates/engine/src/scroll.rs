@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 use vectorizer_model::{Ordinal, PointId, Selection as _};
 
 use crate::error::Result;
+use crate::judge::Besides;
 use crate::leaf::LeafScroll;
 use crate::selection::RowSelection;
 use crate::state::LiveSegment;
@@ -51,7 +52,9 @@ impl ReadView {
             }
         });
         for live in &self.state.segments {
-            let mut selection = RowSelection::new(self, live, &scroll.filter, None)?;
+            // The next page asks for the next rows.
+            let mut besides = Besides::nothing();
+            let mut selection = RowSelection::new(self, live, &scroll.filter, None, &mut besides)?;
             if admits_few(&selection, live, wanted) {
                 push_all(&mut selection, live, scroll.from, &mut lowest)?;
             } else {

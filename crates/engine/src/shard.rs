@@ -7,6 +7,7 @@
 //! - the manifest on disk describes the segments at exactly one position, and the log holds all
 //!   that came later.
 
+use std::collections::BTreeSet;
 use std::mem::Discriminant;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -19,6 +20,7 @@ use vectorizer_vfs::Directory;
 use crate::busy::Busy;
 use crate::deaths::Deaths;
 use crate::error::{EngineError, Result};
+use crate::identity::SegmentKey;
 use crate::manifest::{Manifest, StoreError};
 use crate::memtable::Memtable;
 use crate::node::Node;
@@ -193,8 +195,26 @@ impl Shard {
         let mut retired = lock(&self.retired);
         let unseen: Vec<_> =
             retired.extract_if(.., |state| Arc::strong_count(state) == 1).collect();
+        if unseen.is_empty() {
+            return;
+        }
+        let in_use: Vec<_> = retired.iter().cloned().chain([self.state()]).collect();
         drop(retired);
+        self.note_replaced(&unseen, &in_use);
         drop(unseen);
+    }
+
+    /// Notes the segments of states that nobody will ask again, unless they are in others.
+    fn note_replaced(&self, unseen: &[Arc<ShardState>], in_use: &[Arc<ShardState>]) {
+        let ids = |states: &[Arc<ShardState>]| {
+            let segments = states.iter().flat_map(|state| &state.segments);
+            segments.map(|live| live.segment.id()).collect::<BTreeSet<SegmentId>>()
+        };
+        let gone = &ids(unseen) - &ids(in_use);
+        if !gone.is_empty() {
+            let key = |segment: SegmentId| SegmentKey { shard: self.id.0, segment: segment.0 };
+            self.node.row_caches.note_replaced(gone.into_iter().map(key));
+        }
     }
 
     /// Shows readers everything up to `seq`. The caller holds the applier's lock.
@@ -212,7 +232,8 @@ impl Shard {
         self.next_segment.load(Ordering::Acquire)
     }
 
-    /// The first of `count` file numbers that no file of this shard has had.
+    /// The first of `count` file numbers that no file of this shard has had. Only `unpublished`
+    /// asks, which removes what comes to nothing.
     pub(crate) fn allocate_files(&self, count: u64) -> u64 {
         self.next_file.fetch_add(count, Ordering::AcqRel)
     }

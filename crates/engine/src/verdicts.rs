@@ -3,18 +3,25 @@
 
 use vectorizer_cache::{Footprint, allocated_bytes};
 
-/// With at most one row in so many admitted, they are listed; otherwise each has a bit.
+/// With at most one row in so many to be listed, they are; otherwise each has a bit.
 const LISTED_PART: u32 = 32;
 
 /// What is known of a segment's rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdicts {
     /// Of some.
-    Some(Asked),
+    Partial(Asked),
+    /// Of few: which are admitted and which are left out, both ascending.
+    Few {
+        admitted: Box<[u32]>,
+        left_out: Box<[u32]>,
+        /// Rows of the segment.
+        rows: u32,
+    },
     /// Of all: few are admitted, and these are they, ascending.
     Listed(Box<[u32]>),
-    /// Of all: bit `i % 64` of word `i / 64` is whether row `i` is admitted.
-    Bits(Box<[u64]>),
+    /// Of all: bit `i % 64` of word `i / 64` is whether row `i` is admitted, as so many are.
+    Bits(Box<[u64]>, u32),
 }
 
 /// Rows that were asked, a bit for each.
@@ -29,37 +36,60 @@ pub(crate) struct Asked {
 impl Verdicts {
     /// Whether a row is admitted; none if that is not known.
     pub(crate) fn of(&self, row: u32) -> Option<bool> {
+        let is_among = |rows: &[u32]| rows.binary_search(&row).is_ok();
         match self {
-            Self::Some(asked) => asked.of(row),
-            Self::Listed(rows) => Some(rows.binary_search(&row).is_ok()),
-            Self::Bits(words) => Some(is_set(words, row)),
+            Self::Partial(asked) => asked.of(row),
+            Self::Few { admitted, .. } if is_among(admitted) => Some(true),
+            Self::Few { left_out, .. } => is_among(left_out).then_some(false),
+            Self::Listed(rows) => Some(is_among(rows)),
+            Self::Bits(words, _) => Some(is_set(words, row)),
         }
     }
 
     /// The first row at or after `from` that is not known to be left out.
     pub(crate) fn next_open(&self, from: u32) -> Option<u32> {
         match self {
-            Self::Some(asked) => asked.next_open(from),
+            Self::Partial(asked) => asked.next_open(from),
+            Self::Few { left_out, rows, .. } => {
+                let (_, left_out) = left_out.split_at(left_out.partition_point(|row| *row < from));
+                let closed = (from..).zip(left_out).take_while(|(row, out)| row == *out).count();
+                let open = u32::try_from(closed).ok().and_then(|closed| from.checked_add(closed));
+                open.filter(|row| row < rows)
+            }
             Self::Listed(rows) => rows.get(rows.partition_point(|row| *row < from)).copied(),
-            Self::Bits(words) => next_row(from, words.len(), |at| words[at]),
+            Self::Bits(words, _) => next_row(from, words.len(), |at| words[at]),
         }
     }
 
     /// Rows that were asked, if not all were.
-    pub(crate) fn some(&self) -> Option<&Asked> {
+    pub(crate) fn count(&self) -> Option<u32> {
         match self {
-            Self::Some(asked) => Some(asked),
-            Self::Listed(_) | Self::Bits(_) => None,
+            Self::Partial(asked) => Some(asked.count),
+            Self::Few { admitted, left_out, .. } => {
+                u32::try_from(admitted.len() + left_out.len()).ok()
+            }
+            Self::Listed(_) | Self::Bits(..) => None,
+        }
+    }
+
+    /// Rows that are admitted, if all were asked.
+    pub(crate) fn admitted(&self) -> Option<u64> {
+        match self {
+            Self::Partial(_) | Self::Few { .. } => None,
+            Self::Listed(rows) => Some(rows.len() as u64),
+            Self::Bits(_, admitted) => Some(u64::from(*admitted)),
         }
     }
 }
 
 impl Footprint for Verdicts {
     fn heap_bytes(&self) -> u64 {
+        let listed = |rows: &[u32]| allocated_bytes(size_of_val(rows) as u64);
         match self {
-            Self::Some(asked) => asked.known.heap_bytes() + asked.admitted.heap_bytes(),
-            Self::Listed(rows) => allocated_bytes(size_of_val(&**rows) as u64),
-            Self::Bits(words) => words.heap_bytes(),
+            Self::Partial(asked) => asked.known.heap_bytes() + asked.admitted.heap_bytes(),
+            Self::Few { admitted, left_out, .. } => listed(admitted) + listed(left_out),
+            Self::Listed(rows) => listed(rows),
+            Self::Bits(words, _) => words.heap_bytes(),
         }
     }
 }
@@ -90,6 +120,27 @@ impl Asked {
         }
     }
 
+    /// Notes what is known of some rows of the same segment.
+    pub(crate) fn add(&mut self, more: &Verdicts) {
+        match more {
+            Verdicts::Partial(more) => {
+                let join = |to: &mut [u64], more: &[u64]| {
+                    to.iter_mut().zip(more).for_each(|(word, more)| *word |= more);
+                };
+                join(&mut self.known, &more.known);
+                join(&mut self.admitted, &more.admitted);
+                self.count = self.known.iter().map(|word| word.count_ones()).sum();
+            }
+            Verdicts::Few { admitted, left_out, .. } => {
+                admitted.iter().for_each(|row| self.note(*row, true));
+                left_out.iter().for_each(|row| self.note(*row, false));
+            }
+            Verdicts::Listed(_) | Verdicts::Bits(..) => {
+                (0..self.rows).for_each(|row| self.note(row, more.of(row) == Some(true)));
+            }
+        }
+    }
+
     /// Rows that were asked.
     pub(crate) fn count(&self) -> u32 {
         self.count
@@ -113,21 +164,33 @@ impl Asked {
 
     /// The same in the form that takes least.
     pub(crate) fn into_verdicts(self) -> Verdicts {
-        if !self.is_complete() {
-            return Verdicts::Some(self);
+        let most = self.rows / LISTED_PART;
+        if !self.is_complete() && self.count > most {
+            return Verdicts::Partial(self);
         }
         let admitted: u32 = self.admitted.iter().map(|word| word.count_ones()).sum();
-        if admitted > self.rows / LISTED_PART {
-            return Verdicts::Bits(self.admitted);
+        if self.is_complete() && admitted > most {
+            return Verdicts::Bits(self.admitted, admitted);
         }
-        let mut listed = Vec::with_capacity(admitted as usize);
-        let mut next = 0;
-        while let Some(row) = next_row(next, self.admitted.len(), |at| self.admitted[at]) {
-            listed.push(row);
-            next = row + 1;
+        let listed = listed(&self.admitted, admitted, |at| self.admitted[at]);
+        if self.is_complete() {
+            return Verdicts::Listed(listed);
         }
-        Verdicts::Listed(listed.into_boxed_slice())
+        let left_out = |at: usize| self.known[at] & !self.admitted[at];
+        let left_out = self::listed(&self.known, self.count - admitted, left_out);
+        Verdicts::Few { admitted: listed, left_out, rows: self.rows }
     }
+}
+
+/// The rows, so many, whose bits are set.
+fn listed(words: &[u64], count: u32, word: impl Fn(usize) -> u64) -> Box<[u32]> {
+    let mut rows = Vec::with_capacity(count as usize);
+    let mut next = 0;
+    while let Some(row) = next_row(next, words.len(), &word) {
+        rows.push(row);
+        next = row + 1;
+    }
+    rows.into_boxed_slice()
 }
 
 fn is_set(words: &[u64], row: u32) -> bool {
@@ -170,12 +233,15 @@ mod tests {
                 asked.note(row, truth[row as usize]);
                 known[row as usize] = Some(truth[row as usize]);
                 if number % 50 == 0 || number + 1 == rows {
-                    agree(&asked.clone().into_verdicts(), &known, seed);
-                    assert_eq!(asked.count() as usize, number + 1);
+                    let verdicts = asked.clone().into_verdicts();
+                    agree(&verdicts, &known, seed);
+                    let some = u32::try_from(number + 1).unwrap();
+                    assert_eq!(asked.count(), some);
+                    assert_eq!(verdicts.count(), Some(some).filter(|_| number + 1 < rows));
                 }
             }
-            let complete = asked.into_verdicts();
-            assert!(complete.some().is_none(), "seed {seed}");
+            let admitted = truth.iter().filter(|is| **is).count() as u64;
+            assert_eq!(asked.into_verdicts().admitted(), Some(admitted), "seed {seed}");
         }
     }
 
@@ -185,7 +251,9 @@ mod tests {
             let open = known[row as usize..].iter().position(|of| *of != Some(false));
             let open = open.map(|after| row + u32::try_from(after).unwrap());
             assert_eq!(verdicts.next_open(row), open, "seed {seed}, row {row}");
-            if let Some(asked) = verdicts.some() {
+            let mut asked = Asked::none_of(u32::try_from(known.len()).unwrap());
+            if row % 97 == 0 {
+                asked.add(verdicts);
                 let unasked = known[row as usize..].iter().position(Option::is_none);
                 let unasked = unasked.map(|after| row + u32::try_from(after).unwrap());
                 assert_eq!(asked.next_unasked(row), unasked, "seed {seed}, row {row}");
@@ -204,5 +272,33 @@ mod tests {
         assert!(of(10) < 64);
         assert_eq!(of(64_000), allocated_bytes(8_000));
         assert_eq!(of(2_001), allocated_bytes(8_000));
+        let mut asked = Asked::none_of(64_000);
+        (0..64_000).step_by(640).for_each(|row| asked.note(row, row == 640));
+        assert_eq!(asked.into_verdicts().heap_bytes(), 32 + allocated_bytes(99 * 4));
+    }
+
+    /// What two found out at once is known to both, whatever forms it is kept in.
+    #[test]
+    fn what_two_found_out_is_known_together() {
+        const ROWS: u32 = 4_000;
+        let is_in = |row: u32| row.is_multiple_of(7);
+        for parts in [[0..10, 5..40], [0..10, 0..3_000], [0..3_000, 2_000..3_900], [0..3_000, 0..0]]
+        {
+            let [first, second] = parts.clone().map(|rows| {
+                let mut asked = Asked::none_of(ROWS);
+                rows.for_each(|row| asked.note(row, is_in(row)));
+                asked
+            });
+            let mut both = first.clone();
+            both.add(&second.clone().into_verdicts());
+            let mut other = second;
+            other.add(&first.into_verdicts());
+            assert_eq!(both, other, "{parts:?}");
+            for row in 0..ROWS {
+                let known = parts.iter().any(|part| part.contains(&row));
+                assert_eq!(both.of(row), known.then(|| is_in(row)), "{parts:?}, row {row}");
+            }
+            assert_eq!(both.count(), parts[0].end.max(parts[1].end));
+        }
     }
 }

@@ -20,6 +20,7 @@ use vectorizer_segment::{SegmentQuery, SegmentSearchError, Shortlist};
 use crate::error::{EngineError, Result};
 use crate::executor::TaskQueue;
 use crate::identity::{SegmentKey, ViewIdentity};
+use crate::judge::Besides;
 use crate::leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
 };
@@ -55,6 +56,13 @@ pub struct ReadView {
     guard: Option<AllocationGuard>,
     /// Whether caches are asked and filled.
     cached: bool,
+}
+
+/// What the searches of a view's segments share.
+struct SearchWork<'a> {
+    scratch: &'a mut Scratch,
+    shortlist: Shortlist,
+    besides: Besides,
 }
 
 /// Where a visible row lies.
@@ -237,8 +245,9 @@ impl ReadView {
         let _held = self.reserve(self.rows() as u64 * size_of::<PointId>() as u64)?;
         let mut ids = Vec::new();
         self.for_each_memtable_row(filter, |row| ids.push(row.id));
+        let mut besides = Besides::some();
         for live in &self.state.segments {
-            let mut selection = RowSelection::new(self, live, filter, None)?;
+            let mut selection = RowSelection::new(self, live, filter, None, &mut besides)?;
             let (mut from, end) = (Ordinal(0), Ordinal(live.segment.rows()));
             while let Some(row) = selection.next(from, end)? {
                 ids.push(live.segment.id_of(row)?);
@@ -269,8 +278,9 @@ impl ReadView {
         }
         let mut count = 0;
         self.for_each_memtable_row(filter, |_| count += 1);
+        let mut besides = Besides::some();
         for live in &self.state.segments {
-            let mut selection = RowSelection::new(self, live, filter, None)?;
+            let mut selection = RowSelection::new(self, live, filter, None, &mut besides)?;
             let (mut from, end) = (Ordinal(0), Ordinal(live.segment.rows()));
             while let Some(row) = selection.next(from, end)? {
                 count += 1;
@@ -387,7 +397,7 @@ impl ReadView {
         // Candidates on their way through the heaps of the memtables and of one segment.
         let candidates = self.candidates(&search.params, search.limit);
         let _held = self.reserve(self.search_bytes(candidates, settings.dim))?;
-        let mut shortlist = Shortlist::new(candidates);
+        let shortlist = Shortlist::new(candidates);
         let mut query = search.query.clone();
         if settings.metric == Metric::Cosine {
             normalise(&mut query);
@@ -398,8 +408,9 @@ impl ReadView {
         // What the largest holds shortens the search of the others most.
         let mut segments: Vec<&LiveSegment> = self.state.segments.iter().filter(wanted).collect();
         segments.sort_by_key(|live| Reverse(live.segment.rows()));
+        let mut work = SearchWork { scratch, shortlist, besides: Besides::some() };
         for live in segments {
-            let found = self.search_segment(live, search, &query, (scratch, &mut shortlist))?;
+            let found = self.search_segment(live, search, &query, &mut work)?;
             for scored in found {
                 if nearest.admits(scored.distance) {
                     nearest.push(scored.distance, live.segment.id_of(scored.ordinal)?);
@@ -408,7 +419,7 @@ impl ReadView {
         }
         if !indexed_only {
             let scan = MemtableScan::new(search, settings, &query, candidates);
-            scan.run(self.memtables(), self.seq, shortlist.within(), &mut nearest);
+            scan.run(self.memtables(), self.seq, work.shortlist.within(), &mut nearest);
         }
         Ok(nearest.into_sorted())
     }
@@ -429,8 +440,9 @@ impl ReadView {
         live: &LiveSegment,
         search: &LeafSearch,
         query: &[f32],
-        (scratch, shortlist): (&mut Scratch, &mut Shortlist),
+        work: &mut SearchWork<'_>,
     ) -> Result<Vec<Scored>> {
+        let SearchWork { scratch, shortlist, besides } = work;
         // What a filter admits may all lie in one segment, as the rows of a tenant do.
         let share = if search.filter.is_empty() { self.share_of(live) } else { 1.0 };
         let (ef, rescored) = effort(&search.params, search.limit, share);
@@ -453,7 +465,8 @@ impl ReadView {
                 SegmentSearchError::Selection(never) => match never {},
             });
         }
-        let mut selection = RowSelection::new(self, live, &search.filter, Some(&search.vector))?;
+        let vector = Some(&search.vector);
+        let mut selection = RowSelection::new(self, live, &search.filter, vector, besides)?;
         let found = live.segment.search(&query, &mut selection, (scratch, shortlist));
         found.map_err(|error| match error {
             SegmentSearchError::Segment(error) => error.into(),

@@ -41,6 +41,19 @@ pub enum HnswError {
         /// The value found.
         found: u64,
     },
+    /// Links that a build in parts had drafted came back otherwise; nothing is held.
+    #[error(
+        "the draft of part {part} is not as it was written: {what} at byte {offset}; check the disk, \
+         then build again"
+    )]
+    Draft {
+        /// Which part's.
+        part: usize,
+        /// What differs.
+        what: &'static str,
+        /// Where that was found, from the draft's first byte.
+        offset: u64,
+    },
 }
 
 /// Why a graph could not be built on another; nothing is held.

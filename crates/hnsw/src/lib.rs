@@ -57,3 +57,8 @@ pub use scratch::Scratch;
 pub use search::{Outcome, SearchErrorOf, SearchParams, search};
 pub use upper::UpperLayers;
 pub use visits::Visits;
+
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: vectorizer_testkit::allocation::CountingAllocator =
+    vectorizer_testkit::allocation::CountingAllocator;

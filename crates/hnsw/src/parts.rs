@@ -3,9 +3,10 @@
 //! Rows are divided into parts that lie close, each row into the two nearest, so that parts
 //! overlap. Every part is linked in memory by itself, and its links are put into a draft. At the
 //! end the draft is read row by row, and a row's lists become one, its nearest links first. The
-//! upper layers, one row in `m`, are linked before, whole. (Subramanya et al. 2019, "`DiskANN`: Fast
-//! Accurate Billion-point Nearest Neighbor Search on a Single Node", 3.3, divides and joins so;
-//! there parts come of k-means.)
+//! upper layers, one row in `m`, are linked before, whole; their rows keep the links of layer 1 on
+//! layer 0 too, because nearest links alone do not lead from one far region to another. (Subramanya
+//! et al. 2019, "`DiskANN`: Fast Accurate Billion-point Nearest Neighbor Search on a Single Node",
+//! 3.3, divides and joins so; there parts come of k-means.)
 //!
 //! Nothing is read or written at random: rows are loaded in ascending order, once for each part.
 
@@ -71,8 +72,9 @@ pub trait Workshop {
 /// One seed and one worker give one graph. Takes [`Plan::bytes`] of the budget before any work,
 /// and gives them back.
 ///
-/// Cost: each row is linked in two parts, so up to twice that of [`build()`], and rows are loaded
-/// three times.
+/// Cost: each row is linked in two parts, so up to twice that of [`build()`]; it is loaded for each,
+/// and once to be assigned to them. A workshop whose rows cannot be read singly reads them all
+/// once for every part.
 ///
 /// # Errors
 /// As [`build()`], and [`PartsError::Workshop`]; what was written is no graph then.
@@ -143,7 +145,7 @@ impl<W: Workshop> InParts<'_, W> {
         for part in 0..self.plan.parts() {
             self.link(part, &places, &mut drafted)?;
         }
-        self.join(&upper, &places, &drafted)
+        self.join(&upper, &places, drafted)
     }
 
     fn check_cancelled(&self) -> Result<(), PartsError<W::Error>> {
@@ -218,11 +220,12 @@ impl<W: Workshop> InParts<'_, W> {
         &mut self,
         upper: &UpperLayers,
         places: &Places,
-        drafted: &Drafted,
+        drafted: Drafted,
     ) -> Result<(), PartsError<W::Error>> {
         const ROWS_AT_ONCE: usize = 1 << 12;
         let slots = self.params.m0() as usize;
-        let mut joint = Joint::new(drafted, slots);
+        let mut above = Vec::with_capacity(upper.m);
+        let mut joint = Joint::new(drafted, places.len(), slots);
         let workshop = std::cell::RefCell::new(&mut *self.workshop);
         let write = |bytes: &[u8]| workshop.borrow_mut().write(bytes);
         let mut out = Encoder::begin(upper, places.len(), write).map_err(PartsError::Workshop)?;
@@ -230,10 +233,12 @@ impl<W: Workshop> InParts<'_, W> {
             if row.is_multiple_of(ROWS_AT_ONCE) && (self.host.cancelled)() {
                 return Err(HnswError::Cancelled.into());
             }
-            let links = joint
-                .next(&mut **workshop.borrow_mut(), (Ordinal::from_index(row), parts_of(place)));
-            out.block(links.map_err(PartsError::Workshop)?).map_err(PartsError::Workshop)?;
+            let row = Ordinal::from_index(row);
+            upper.neighbors(1, row, &mut above);
+            let links = joint.next(&mut **workshop.borrow_mut(), (row, parts_of(place)), &above);
+            out.block(links?).map_err(PartsError::Workshop)?;
         }
+        joint.finish()?;
         out.finish().map_err(PartsError::Workshop)
     }
 }

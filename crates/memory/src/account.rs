@@ -79,6 +79,13 @@ impl Account {
         self.used.fetch_add(LIMIT_SET, SeqCst);
     }
 
+    /// The same if the limit is still `from`.
+    pub(crate) fn replace_limit(&self, from: u64, limit: u64) {
+        if self.limit.compare_exchange(from, limit, SeqCst, SeqCst).is_ok() {
+            self.used.fetch_add(LIMIT_SET, SeqCst);
+        }
+    }
+
     /// Adds `bytes` if they fit into what `view` makes of the limit. Returns what is held then, for
     /// [`Account::raise_peak`] once the whole charge is admitted.
     pub(crate) fn try_charge(

@@ -2,6 +2,7 @@
 
 mod admit;
 mod change;
+mod holders;
 mod lending;
 
 use std::collections::BTreeMap;
@@ -10,16 +11,13 @@ use std::sync::Arc;
 use crate::account::{Account, Refusal, View, add, subtract};
 use crate::ask::{Ask, Bound, Refused, Standing};
 use crate::counters::{Counters, Counts};
-use crate::error::{Holder, MemoryError, Scope};
+use crate::error::{MemoryError, Scope};
 use crate::faults::Faults;
 use crate::queue::Queue;
 use crate::reclaim::Hook;
 use crate::sync::{AtomicU64, Mutex, SeqCst, lock};
 use crate::tenant::{SYSTEM, TenantAccount};
 use crate::{Class, Limits, Tenant};
-
-/// How many holders a refusal names.
-const HOLDERS_MAX: usize = 5;
 
 /// The tree of accounts.
 #[derive(Debug)]
@@ -29,6 +27,8 @@ pub(crate) struct Books {
     /// What all caches hold.
     pub(crate) caches: Account,
     pub(crate) drift: AtomicU64,
+    /// The most that ever counted as held: base, reservations and drift.
+    held_peak: AtomicU64,
     /// Bytes of the root that ordinary charges do not see.
     emergency: AtomicU64,
     /// Bytes of the caches that none borrows.
@@ -59,6 +59,7 @@ impl Books {
             root: Account::new(0),
             caches: Account::new(0),
             drift: AtomicU64::new(0),
+            held_peak: AtomicU64::new(0),
             emergency: AtomicU64::new(0),
             caches_reserve: AtomicU64::new(0),
             classes: std::array::from_fn(|_| Account::new(0)),
@@ -97,6 +98,23 @@ impl Books {
             self.recall_of(forgotten);
         }
         Tenant(Some(account))
+    }
+
+    /// Forgets a tenant and its limit, unless somebody besides the caller knows it, as whoever holds
+    /// bytes of it does; says whether it did.
+    pub(crate) fn forget_tenant(&self, tenant: &Tenant) -> bool {
+        let Some(account) = &tenant.0 else { return false };
+        let mut tenants = lock(&self.tenants);
+        let is_known = tenants.get(&account.name).is_some_and(|of| Arc::ptr_eq(of, account));
+        // The caller's and the map's. Who asks for the name meanwhile waits for the lock.
+        if !is_known || Arc::strong_count(account) > 2 {
+            return false;
+        }
+        tenants.remove(&account.name);
+        drop(tenants);
+        // All it holds is credit.
+        self.recall_of(account);
+        true
     }
 
     pub(crate) fn account<'a>(&'a self, tenant: &'a Tenant) -> &'a TenantAccount {
@@ -320,54 +338,12 @@ impl Books {
         let Refusal { limit, available, .. } = refusal;
         let scope = self.scope(bound, ask);
         let tenant = Arc::clone(&self.account(ask.tenant).name);
+        let holders = self.holders(&scope);
         if requested > limit {
-            return MemoryError::AllocationTooLarge { requested, limit, scope, class, tenant };
+            MemoryError::AllocationTooLarge { requested, limit, scope, class, tenant, holders }
+        } else {
+            MemoryError::InsufficientMemory { requested, available, scope, class, tenant, holders }
         }
-        MemoryError::InsufficientMemory {
-            requested,
-            available,
-            holders: self.holders(&scope),
-            scope,
-            class,
-            tenant,
-        }
-    }
-
-    /// Who holds most within `scope`, largest first, then by class and name.
-    pub(crate) fn holders(&self, scope: &Scope) -> Vec<Holder> {
-        self.holders_of(|class, tenant| match scope {
-            Scope::Root => true,
-            Scope::Caches => class.is_cache(),
-            Scope::Class(only) => *only == class,
-            Scope::Operation(_) => matches!(class, Class::Operations | Class::Builds),
-            Scope::Tenant(name) => **name == *tenant,
-        })
-    }
-
-    /// Who holds most of what is `within`, largest first, then by class and name.
-    pub(crate) fn holders_of(&self, within: impl Fn(Class, &str) -> bool) -> Vec<Holder> {
-        let mut holders = self.all_holders(within);
-        holders.truncate(HOLDERS_MAX);
-        holders
-    }
-
-    /// Everyone who holds some of what is `within`, largest first, then by class and name.
-    pub(crate) fn all_holders(&self, within: impl Fn(Class, &str) -> bool) -> Vec<Holder> {
-        let mut holders = Vec::new();
-        for account in self.accounts() {
-            for class in Class::ALL {
-                let bytes = account.by_class[class.index()].load(SeqCst);
-                if bytes > 0 && within(class, &account.name) {
-                    let tenant = Arc::clone(&account.name);
-                    holders.push(Holder { class, tenant, bytes });
-                }
-            }
-        }
-        holders.sort_by(|a, b| {
-            let by_bytes = b.bytes.cmp(&a.bytes);
-            by_bytes.then_with(|| (a.class, &a.tenant).cmp(&(b.class, &b.tenant)))
-        });
-        holders
     }
 
     /// What became of the requests of each class.
@@ -381,12 +357,18 @@ impl Books {
         counts.into()
     }
 
+    /// So many bytes count as held. Returns the most that ever did.
+    pub(crate) fn raise_held_peak(&self, held: u64) -> u64 {
+        self.held_peak.fetch_max(held, SeqCst).max(held)
+    }
+
     /// From now on peaks are of what is held from now on.
     pub(crate) fn reset_peaks(&self) {
         self.root.reset_peak();
         self.caches.reset_peak();
         self.classes.iter().for_each(Account::reset_peak);
         self.accounts().iter().for_each(|account| account.total.reset_peak());
+        self.held_peak.store(0, SeqCst);
     }
 
     /// Every tenant's account, the system's first.

@@ -50,12 +50,16 @@ impl Default for CacheLines {
 }
 
 impl CacheLines {
-    /// Those of the warning and of evictions given as shares of the limit; the alert is not given
-    /// before evictions begin.
+    /// A share in thousandths, rounded: two shares are as far apart as these are.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 1000")]
-    pub fn of_shares(warning: f64, eviction: f64) -> Self {
-        let permille = |share: f64| (share.clamp(0.0, 1.0) * 1000.0).round() as u16;
-        let (warning, eviction, lines) = (permille(warning), permille(eviction), Self::default());
+    pub fn permille(share: f64) -> u16 {
+        (share.clamp(0.0, 1.0) * 1000.0).round() as u16
+    }
+
+    /// Those of the warning and of evictions, in thousandths; the alert is not given before evictions
+    /// begin.
+    pub fn of(warning: u16, eviction: u16) -> Self {
+        let lines = Self::default();
         Self { warning, eviction, emergency: lines.emergency.max(eviction), ..lines }
     }
 }

@@ -62,6 +62,17 @@ pub trait ManagedCache: Send + Sync + Debug {
     /// The same with entries of one tenant only.
     fn evict_tenant(&self, tenant: &str, target_bytes: u64, now: Duration) -> Evicted;
 
+    /// Bytes of entries beyond what their tenants are guaranteed; none if it guarantees nothing to
+    /// anybody.
+    fn beyond_guarantees(&self) -> Option<u64> {
+        None
+    }
+
+    /// Entries that could be found, by tenant.
+    fn tenant_items(&self) -> Vec<(Arc<str>, u64)> {
+        Vec::new()
+    }
+
     /// What it counted.
     fn figures(&self) -> CacheFigures {
         CacheFigures::default()
@@ -69,6 +80,9 @@ pub trait ManagedCache: Send + Sync + Debug {
 
     /// Counts from zero on.
     fn reset_figures(&self) {}
+
+    /// Lets go of tenants of whom it holds nothing any more.
+    fn forget_idle_tenants(&self) {}
 }
 
 /// No room for an entry: the answer is given, and not kept. Nothing was charged.

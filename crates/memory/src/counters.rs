@@ -66,7 +66,7 @@ impl Reason {
             MemoryError::InsufficientMemory { scope, .. } => Some(match scope {
                 Scope::Root => Self::Root,
                 Scope::Caches => Self::Caches,
-                Scope::Class(_) | Scope::Operation(_) => Self::Class,
+                Scope::Class(_) | Scope::Operation { .. } => Self::Class,
                 Scope::Tenant(_) => Self::Tenant,
             }),
             MemoryError::MemoryPressureTooHigh { .. } => Some(Self::Pressure),

@@ -22,8 +22,24 @@ pub enum Scope {
     Class(Class),
     /// One tenant, by name.
     Tenant(Arc<str>),
-    /// One operation of a kind, by its name.
-    Operation(&'static str),
+    /// One operation of a kind.
+    Operation {
+        /// The name of the kind.
+        kind: &'static str,
+        /// What bounds it.
+        by: OperationBound,
+    },
+}
+
+/// The setting that bounds one operation of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperationBound {
+    /// That of its kind.
+    Kind,
+    /// That of every operation but builds.
+    All,
+    /// That of the process.
+    Process,
 }
 
 impl fmt::Display for Scope {
@@ -33,21 +49,25 @@ impl fmt::Display for Scope {
             Self::Caches => f.write_str("the caches"),
             Self::Class(class) => write!(f, "class {class}"),
             Self::Tenant(name) => write!(f, "tenant {name}"),
-            Self::Operation(kind) => write!(f, "one operation of kind {kind}"),
+            Self::Operation { kind, .. } => write!(f, "one operation of kind {kind}"),
         }
     }
 }
 
 impl Scope {
     /// What an operator can change so that more fits.
-    fn mend(&self) -> &'static str {
-        match self {
-            Self::Root => "raise memory.limit",
-            Self::Caches => "raise the cache limit",
-            Self::Class(_) => "raise the limit of the class",
-            Self::Tenant(_) => "raise the limit of the tenant",
-            Self::Operation(_) => "raise memory.operations.<kind>.max_bytes",
-        }
+    fn mend(&self) -> String {
+        let bound = match self {
+            Self::Root | Self::Operation { by: OperationBound::Process, .. } => "memory.limit",
+            Self::Caches => "the cache limit",
+            Self::Class(_) => "the limit of the class",
+            Self::Tenant(_) => "the limit of the tenant",
+            Self::Operation { by: OperationBound::All, .. } => "memory.max_per_operation",
+            Self::Operation { kind, by: OperationBound::Kind } => {
+                return format!("raise memory.operations.{kind}.max_bytes");
+            }
+        };
+        format!("raise {bound}")
     }
 }
 
@@ -89,6 +109,8 @@ pub enum MemoryError {
         class: Class,
         /// The tenant that asked.
         tenant: Arc<str>,
+        /// Who holds most within the scope, at most five, largest first.
+        holders: Vec<Holder>,
     },
     /// Too much is held now: a retry helps once holders gave back.
     #[error(
@@ -135,6 +157,8 @@ pub enum MemoryError {
     SystemError {
         /// What stood in the way.
         cause: String,
+        /// Who reserved most, at most five, largest first.
+        holders: Vec<Holder>,
     },
     /// A new limit below what is held: a retry helps once holders gave back.
     #[error(

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use crate::ask::Ask;
 use crate::books::Books;
 use crate::counters::Counts;
-use crate::error::{Holder, MemoryError, Result};
+use crate::error::{Holder, MemoryError, Result, Scope};
 use crate::sync::SeqCst;
 use crate::waiting::Waiting;
 use crate::{Class, ClassUsage, Limits, Reclaim, Reservation, Tenant, TenantUsage, Usage};
@@ -26,6 +26,12 @@ impl Governor {
     /// The tenant of that name; the same for the same name. `system` is [`Tenant::system`].
     pub fn tenant(&self, name: &str) -> Tenant {
         self.books.tenant(name)
+    }
+
+    /// Forgets a tenant together with its bound, in one step, unless somebody besides the caller knows
+    /// it; says whether it did. The caller drops it then: bytes taken for it would be nobody's to see.
+    pub fn forget_tenant(&self, tenant: &Tenant) -> bool {
+        self.books.forget_tenant(tenant)
     }
 
     /// Takes `bytes` for a class and a tenant of this governor, all or nothing. Zero bytes are
@@ -98,6 +104,8 @@ impl Governor {
     /// now on; what is reserved stays.
     pub fn set_drift(&self, bytes: u64) {
         self.books.drift.store(bytes, SeqCst);
+        let held = self.books.root.used().saturating_add(self.limits().base).saturating_add(bytes);
+        self.books.raise_held_peak(held);
         self.books.serve();
     }
 
@@ -155,6 +163,26 @@ impl Governor {
     /// Who holds most of [`Governor::unreclaimable`], at most five, largest first.
     pub(crate) fn unreclaimable_holders(&self) -> Vec<Holder> {
         self.books.holders_of(|class, _| !class.is_reclaimable())
+    }
+
+    /// Who holds most of all, at most five, largest first.
+    pub(crate) fn top_holders(&self) -> Vec<Holder> {
+        self.books.holders(&Scope::Root)
+    }
+
+    /// Refuses bytes beyond what one operation may hold.
+    pub(crate) fn refuse_operation(&self, ask: Ask<'_>, limit: u64, scope: Scope) -> MemoryError {
+        let Ask { class, tenant, bytes: requested } = ask;
+        let holders = self.books.holders(&scope);
+        let tenant = tenant.name().into();
+        self.note_refused(MemoryError::AllocationTooLarge {
+            requested,
+            limit,
+            scope,
+            class,
+            tenant,
+            holders,
+        })
     }
 
     /// Counts a refusal that was decided elsewhere.
@@ -221,7 +249,16 @@ impl Governor {
     /// [`MemoryError::LimitBelowHeld`] or
     /// [`MemoryError::LimitsChanging`]; the old bounds stand.
     pub fn set_limits(&self, limits: Limits) -> Result<()> {
-        self.books.set_limits(&limits)
+        self.set_limits_and(limits, || Ok(()))
+    }
+
+    /// The same; then `then` has its say within the new bounds, and its refusal takes them back.
+    pub(crate) fn set_limits_and<E: From<MemoryError>>(
+        &self,
+        limits: Limits,
+        then: impl FnOnce() -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        self.books.set_limits_and(&limits, then)
     }
 
     /// Bounds what a tenant may hold; `None` leaves only the bounds of root and classes. Its
@@ -235,11 +272,8 @@ impl Governor {
     }
 
     /// The same, and it stands though more is held: nothing more is granted until less is.
-    ///
-    /// # Errors
-    /// [`MemoryError::LimitsChanging`]; the old bound stands.
-    pub fn impose_tenant_limit(&self, tenant: &Tenant, limit: u64) -> Result<()> {
-        self.books.impose_tenant_limit(tenant, limit)
+    pub fn impose_tenant_limit(&self, tenant: &Tenant, limit: Option<u64>) {
+        self.books.impose_tenant_limit(tenant, limit.unwrap_or(u64::MAX));
     }
 
     /// Who holds what. Takes credit back first, as [`Governor::reserved`] does.
@@ -259,11 +293,15 @@ impl Governor {
             .filter(|tenant| tenant.bytes > 0 || tenant.limit != u64::MAX)
             .collect();
         tenants.sort_by(|a, b| (b.bytes, &a.name).cmp(&(a.bytes, &b.name)));
+        let (root, drift) = (books.root.used(), books.drift.load(SeqCst));
+        let held = root.max(self.peak()).saturating_add(limits.base);
+        let held = held.max(root.saturating_add(limits.base).saturating_add(drift));
         Usage {
-            root: books.root.used(),
+            root,
             limit: limits.root,
             base: limits.base,
-            drift: books.drift.load(SeqCst),
+            drift,
+            held_peak: books.raise_held_peak(held),
             emergency: limits.emergency,
             waiting: books.queue.waiting(),
             caches: books.caches.used(),

@@ -15,12 +15,13 @@ pub use allocation::{AllocationGuard, Drawn};
 pub use limits::{MemoryLimits, OperationId, OperationKind};
 pub use registry::{Finished, OperationUsage, Overdue};
 
+use crate::ask::Ask;
 use crate::durations::{DurationCounts, Durations};
-use crate::error::{MemoryError, Result, Scope};
+use crate::error::{MemoryError, Result};
 use crate::pressure::{PressureChange, PressureLadder, PressureLevel};
 use crate::stats::{Measurement, MemoryStats, ratio};
 use crate::sync::{AtomicU64, Mutex, SeqCst, lock};
-use crate::{Class, Clock, Governor, Reservation, Waiting};
+use crate::{Class, Clock, Governor, Limits, Reservation, Waiting};
 use registry::Registry;
 
 /// The least time between two cleanups.
@@ -125,15 +126,42 @@ impl MemoryGuard {
     /// being changed; the old limits stand.
     pub fn set_limits(&self, limits: MemoryLimits) -> Result<()> {
         let now = self.governor.limits();
-        let heap = limits.max_heap_size;
-        // More than the root is no bound of its own.
-        let cap = if heap < now.root { heap.min(self.own_cap) } else { self.own_cap };
-        if now.classes[Class::Operations.index()] != cap {
-            self.governor.set_limits(now.with_class(Class::Operations, cap))?;
+        let capped = self.capped(now, &limits);
+        if capped != now {
+            self.governor.set_limits(capped)?;
         }
+        self.publish(limits);
+        Ok(())
+    }
+
+    /// Replaces the governor's limits, and those of operations that follow from them, all or none.
+    /// Caches give back what is held beyond them; then `then` has its say within the new limits, and
+    /// its refusal takes them back.
+    ///
+    /// # Errors
+    /// Those of [`Governor::set_limits`] and of `then`; the old limits stand.
+    pub fn set_governor_limits<E: From<MemoryError>>(
+        &self,
+        limits: Limits,
+        then: impl FnOnce() -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let own = self.limits().moved(self.governor.limits().root, limits.root);
+        self.governor.set_limits_and(self.capped(limits, &own), then)?;
+        self.publish(own);
+        Ok(())
+    }
+
+    /// The governor's limits with what operations may hold together.
+    fn capped(&self, limits: Limits, own: &MemoryLimits) -> Limits {
+        let heap = own.max_heap_size;
+        // More than the root is no bound of its own.
+        let cap = if heap < limits.root { heap.min(self.own_cap) } else { self.own_cap };
+        limits.with_class(Class::Operations, cap)
+    }
+
+    fn publish(&self, limits: MemoryLimits) {
         *lock(&self.limits) = limits;
         lock(&self.ladder).set_lines(limits.lines());
-        Ok(())
     }
 
     /// Reserves what an operation is estimated to need, in one piece.
@@ -168,20 +196,15 @@ impl MemoryGuard {
     }
 
     fn guard_of(&self, operation: OperationId, held: Reservation) -> AllocationGuard {
-        let max = self.limits().max_of(operation.kind);
-        AllocationGuard::new(&self.governor, &self.registry, operation, max, held)
+        AllocationGuard::new(&self.governor, &self.registry, operation, self.limits(), held)
     }
 
     fn check(&self, operation: &OperationId, size: u64) -> Result<()> {
-        let limit = self.limits().max_of(operation.kind);
-        if size > limit {
-            return Err(self.governor.note_refused(MemoryError::AllocationTooLarge {
-                requested: size,
-                limit,
-                scope: Scope::Operation(operation.kind.name()),
-                class: class_of(operation.kind),
-                tenant: operation.tenant.name().into(),
-            }));
+        let limits = self.limits();
+        if size > limits.max_of(operation.kind) {
+            let class = class_of(operation.kind);
+            let ask = Ask { class, tenant: &operation.tenant, bytes: size };
+            return Err(limits.refuse(&self.governor, operation.kind, ask));
         }
         if operation.frees || self.level() < PressureLevel::Cleanup {
             return Ok(());
@@ -288,8 +311,10 @@ impl MemoryGuard {
     /// [`MemoryError::SystemError`]: the last measurement could not be read.
     pub fn memory_stats(&self) -> Result<MemoryStats> {
         let measured = lock(&self.measured).clone();
-        let Measurement { total, used, cgroup } =
-            measured.map_err(|cause| MemoryError::SystemError { cause })?;
+        let Measurement { total, used, cgroup } = measured.map_err(|cause| {
+            let holders = self.governor.top_holders();
+            MemoryError::SystemError { cause, holders }
+        })?;
         let (tracked_allocations, allocation_count) = self.registry.held();
         let Pressure { unreclaimable, limit, .. } = self.pressure();
         Ok(MemoryStats {

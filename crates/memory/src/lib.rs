@@ -67,13 +67,13 @@ pub use class::Class;
 pub use clock::Clock;
 pub use counters::{Counts, Reason};
 pub use durations::DurationCounts;
-pub use error::{Holder, MemoryError, Result, Scope};
+pub use error::{Holder, MemoryError, OperationBound, Result, Scope};
 pub use governor::Governor;
 pub use guard::{
     AllocationGuard, CleanupCallback, Drawn, Finished, MemoryGuard, MemoryLimits, OperationId,
     OperationKind, OperationUsage, Overdue, Pressure, WaitingGuard,
 };
-pub use limits::Limits;
+pub use limits::{CacheShare, Limits, cache_limit};
 pub use pressure::{PressureChange, PressureLadder, PressureLevel, PressureLines};
 pub use reclaim::Reclaim;
 pub use reservation::Reservation;

@@ -1,5 +1,7 @@
 //! How many bytes the root, the caches and each class may hold.
 
+use vectorizer_model::bytes::{GIB, MIB};
+
 use crate::Class;
 
 /// The bounds of the tree.
@@ -47,6 +49,52 @@ const _: () = {
     assert!(sum == WHOLE, "shares and reserve are the whole");
 };
 
+/// What caches hold at least, where there are caches and the root allows it.
+const CACHE_BYTES_MIN: u64 = 100 * MIB;
+/// What caches hold at most, unless more is asked for.
+const CACHE_BYTES_MAX: u64 = 2 * GIB;
+
+/// This part of the root is kept for requests that free memory: deletes, drops, and looking at what
+/// there is.
+const EMERGENCY_PART: u64 = 50;
+/// At least so many bytes, some thousand deletes under way.
+const EMERGENCY_BYTES_MIN: u64 = 512 << 10;
+
+/// What the bound of all caches follows from when that of the root changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CacheShare {
+    /// From nothing: it stays as it is.
+    #[default]
+    Fixed,
+    /// From the root: so many percent of it, as [`cache_limit`] says.
+    Percent(u64),
+    /// From a wish: so many bytes, at most the root.
+    Bytes(u64),
+}
+
+impl CacheShare {
+    /// The bound below a root, if it follows from it; at most `most`, which is cluster mode's.
+    pub fn of(self, root: u64, most: Option<u64>) -> Option<u64> {
+        match self {
+            Self::Fixed => None,
+            Self::Percent(percent) => Some(cache_limit(percent, root, most)),
+            Self::Bytes(bytes) => Some(bytes.min(root).min(most.unwrap_or(u64::MAX))),
+        }
+    }
+}
+
+/// What caches may hold: a share of the root, 100 MB to 2 GB, at most half of the root, and in
+/// cluster mode at most what its setting says. No percent is no caching.
+pub fn cache_limit(percent: u64, root: u64, cluster_max: Option<u64>) -> u64 {
+    if percent == 0 {
+        return 0;
+    }
+    let share = u128::from(root) * u128::from(percent) / 100;
+    let share = u64::try_from(share).unwrap_or(u64::MAX);
+    let clamped = share.clamp(CACHE_BYTES_MIN, CACHE_BYTES_MAX).min(root / 2);
+    cluster_max.map_or(clamped, |most| clamped.min(most))
+}
+
 /// `parts` of [`WHOLE`], rounded down.
 const fn share(bytes: u64, parts: u64) -> u64 {
     bytes / WHOLE * parts + bytes % WHOLE * parts / WHOLE
@@ -72,6 +120,21 @@ impl Limits {
     pub const fn with_emergency(mut self, bytes: u64) -> Self {
         self.emergency = bytes;
         self
+    }
+
+    /// The same with the part of the root that is kept for requests that free memory.
+    #[must_use]
+    pub fn with_default_emergency(self) -> Self {
+        let bytes = (self.root / EMERGENCY_PART).max(EMERGENCY_BYTES_MIN);
+        self.with_emergency(bytes)
+    }
+
+    /// The same below another root: where bytes are kept for requests that free memory, they are its
+    /// part of it.
+    #[must_use]
+    pub fn with_root(mut self, root: u64) -> Self {
+        self.root = root;
+        if self.emergency == 0 { self } else { self.with_default_emergency() }
     }
 
     /// The same with one class capped; for a cache it is its share if the caches have a bound.
@@ -101,6 +164,42 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn caches_hold_a_share_within_its_bounds() {
+        for (percent, limit, cluster_max, bytes) in [
+            (25, 4 * GIB, None, GIB),
+            (25, 64 * GIB, None, 2 * GIB),
+            (25, 300 * MIB, None, 100 * MIB),
+            (25, 128 * MIB, None, 64 * MIB),
+            (100, 3 * GIB, None, 3 * GIB / 2),
+            (1, 4 * GIB, None, 100 * MIB),
+            (0, 4 * GIB, None, 0),
+            (0, 4 * GIB, Some(GIB), 0),
+            (25, 64 * GIB, Some(GIB), GIB),
+            (25, 2 * GIB, Some(GIB), 512 * MIB),
+            (50, 4 * GIB, Some(3 * GIB), 2 * GIB),
+            (25, 4 * GIB, Some(50 * MIB), 50 * MIB),
+            (100, u64::MAX, None, 2 * GIB),
+        ] {
+            let found = cache_limit(percent, limit, cluster_max);
+            assert_eq!(found, bytes, "{percent} percent of {limit}, {cluster_max:?}");
+            assert!(found <= limit / 2);
+            assert_eq!(CacheShare::Percent(percent).of(limit, cluster_max), Some(bytes));
+        }
+        assert_eq!(CacheShare::Fixed.of(GIB, Some(MIB)), None);
+        assert_eq!(CacheShare::Bytes(GIB).of(MIB, None), Some(MIB));
+        assert_eq!(CacheShare::Bytes(GIB).of(4 * GIB, Some(MIB)), Some(MIB));
+        assert_eq!(CacheShare::Bytes(MIB).of(4 * GIB, None), Some(MIB));
+    }
+
+    #[test]
+    fn emergency_bytes_follow_the_root_where_there_are_any() {
+        let limits = Limits::of_root(GIB).with_default_emergency();
+        assert_eq!(limits.emergency, GIB / 50);
+        assert_eq!(limits.with_root(MIB).emergency, 512 << 10);
+        assert_eq!(Limits::of_root(GIB).with_root(MIB).emergency, 0);
+    }
 
     #[test]
     fn shares_scale_with_the_cache_limit() {

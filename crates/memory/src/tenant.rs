@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::Class;
 use crate::account::Account;
 use crate::credit::Credit;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, SeqCst};
 
 /// A handle of a tenant of one governor; a clone costs a count.
 #[derive(Clone)]
@@ -44,6 +44,13 @@ impl Tenant {
     /// The name that it was asked for under.
     pub fn name(&self) -> &str {
         self.0.as_ref().map_or(SYSTEM, |account| &account.name)
+    }
+
+    /// Bytes that it holds in caches; the system's are not told.
+    pub fn cached_bytes(&self) -> u64 {
+        let Some(account) = &self.0 else { return 0 };
+        let caches = Class::ALL.into_iter().filter(|class| class.is_cache());
+        caches.map(|class| account.by_class[class.index()].load(SeqCst)).sum()
     }
 }
 

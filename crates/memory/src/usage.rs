@@ -15,6 +15,8 @@ pub struct Usage {
     pub base: u64,
     /// Bytes measured beyond those reserved.
     pub drift: u64,
+    /// The most that ever counted as held: base, reservations and drift, as it was measured.
+    pub held_peak: u64,
     /// Bytes of the limit that only requests which free memory may use.
     pub emergency: u64,
     /// How many requests wait for room.

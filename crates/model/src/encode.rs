@@ -138,6 +138,13 @@ pub fn encode_filter(filter: &Filter, out: &mut Vec<u8>) {
     encode(filter, out);
 }
 
+/// The canonical bytes of a filter if there are at most `most`; of a longer one hardly more are made.
+pub fn encode_filter_within(filter: &Filter, most: usize) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    filter.write(&mut Writer::within(&mut out, most));
+    (out.len() <= most).then_some(out)
+}
+
 /// Reads the canonical bytes of a filter; all of `bytes` must be used.
 ///
 /// # Errors

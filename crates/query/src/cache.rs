@@ -65,11 +65,6 @@ impl QueryCache {
         self.cache.insert(entry, tenant);
     }
 
-    /// Bytes of a tenant that others give up theirs for first.
-    pub fn set_guarantee(&self, tenant: &Tenant, bytes: u64) {
-        self.cache.set_guarantee(tenant, bytes);
-    }
-
     /// What can be changed of it.
     pub fn control(&self) -> &dyn CacheControl {
         &self.cache

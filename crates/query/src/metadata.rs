@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use vectorizer_cache::{CacheControl, ClockedCache, NewEntry, Options, allocated_bytes};
+use vectorizer_cache::{
+    CacheControl, ClockedCache, NewEntry, Options, SharedItems, allocated_bytes,
+};
 use vectorizer_engine::ViewIdentity;
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Tenant};
 use vectorizer_model::Filter;
@@ -35,14 +37,16 @@ impl MetadataCache {
     /// The name in reports and metrics.
     pub const NAME: &str = "metadata";
 
-    /// An empty cache under a manager, of at most so many bytes; 0 keeps nothing.
+    /// An empty cache under a manager, of at most so many bytes; 0 keeps nothing. Its entries count
+    /// among those of `items`.
     pub fn new(
         manager: &Arc<CacheMemoryManager>,
         clock: Arc<dyn Clock>,
         limit_bytes: u64,
+        items: &Arc<SharedItems>,
     ) -> Arc<Self> {
-        let options =
-            Options { ease: EASE, ..Options::new(Self::NAME, Class::Metadata, limit_bytes) };
+        let options = Options::new(Self::NAME, Class::Metadata, limit_bytes);
+        let options = Options { ease: EASE, shared_items: Some(Arc::clone(items)), ..options };
         Arc::new(Self { cache: ClockedCache::new(manager, &options, clock) })
     }
 
@@ -91,7 +95,8 @@ mod tests {
     fn a_number_is_that_of_the_same_view_and_filter() {
         let governor = Governor::new(Limits::of_root(64 << 20).with_cache_limit(16 << 20));
         let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Still));
-        let cache = MetadataCache::new(&manager, Arc::new(Still), 4 << 20);
+        let items = SharedItems::new(1000);
+        let cache = MetadataCache::new(&manager, Arc::new(Still), 4 << 20, &items);
         let view = ViewIdentity { shard: 1, version: 2, seq: 3 };
         let one = |id| {
             let must = vec![Condition::has_id(vec![PointId::Num(id)])];
@@ -113,9 +118,9 @@ mod tests {
             cache.keep(unknown, id, &Tenant::system());
         }
         assert_eq!(cache.control().stats().items, 8);
-        cache.control().set_limit_items(3);
+        items.set_limit(3, Duration::ZERO);
         assert_eq!(cache.control().stats().items, 3);
-        cache.control().set_limit_items(0);
+        items.set_limit(0, Duration::ZERO);
         let unknown = cache.find(view, &one(1)).unwrap_err();
         cache.keep(unknown, 7, &Tenant::system());
         assert!(cache.find(view, &one(1)).is_err());

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use vectorizer_engine::{Engine, ReadView};
+use vectorizer_engine::{Engine, ReadView, Target};
 use vectorizer_memory::{AllocationGuard, Class, Drawn, Governor};
-use vectorizer_model::{CollectionName, CollectionSettings, SequenceNumber};
+use vectorizer_model::{CollectionSettings, SequenceNumber};
 
 use crate::access::ShardAccess;
 use crate::error::Result;
@@ -26,21 +26,21 @@ impl CollectionView {
     ///
     /// # Errors
     /// [`EngineError::CollectionNotFound`](vectorizer_engine::EngineError::CollectionNotFound).
-    pub fn local(engine: &Engine, name: &CollectionName) -> Result<Self> {
-        Ok(Self::of_shard(engine, engine.view(name)?.uncached(), None, None))
+    pub fn local<'a>(engine: &Engine, collection: impl Into<Target<'a>>) -> Result<Self> {
+        Ok(Self::of_shard(engine, engine.view(collection)?.uncached(), None, None))
     }
 
     /// The same, drawing on the memory of an operation, through the caches of the node and these.
     ///
     /// # Errors
     /// [`EngineError::CollectionNotFound`](vectorizer_engine::EngineError::CollectionNotFound).
-    pub fn guarded(
+    pub fn guarded<'a>(
         engine: &Engine,
-        name: &CollectionName,
+        collection: impl Into<Target<'a>>,
         guard: &AllocationGuard,
         caches: LeafCaches,
     ) -> Result<Self> {
-        let view = engine.view(name)?.with_guard(guard.clone());
+        let view = engine.view(collection)?.with_guard(guard.clone());
         Ok(Self::of_shard(engine, view, Some(guard.clone()), Some(caches)))
     }
 

@@ -6,14 +6,17 @@ use vectorizer_kernels::{Rows, prefetch_rows};
 use vectorizer_model::{Ordinal, RowLayout, RowScorer};
 use vectorizer_quantize::{QueryCodes, ScalarQuantizer};
 
-use crate::component::ComponentRef;
-use crate::error::Result;
+use crate::component::{ComponentRef, file_name};
+use crate::error::{Result, SegmentError};
 use crate::footer::SectionKind;
 use crate::store::{OpenComponent, PagedSection, PooledReader, ReaderAhead, Store};
 
 #[derive(Debug)]
 pub(crate) struct CodeColumn {
     codes: PagedSection,
+    /// The checksum of all codes, and the file that holds them.
+    crc: u32,
+    file: u64,
     quantizer: ScalarQuantizer,
     layout: RowLayout,
     rows: usize,
@@ -25,6 +28,7 @@ impl CodeColumn {
         let parameters = component.read(store, SectionKind::Quantizer)?.unwrap_or_default();
         let quantizer = ScalarQuantizer::from_bytes(&parameters)?;
         let codes = component.section(SectionKind::Codes)?;
+        let crc = component.footer.section(SectionKind::Codes).map_or(0, |section| section.crc);
         let layout = RowLayout::paged(quantizer.code_bytes());
         let rows = component.footer.rows as usize;
         let end = rows
@@ -33,7 +37,7 @@ impl CodeColumn {
         if codes.len() != end {
             return Err(component.damaged(0, "the number of codes"));
         }
-        Ok(Self { codes, quantizer, layout, rows })
+        Ok(Self { codes, crc, file: reference.file, quantizer, layout, rows })
     }
 
     /// See [`PagedSection::warm`].
@@ -131,7 +135,8 @@ impl CodeColumn {
         self.codes.place(at)
     }
 
-    /// A copy of all codes in memory, for building a graph on them.
+    /// A copy of all codes in memory, for building a graph on them; checked, because the graph's own
+    /// checksum would bless damage.
     pub(crate) fn load(&self, step: usize) -> Result<LoadedCodes> {
         let mut bytes = Vec::with_capacity(self.codes.len());
         while bytes.len() < self.codes.len() {
@@ -139,6 +144,13 @@ impl CodeColumn {
             self.codes.with_pinned(std::iter::once(range.clone()), |all| {
                 bytes.extend_from_slice(all.get(range).unwrap_or_default());
             })?;
+        }
+        if crc32c::crc32c(&bytes) != self.crc {
+            return Err(SegmentError::Damaged {
+                file: file_name(self.file),
+                offset: self.codes.place(0),
+                what: "a section's checksum",
+            });
         }
         let quantizer = self.quantizer.clone();
         Ok(LoadedCodes { bytes, layout: self.layout, rows: self.rows, quantizer })

@@ -115,7 +115,7 @@ impl FlatWriter {
     /// Creates the files. `budget` holds [`FlatWriter::bytes_needed`] until the writer is done.
     ///
     /// # Errors
-    /// A refusing budget or disk; files already created are orphans that the next open removes.
+    /// A refusing budget or disk; files already created are for the caller to remove.
     pub fn create(
         target: FlatTarget,
         columns: Vec<FlatColumn>,

@@ -33,8 +33,8 @@ impl Segment {
         self.payload_column().read(ordinal)
     }
 
-    /// Shows what rows were flushed with, in turn: at least the first, and as many as lie within
-    /// `bytes_max` bytes, which are read in one step. Returns the row after the last.
+    /// Shows what rows were flushed with, in turn: as many as lie within `bytes_max` bytes, which
+    /// are read in one step. Returns the row after the last, and their bytes.
     ///
     /// # Errors
     /// If a page cannot be read or decoded.
@@ -43,7 +43,7 @@ impl Segment {
         rows: Range<u32>,
         bytes_max: usize,
         show: impl FnMut(Ordinal, &Payload),
-    ) -> Result<Ordinal> {
+    ) -> Result<(Ordinal, usize)> {
         let end = rows.end.min(self.rows());
         self.payload_column().show(rows.start..end, bytes_max, show)
     }

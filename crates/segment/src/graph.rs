@@ -148,7 +148,7 @@ impl Links for PagedLinks<'_> {
 /// Writes a graph component.
 ///
 /// # Errors
-/// A refusing disk.
+/// A refusing disk; a file already created is for the caller to remove.
 pub fn write_graph(
     directory: &dyn Directory,
     head: ComponentHead,

@@ -8,15 +8,25 @@ use vectorizer_model::{Budget, Ordinal, VectorName};
 use vectorizer_vfs::{Access, Directory, File, SequentialWriter};
 
 use crate::codes::{CodeColumn, LoadedCodes};
-use crate::component::{ComponentHead, ComponentRef, ComponentWriter, file_name};
+use crate::component::{
+    self, ComponentHead, ComponentRef, ComponentWriter, VERIFY_BYTES, file_name,
+};
 use crate::error::{Result, SegmentError};
 use crate::footer::{ComponentKind, SectionKind};
 use crate::segment::Segment;
 
 /// Bytes of codes that are read at once.
 const READ_BYTES: usize = 256 << 10;
+
+/// Bytes of codes that are read at once: a row at least.
+fn read_bytes(codes: &CodeColumn) -> usize {
+    READ_BYTES.max(codes.row_range(Ordinal(0)).len())
+}
+
 /// Buffers of a build in parts beside its plan: of the codes, the draft and the graph.
-const BUFFER_BYTES: u64 = (READ_BYTES + 2 * SequentialWriter::bytes_needed()) as u64;
+fn buffer_bytes(codes: &CodeColumn) -> u64 {
+    (read_bytes(codes) + 2 * SequentialWriter::bytes_needed()) as u64
+}
 
 type Built<T> = std::result::Result<T, PartsError<SegmentError>>;
 
@@ -35,12 +45,28 @@ pub struct GraphPlan {
     plan: Plan,
     params: Params,
     rows: u64,
+    buffer_bytes: u64,
 }
 
 impl GraphPlan {
     /// Bytes that the build holds at its peak.
     pub fn bytes(&self) -> u64 {
-        self.plan.bytes() + BUFFER_BYTES
+        VERIFY_BYTES.max(self.plan.bytes() + self.buffer_bytes)
+    }
+
+    fn within(
+        limit: u64,
+        codes: &CodeColumn,
+        rows: usize,
+        (params, workers): (&Params, usize),
+    ) -> Option<Self> {
+        if limit < VERIFY_BYTES {
+            return None;
+        }
+        let buffer_bytes = buffer_bytes(codes);
+        let limit = limit.checked_sub(buffer_bytes)?;
+        let plan = Plan::within(limit, (rows, &|rows| codes.loaded_bytes(rows)), params, workers)?;
+        Some(Self { plan, params: *params, rows: rows as u64, buffer_bytes })
     }
 
     /// Bytes that its draft has at most.
@@ -50,25 +76,24 @@ impl GraphPlan {
 }
 
 impl Segment {
-    /// How the graph of a name is built in parts within `limit` bytes; none if that is too little.
+    /// How the graph of a name over so many rows with codes such as these is built in parts within
+    /// `limit` bytes; none if that is too little.
     pub fn plan_graph(
         &self,
-        name: &VectorName,
+        (name, rows): (&VectorName, u32),
         limit: u64,
         (params, workers): (&Params, usize),
     ) -> Option<GraphPlan> {
         let codes = self.parts(name)?.codes.as_ref()?;
-        let limit = limit.checked_sub(BUFFER_BYTES)?;
-        let rows = self.rows() as usize;
-        let plan = Plan::within(limit, (rows, &|rows| codes.loaded_bytes(rows)), params, workers)?;
-        Some(GraphPlan { plan, params: *params, rows: rows as u64 })
+        GraphPlan::within(limit, codes, rows as usize, (params, workers))
     }
 }
 
 /// Builds the graph of a name in parts, and writes its component.
 ///
 /// # Errors
-/// Those of [`build_in_parts`]; no file is left.
+/// Those of [`build_in_parts`], and [`SegmentError::Damaged`] if the codes are not those that were
+/// written: the graph's own checksum would bless it. No file is left.
 pub fn build_graph_in_parts(
     directory: &dyn Directory,
     (segment, name): (&Segment, &VectorName),
@@ -92,14 +117,24 @@ fn build(
     (plan, host): (&GraphPlan, Host<'_>),
     budget: &mut dyn Budget,
 ) -> Built<ComponentRef> {
-    budget.try_grow(BUFFER_BYTES)?;
+    check(directory, codes.1, budget)?;
+    budget.try_grow(plan.buffer_bytes)?;
     let site = Site::open((directory, head), codes, files).map_err(PartsError::Workshop);
     let built = site.and_then(|mut site| {
         let built = build_in_parts(&mut site, &plan.plan, &plan.params, host, budget);
         site.close(built)
     });
-    budget.shrink(BUFFER_BYTES);
+    budget.shrink(plan.buffer_bytes);
     built
+}
+
+/// Compares all checksums of the codes once: they are read by rows, which have none.
+fn check(directory: &dyn Directory, codes: &ComponentRef, budget: &mut dyn Budget) -> Built<()> {
+    budget.try_grow(VERIFY_BYTES)?;
+    let mut found = Ok(());
+    let read = component::verify(directory, codes, &mut |error| found = Err(error));
+    budget.shrink(VERIFY_BYTES);
+    read.and(found).map_err(PartsError::Workshop)
 }
 
 /// The files of one build, open.
@@ -161,7 +196,7 @@ impl Workshop for Site<'_> {
 
     fn load(&self, into: &mut LoadedCodes, kept: usize, rows: &[u32]) -> Result<()> {
         into.truncate(kept);
-        let mut buffer = Vec::new();
+        let mut buffer = Vec::with_capacity(read_bytes(self.codes));
         let mut left = rows;
         while let Some(first) = left.first() {
             let start = self.codes.row_range(Ordinal(*first)).start;

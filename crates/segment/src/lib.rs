@@ -39,7 +39,7 @@ mod vectors;
 pub use codes::LoadedCodes;
 pub use component::{ComponentHead, ComponentRef, VERIFY_BYTES, file_name, file_number, verify};
 pub use error::{SegmentError, SegmentSearchError};
-pub use field_index::write_field_index;
+pub use field_index::{field_index_bytes, write_field_index};
 pub use flat::{FlatColumn, FlatRow, FlatTarget, FlatWriter};
 pub use footer::ComponentKind;
 pub use graph::{PagedLinks, write_graph};
@@ -51,3 +51,8 @@ pub use segment::{Segment, SegmentRecord};
 pub use shortlist::Shortlist;
 pub use similarity::{SimilarityTree, VectorsByRow, order_by_similarity, order_bytes_needed};
 pub use store::{Frames, Store};
+
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: vectorizer_testkit::allocation::CountingAllocator =
+    vectorizer_testkit::allocation::CountingAllocator;

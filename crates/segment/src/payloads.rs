@@ -102,6 +102,11 @@ impl PayloadTable {
         })
     }
 
+    /// Bytes of a payload.
+    fn len_of(&self, number: usize) -> Result<u64> {
+        Ok(self.bounds(number)?.len() as u64)
+    }
+
     fn read(&self, number: usize, row: Ordinal) -> Result<Payload> {
         self.decode(&self.read_bytes(number)?, row)
     }
@@ -132,6 +137,11 @@ impl PayloadColumn {
         self.0.read(ordinal.index(), ordinal)
     }
 
+    /// Bytes of a row's payload.
+    pub(crate) fn len_of(&self, ordinal: Ordinal) -> Result<u64> {
+        self.0.len_of(ordinal.index())
+    }
+
     pub(crate) fn read_bytes(&self, ordinal: Ordinal) -> Result<Vec<u8>> {
         self.0.read_bytes(ordinal.index())
     }
@@ -140,27 +150,31 @@ impl PayloadColumn {
         self.0.decode(bytes, ordinal)
     }
 
-    /// Shows the payloads of rows in turn: at least one, and as many as lie within `bytes_max`.
-    /// Returns the row after the last.
+    /// Shows the payloads of rows in turn, as many as lie within `bytes_max`. Returns the row after
+    /// the last, and their bytes.
     pub(crate) fn show(
         &self,
         rows: Range<u32>,
         bytes_max: usize,
         mut show: impl FnMut(Ordinal, &Payload),
-    ) -> Result<Ordinal> {
+    ) -> Result<(Ordinal, usize)> {
         let bounds = self.0.bounds_of(rows.start as usize, rows.len())?;
         let start = bounds.first().copied().unwrap_or_default();
         let within = bounds.partition_point(|end| end - start <= bytes_max);
-        let bounds = &bounds[..within.clamp(2.min(bounds.len()), bounds.len())];
+        let bounds = &bounds[..within];
         let whole = start..bounds.last().copied().unwrap_or(start);
-        self.0.payloads.with_pinned(std::iter::once(whole), |bytes| {
+        let bytes = whole.len();
+        if bounds.len() < 2 {
+            return Ok((Ordinal(rows.start), 0));
+        }
+        self.0.payloads.with_pinned(std::iter::once(whole), |pinned| {
             let mut ordinal = Ordinal(rows.start);
             for bound in bounds.windows(2) {
-                let payload = bytes.get(bound[0]..bound[1]).unwrap_or_default();
+                let payload = pinned.get(bound[0]..bound[1]).unwrap_or_default();
                 show(ordinal, &self.decode(payload, ordinal)?);
                 ordinal.0 += 1;
             }
-            Ok(ordinal)
+            Ok((ordinal, bytes))
         })?
     }
 
@@ -217,6 +231,11 @@ impl PatchColumn {
 
     pub(crate) fn read(&self, ordinal: Ordinal) -> Result<Option<Payload>> {
         self.place(ordinal).map(|at| self.table.read(at, ordinal)).transpose()
+    }
+
+    /// Bytes of a row's payload.
+    pub(crate) fn len_of(&self, ordinal: Ordinal) -> Result<Option<u64>> {
+        self.place(ordinal).map(|at| self.table.len_of(at)).transpose()
     }
 
     pub(crate) fn version(&self, ordinal: Ordinal) -> Result<Option<SequenceNumber>> {

@@ -13,6 +13,12 @@ pub(crate) const RUN: usize = 256;
 /// A selection that admits at least one row in so many is asked after scoring.
 const DENSE_PART: u64 = 8;
 
+/// Rows are judged by what is stored of them nearest first, and not in turn, which takes less for
+/// each, if at least one row in so many is admitted,
+const JUDGED_PART: u64 = 64;
+/// and so many times as many as are wanted: then few are judged.
+const JUDGED_TIMES: u64 = 8;
+
 /// A scorer of rows that lie side by side.
 pub(crate) trait RunScorer: Scorer<Error = SegmentError> {
     /// Writes the distances of the rows from `first` on, as many as `out` holds.
@@ -26,10 +32,13 @@ pub(crate) fn scan<S: RunScorer, F: Selection>(
     selection: &mut F,
     nearest: Nearest,
 ) -> SearchResult<Vec<Scored>, F::Error> {
-    let most = selection.cardinality().rows().saturating_mul(DENSE_PART) >= u64::from(rows);
-    if most && selection.reads_rows() {
+    let admitted = selection.cardinality().rows();
+    let is_part = |part: u64| admitted.saturating_mul(part) >= u64::from(rows);
+    let wanted = nearest.limit as u64;
+    let are_many = is_part(JUDGED_PART) && admitted >= wanted.saturating_mul(JUDGED_TIMES);
+    if selection.reads_rows() && are_many {
         scan_judging(rows, scorer, selection, nearest)
-    } else if most {
+    } else if !selection.reads_rows() && is_part(DENSE_PART) {
         scan_all(rows, scorer, selection, nearest)
     } else {
         scan_admitted(rows, scorer, selection, nearest)

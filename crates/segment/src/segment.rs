@@ -164,9 +164,11 @@ impl Segment {
             ComponentKind::FieldIndex => {
                 let open = OpenComponent::open(store, component)?;
                 let bytes = open.footer.section(SectionKind::Index).map_or(0, |s| s.len);
-                let mut charge = store.charge(bytes)?;
+                // The bytes, and what is made of them.
+                let mut charge = store.charge(2 * bytes)?;
                 let bytes = open.read(store, SectionKind::Index)?.unwrap_or_default();
                 let index = FieldIndex::parse(&bytes)?;
+                drop(bytes);
                 let held = charge.bytes();
                 match index.bytes().checked_sub(held) {
                     Some(more) => charge.try_grow(more)?,
@@ -289,6 +291,15 @@ impl Segment {
     /// If a page cannot be read or decoded.
     pub fn payload(&self, ordinal: Ordinal) -> Result<Payload> {
         self.patched_payload(ordinal)?.map_or_else(|| self.payloads.read(ordinal), Ok)
+    }
+
+    /// Bytes of the row's payload as it is stored.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub(crate) fn payload_len(&self, ordinal: Ordinal) -> Result<u64> {
+        let patched = self.patches.as_ref().map(|p| p.len_of(ordinal)).transpose()?.flatten();
+        patched.map_or_else(|| self.payloads.len_of(ordinal), Ok)
     }
 
     /// What replaced the payload that the row was flushed with; none if nothing did.

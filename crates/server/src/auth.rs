@@ -28,7 +28,7 @@ impl Auth {
         let bytes = |key: &str| -> Box<[u8]> { key.as_bytes().into() };
         let tenants = config.tenants.keys.iter();
         Self {
-            operator: config.api_key.as_deref().map(bytes),
+            operator: config.api_key.as_ref().map(|key| bytes(key.reveal())),
             tenants: tenants.map(|(name, key)| (name.clone(), bytes(key.reveal()))).collect(),
         }
     }
@@ -85,7 +85,7 @@ mod tests {
 
     fn keys(operator: Option<&str>, tenants: &[(&str, &str)]) -> Auth {
         let mut config =
-            ServerConfig { api_key: operator.map(str::to_owned), ..ServerConfig::default() };
+            ServerConfig { api_key: operator.map(Secret::new), ..ServerConfig::default() };
         for (name, key) in tenants {
             config.tenants.keys.insert(TenantName::new(name).expect("a name"), Secret::new(*key));
         }

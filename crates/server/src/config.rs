@@ -11,6 +11,7 @@ mod load;
 mod memory;
 mod origin;
 mod resolve;
+mod secret;
 mod settings;
 mod tenants;
 #[cfg(test)]
@@ -25,7 +26,7 @@ use vectorizer_api::CollectionDefaults;
 use vectorizer_api::memory::CacheSettings;
 use vectorizer_model::bytes::MIB;
 
-pub use self::budget::{Budget, BudgetRule, MEMORY_FLOOR, cache_limit};
+pub use self::budget::{Budget, BudgetRule, MEMORY_FLOOR};
 pub use self::cluster::{
     ClusterSettings, RaftSettings, RebalancingSettings, ReplicationMethod, ReplicationSettings,
     ShardingSettings, ShardingStrategy, SwimSettings, is_address,
@@ -37,8 +38,10 @@ pub use self::memory::{
 };
 pub use self::origin::Origin;
 pub use self::resolve::GivenBytes;
+pub use self::secret::Secret;
+pub(crate) use self::secret::shown_address;
 pub use self::settings::{ResidencyChoice, Settings, Shown, Sources};
-pub use self::tenants::{Secret, TenantSettings};
+pub use self::tenants::TenantSettings;
 pub use self::validator::{ClusterConfigValidator, ClusterConfigViolation, Remark, Verdict};
 pub use self::violation::{Violation, Violations};
 
@@ -50,7 +53,7 @@ pub struct ServerConfig {
     /// The port of the REST door; 0 means a free one.
     pub rest_port: u16,
     /// The key that clients must show, if any.
-    pub api_key: Option<String>,
+    pub api_key: Option<Secret>,
     /// Whether requests have tenants, and what each may hold.
     pub tenants: TenantSettings,
     /// Whether to listen off loopback without a key.
@@ -64,7 +67,7 @@ pub struct ServerConfig {
     /// How often memory is looked at while nobody asks.
     pub memory_check_interval: Duration,
     /// Where Mimir answers, if there is one; may hold a password.
-    pub mimir_url: Option<String>,
+    pub mimir_url: Option<Secret>,
 }
 
 /// Bounds on requests and connections.
@@ -147,14 +150,14 @@ impl std::fmt::Debug for ServerConfig {
         f.debug_struct("ServerConfig")
             .field("host", &self.host)
             .field("rest_port", &self.rest_port)
-            .field("api_key", &self.api_key.as_ref().map(|_key| "..."))
+            .field("api_key", &self.api_key)
             .field("tenants", &self.tenants)
             .field("allow_unauthenticated", &self.allow_unauthenticated)
             .field("limits", &self.limits)
             .field("collection_defaults", &self.collection_defaults)
             .field("cache_settings", &self.cache_settings)
             .field("memory_check_interval", &self.memory_check_interval)
-            .field("mimir_url", &self.mimir_url.as_ref().map(|_url| "..."))
+            .field("mimir_url", &self.mimir_url)
             .finish()
     }
 }

@@ -6,10 +6,12 @@
 //! wait or are refused before the limit is passed. When that drift is large, the allocator is
 //! first told to give back what it keeps.
 //!
-//! Only anonymous bytes are measured. Those of mapped files are the kernel's to take, and its
-//! page cache and sockets, which a cgroup counts too, are bounded elsewhere.
+//! Anonymous bytes are measured, and in a cgroup that is the process's own also sockets, shared
+//! memory and what the kernel keeps for it. Those of mapped files and of the page cache are the
+//! kernel's to take.
 
 mod alarm;
+mod group;
 
 use std::fmt;
 use std::path::Path;
@@ -29,18 +31,20 @@ use vectorizer_vfs::{
 };
 
 use self::alarm::Alarm;
+use self::group::Group;
 
 /// How often the process is measured; what it can gain in between is what the limit can be passed
 /// by.
 const TICK: Duration = Duration::from_millis(100);
-/// The cgroup is read each time after so many measurements.
-const CGROUP_TICKS: u32 = 10;
-/// The least time between two trims of the heap, unless memory is nearly full.
+/// The least time between two trims of the heap, unless memory is nearly full and the last trim
+/// gave something back.
 const TRIM_PAUSE: Duration = Duration::from_secs(1);
 /// A drift of more than this share of the limit is worth a trim.
 const TRIM_SHARE: u64 = 64;
-/// The share of the limit from which every drift is worth one.
+/// The share of the limit from which a small drift is worth one, too.
 const NEARLY_FULL_PERCENT: u64 = 85;
+/// A drift of so much is worth one then; what is less the next allocations take up.
+const TRIM_BYTES: u64 = MIB;
 /// One arena of the allocator for so many bytes of the limit: each keeps some of what is freed.
 const BYTES_PER_ARENA: u64 = 128 * MIB;
 
@@ -78,11 +82,13 @@ impl MemoryWatch {
         }
         let (stop, stopped) = channel();
         let root = root.to_path_buf();
+        // What the kernel keeps for the process before it begins is no drift.
+        let group = Group::new(&root);
         let told = Arc::new(OnceLock::new());
         let heard = Arc::clone(&told);
         let thread = std::thread::Builder::new()
             .name("memory".to_owned())
-            .spawn(move || watch(&governor, &root, &heard, &stopped))?;
+            .spawn(move || watch(&governor, &root, group, &heard, &stopped))?;
         Ok(Self { told, stop: Some(stop), thread: Some(thread) })
     }
 
@@ -109,15 +115,21 @@ impl Drop for MemoryWatch {
     }
 }
 
-fn watch(governor: &Governor, root: &Path, told: &OnceLock<Told>, stopped: &Receiver<()>) {
+fn watch(
+    governor: &Governor,
+    root: &Path,
+    mut group: Group,
+    told: &OnceLock<Told>,
+    stopped: &Receiver<()>,
+) {
     let total = total_memory(root);
     let mut shown = PressureLevel::Normal;
-    let mut trimmed = Instant::now();
+    let mut last_trim = Trim { at: Instant::now(), gave: true };
     let mut readable = true;
-    let mut of_cgroup = CgroupUsage::default();
     let mut alarm = Alarm::default();
     while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-        let Some(reading) = measure(governor, root, told) else {
+        let (cgroup, beside) = (group.usage(root), group.beside(root));
+        let Some(reading) = measure(governor, root, beside, told) else {
             if std::mem::take(&mut readable) {
                 tracing::warn!("the process cannot be measured; the last drift stands");
             }
@@ -127,19 +139,21 @@ fn watch(governor: &Governor, root: &Path, told: &OnceLock<Told>, stopped: &Rece
         readable = true;
         let limit = governor.limits().root;
         let due = alarm.is_due(reading.drift(), limit);
-        let trim = due || reading.trim(limit, trimmed.elapsed());
-        // What cannot be given back stays drift; so does what could not be measured again.
-        let again =
-            if trim && release_freed_memory() { measure(governor, root, told) } else { None };
-        if trim {
-            trimmed = Instant::now();
-        }
-        let reading = again.unwrap_or(reading);
+        let reading = if due || reading.trim(limit, last_trim.at.elapsed(), last_trim.gave) {
+            // What cannot be given back stays drift; so does what could not be measured again.
+            let again =
+                release_freed_memory().then(|| measure(governor, root, beside, told)).flatten();
+            let after = again.unwrap_or(reading);
+            last_trim = Trim::now(reading.anonymous.saturating_sub(after.anonymous));
+            after
+        } else {
+            reading
+        };
         governor.set_drift(reading.drift());
         if let Some(raised) = alarm.observe(reading.drift(), limit) {
             tell_drift(told, raised, reading);
         }
-        let (used, cgroup) = (reading.anonymous, of_cgroup.read(root));
+        let used = reading.anonymous.saturating_add(reading.beside);
         let measured = total.as_ref().map(|&total| Measurement { total, used, cgroup });
         tell(told, measured.map_err(Clone::clone), &mut shown);
     }
@@ -151,23 +165,6 @@ fn total_memory(root: &Path) -> Result<u64, String> {
     match group {
         Some(limit) => Ok(limit.bytes),
         None => machine_memory(root).map(|machine| machine.total).map_err(|e| e.to_string()),
-    }
-}
-
-/// What the cgroup holds, read now and then: it is only shown, and lies in several files.
-#[derive(Debug, Default)]
-struct CgroupUsage {
-    ticks: u32,
-    bytes: Option<u64>,
-}
-
-impl CgroupUsage {
-    fn read(&mut self, root: &Path) -> Option<u64> {
-        if self.ticks == 0 {
-            self.bytes = cgroup_memory(root).ok().flatten().and_then(|group| group.usage);
-        }
-        self.ticks = (self.ticks + 1) % CGROUP_TICKS;
-        self.bytes
     }
 }
 
@@ -199,7 +196,7 @@ fn tell(told: &OnceLock<Told>, measured: Result<Measurement, String>, shown: &mu
 
 /// Tells an operator that much is held which nobody reserved, or no more.
 fn tell_drift(told: &OnceLock<Told>, raised: bool, reading: Reading) {
-    let (drift, Reading { anonymous, base, reserved }) = (reading.drift(), reading);
+    let (drift, Reading { anonymous, beside, base, reserved }) = (reading.drift(), reading);
     if !raised {
         tracing::info!(drift, "hardly anything is held that nobody reserved any more");
         return;
@@ -207,7 +204,7 @@ fn tell_drift(told: &OnceLock<Told>, raised: bool, reading: Reading) {
     if let Some(caches) = told.get().and_then(|told| told.caches.upgrade()) {
         caches.note_warning();
     }
-    tracing::warn!(drift, anonymous, base, reserved, "much is held that nobody reserved");
+    tracing::warn!(drift, anonymous, beside, base, reserved, "much is held that nobody reserved");
 }
 
 /// Has the caches look how full they are, and tells an operator what changed.
@@ -229,12 +226,19 @@ fn observe_caches(caches: &CacheMemoryManager) {
 #[derive(Debug, Clone, Copy)]
 struct Reading {
     anonymous: u64,
+    /// What the kernel keeps for the process, beyond what it kept at the start.
+    beside: u64,
     base: u64,
     /// But for page frames that hold nothing: room that is kept for them is no room for others.
     reserved: u64,
 }
 
-fn measure(governor: &Governor, root: &Path, told: &OnceLock<Told>) -> Option<Reading> {
+fn measure(
+    governor: &Governor,
+    root: &Path,
+    beside: u64,
+    told: &OnceLock<Told>,
+) -> Option<Reading> {
     let empty_frames = || told.get().map_or(0, |told| (told.empty_frames)());
     let (before, empty) = (governor.reserved(), empty_frames());
     let memory = process_memory(root).ok()?;
@@ -242,18 +246,40 @@ fn measure(governor: &Governor, root: &Path, told: &OnceLock<Told>) -> Option<Re
     // filled meanwhile too.
     let reserved = before.max(governor.reserved()).saturating_sub(empty.min(empty_frames()));
     let anonymous = memory.anonymous.unwrap_or(memory.resident);
-    Some(Reading { anonymous, base: governor.limits().base, reserved })
+    Some(Reading { anonymous, beside, base: governor.limits().base, reserved })
 }
 
 impl Reading {
     fn drift(&self) -> u64 {
+        let held = self.anonymous.saturating_add(self.beside);
+        held.saturating_sub(self.base).saturating_sub(self.reserved)
+    }
+
+    /// The part of it that the heap may be able to give back.
+    fn of_heap(&self) -> u64 {
         self.anonymous.saturating_sub(self.base).saturating_sub(self.reserved)
     }
 
-    /// Whether the heap is to be trimmed now, so long after the last time.
-    fn trim(&self, limit: u64, since: Duration) -> bool {
+    /// Whether the heap is to be trimmed now, so long after the last time, which `gave` something back
+    /// or not.
+    fn trim(&self, limit: u64, since: Duration, gave: bool) -> bool {
         let full = self.anonymous >= limit / 100 * NEARLY_FULL_PERCENT;
-        full || (self.drift() > limit / TRIM_SHARE && since >= TRIM_PAUSE)
+        let least = if full { TRIM_BYTES.min(limit / TRIM_SHARE) } else { limit / TRIM_SHARE };
+        self.of_heap() > least && ((full && gave) || since >= TRIM_PAUSE)
+    }
+}
+
+/// The last trim of the heap.
+#[derive(Debug)]
+struct Trim {
+    at: Instant,
+    /// Whether it gave enough back to be worth repeating soon.
+    gave: bool,
+}
+
+impl Trim {
+    fn now(given_back: u64) -> Self {
+        Self { at: Instant::now(), gave: given_back >= TRIM_BYTES }
     }
 }
 

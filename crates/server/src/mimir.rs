@@ -13,6 +13,8 @@ use vectorizer_model::bytes::{ByteCount, MIB};
 use vectorizer_wire::discovery::read_part;
 use vectorizer_wire::json::Shape;
 
+use crate::config::shown_address;
+
 /// Bytes of an answer, at most: a ring of some hundred members with their tokens.
 const BODY_BYTES_MAX: u64 = 4 * MIB;
 /// Bytes of a refusal that are told.
@@ -26,7 +28,7 @@ pub(crate) struct MimirClient {
     /// Or why there is none.
     client: Result<Client, String>,
     base: Result<Url, String>,
-    /// The address without user and password.
+    /// The address without what may be secret.
     shown: String,
     timeout: Duration,
 }
@@ -42,7 +44,7 @@ impl MimirClient {
     pub(crate) fn new(url: &str, timeout: Duration) -> Self {
         let base = Url::parse(url.trim_end_matches('/'));
         let base = base.map_err(|error| format!("telemetry.mimir.url is no address: {error}"));
-        let shown = base.as_ref().map_or_else(|_| String::new(), without_user);
+        let shown = base.as_ref().map_or_else(|_| String::new(), shown_address);
         let secure = base.as_ref().is_ok_and(|base| base.scheme() == "https");
         let client = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
@@ -181,15 +183,6 @@ fn draw(memory: &mut Drawn, bytes: u64) -> Asked<()> {
 fn shortened(said: &[u8]) -> String {
     let said = String::from_utf8_lossy(&said[..said.len().min(TOLD_BYTES)]);
     said.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// An address without user and password.
-fn without_user(url: &Url) -> String {
-    let mut url = url.clone();
-    // Addresses that have a host can do without a user.
-    url.set_username("").ok();
-    url.set_password(None).ok();
-    url.to_string().trim_end_matches('/').to_owned()
 }
 
 /// What went wrong and why, without the address, which may hold a password.

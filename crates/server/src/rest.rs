@@ -63,6 +63,11 @@ impl Door {
         }))
     }
 
+    /// Whoever asks without having shown who it is.
+    fn nobody(&self) -> Caller {
+        self.context.caller().clone().unknown()
+    }
+
     /// From now on the server is not ready.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
@@ -103,8 +108,9 @@ pub(crate) fn router(door: &Arc<Door>) -> Router {
 fn not_found(door: &Door, request: &Request) -> Response {
     let started = Instant::now();
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-    let answer = Answer::failed(&RestError::NoRoute { method, path }, started);
-    let response = answer.into_response(&door.admission, started);
+    let nobody = door.nobody();
+    let answer = Answer::failed(RestError::NoRoute { method, path }, &nobody, started);
+    let response = answer.into_response(&door.admission, &nobody, started);
     door.telemetry.observe("unknown", response.status().as_u16(), started.elapsed());
     response
 }
@@ -120,27 +126,28 @@ async fn handle(
 ) -> Response {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
-    let (answer, admission) = match enter(route, &door, &parts.headers) {
+    let (answer, caller) = match enter(route, &door, &parts.headers) {
         Err(refused) => {
             if !matches!(refused, Refused::Because(RestError::Stopping)) {
                 door.admission.discard(&parts.headers, body, UNAUTHORIZED_BYTES_MAX).await;
             }
-            (refused.answer(started), door.admission.clone())
+            let nobody = door.nobody();
+            (refused.answer(&nobody, started), nobody)
         }
         Ok(caller) => {
-            let admission = door.admission.for_tenant(caller.tenant());
             let answer = if let Some(path) = path {
                 let query = parts.uri.query().unwrap_or_default().to_owned();
                 let call = Call::new(Arc::clone(&door), &caller, started, (path, query));
-                answer(route, call.with_body(parts.headers, body), (&caller, started)).await
+                let done = (route.handler)(call.with_body(parts.headers, body)).await;
+                done.unwrap_or_else(|error| Answer::failed(error, &caller, started))
             } else {
                 let told = "the path is not UTF-8 once its escapes are undone";
-                Answer::failed(&WireError::invalid(told).into(), started)
+                Answer::failed(WireError::invalid(told).into(), &caller, started)
             };
-            (answer, admission)
+            (answer, caller)
         }
     };
-    let response = answer.into_response(&admission, started);
+    let response = answer.into_response(&door.admission, &caller, started);
     door.telemetry.observe(route.name, response.status().as_u16(), started.elapsed());
     response
 }
@@ -154,10 +161,10 @@ enum Refused {
 }
 
 impl Refused {
-    fn answer(&self, started: Instant) -> Answer {
+    fn answer(self, nobody: &Caller, started: Instant) -> Answer {
         match self {
             Self::WithoutKey => Answer::unauthorized(),
-            Self::Because(error) => Answer::failed(error, started),
+            Self::Because(error) => Answer::failed(error, nobody, started),
         }
     }
 }
@@ -165,7 +172,7 @@ impl Refused {
 /// Who sends a request, if it may come in.
 fn enter(route: &Route, door: &Door, headers: &HeaderMap) -> Result<Caller, Refused> {
     if route.admits == Admits::Everybody {
-        return Ok(door.context.caller().clone());
+        return Ok(door.nobody());
     }
     let identity = door.auth.identify(headers).ok_or(Refused::WithoutKey)?;
     if route.stops && door.is_stopping() {
@@ -175,16 +182,6 @@ fn enter(route: &Route, door: &Door, headers: &HeaderMap) -> Result<Caller, Refu
         return Err(Refused::Because(RestError::OperatorsOnly));
     }
     door.tenants.caller(&identity, headers).map_err(Refused::Because)
-}
-
-async fn answer(route: &Route, call: Call, (caller, started): (&Caller, Instant)) -> Answer {
-    (route.handler)(call).await.unwrap_or_else(|error| {
-        // A refused body was never an operation's.
-        if let RestError::Api(error) = error {
-            return Answer::failed(&caller.told(error).into(), started);
-        }
-        Answer::failed(&error, started)
-    })
 }
 
 /// The same URI without repeated or trailing slashes.

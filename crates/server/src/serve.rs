@@ -41,10 +41,14 @@ pub async fn run(
     let sleep: Sleep = Arc::new(|duration| Box::pin(tokio::time::sleep(duration)));
     let mut context = Context::new(engine.clone(), sleep, config.collection_defaults);
     if let Some(url) = &config.mimir_url {
-        context = context.with_mimir(Arc::new(MimirClient::new(url, config.limits.mimir_timeout)));
+        let client = MimirClient::new(url.reveal(), config.limits.mimir_timeout);
+        context = context.with_mimir(Arc::new(client));
     }
     if let Err(error) = context.set_cache_settings(config.cache_settings) {
         tracing::warn!(%error, "caches keep entries by their default policy");
+    }
+    if config.tenants.enabled {
+        context = context.with_point_quotas(config.tenants.point_quotas.clone());
     }
     let checks = tokio::spawn(check_memory(context.clone(), config.memory_check_interval));
     let door = Door::new(context, &config)?;

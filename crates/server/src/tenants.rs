@@ -5,9 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use vectorizer_api::{ApiError, Caller, Context, ErrorKind};
+use vectorizer_engine::Engine;
 use vectorizer_memory::{Class, Governor, Reservation, Tenant};
 use vectorizer_model::{TenantName, TenantNameError};
 use vectorizer_wire::WireError;
@@ -20,13 +22,19 @@ use crate::status::RestError;
 pub(crate) const HEADER: &str = "x-tenant-id";
 /// Tenants known at once that neither the configuration nor a collection names.
 const TENANTS_MAX: usize = 1024;
+/// For how long nobody is looked for again who could be forgotten, after none was found.
+const FUTILE_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a tenant that is known: its name, its accounts, its credit.
 const TENANT_BYTES: u64 = 4 << 10;
 
 /// The tenants of requests.
 pub(crate) struct Tenants {
     governor: Arc<Governor>,
+    /// Tells whose collections there are.
+    engine: Engine,
     settings: TenantSettings,
+    /// [`TENANTS_MAX`], but in tests.
+    most: usize,
     nobody: Caller,
     known: Mutex<Known>,
 }
@@ -35,26 +43,29 @@ pub(crate) struct Tenants {
 struct Known {
     by_name: BTreeMap<TenantName, Tenant>,
     held: Reservation,
+    /// So many more may come before it is looked who can be forgotten.
+    room: usize,
+    /// When nobody could be forgotten last.
+    futile: Option<Instant>,
 }
 
 impl Tenants {
     /// Bounds what the tenants of the configuration and of collections may hold from now on.
     ///
     /// # Errors
-    /// The budget refuses, or its limits are being changed.
+    /// The budget refuses.
     pub(crate) fn new(context: &Context, settings: TenantSettings) -> Result<Self, ApiError> {
         let governor = Arc::clone(context.engine().governor());
         let held = governor.reserve(Class::Operations, &Tenant::system(), 0)?;
-        let known = Mutex::new(Known { by_name: BTreeMap::new(), held });
-        let tenants = Self { governor, settings, nobody: context.caller().clone(), known };
+        let (most, by_name) = (TENANTS_MAX, BTreeMap::new());
+        let known = Mutex::new(Known { by_name, held, room: most, futile: None });
+        let (engine, nobody) = (context.engine().clone(), context.caller().clone());
+        let tenants = Self { governor, engine, settings, most, nobody, known };
         if tenants.settings.enabled {
-            let owners = context.engine().owners().into_iter();
-            let owners = owners.filter_map(|(_, owner)| TenantName::new(owner.name()).ok());
-            let names: BTreeSet<TenantName> = owners.chain(tenants.configured().cloned()).collect();
-            for name in names {
+            for name in tenants.named() {
                 let tenant = tenants.admit(&mut tenants.lock(), &name)?;
                 if let Some(bytes) = tenants.settings.guarantees.get(&name) {
-                    context.query_cache().set_guarantee(&tenant, *bytes);
+                    context.set_guarantee(&tenant, *bytes);
                 }
             }
         }
@@ -95,17 +106,20 @@ impl Tenants {
         if let Some(tenant) = known.by_name.get(name) {
             return Ok(tenant.clone());
         }
-        if known.by_name.len() >= TENANTS_MAX {
-            self.forget_idle(&mut known);
+        if known.room == 0 {
+            self.make_room(&mut known);
         }
-        if known.by_name.len() >= TENANTS_MAX {
+        if known.room == 0 {
             let told = format!(
-                "tenant `{name}`: {TENANTS_MAX} tenants hold memory already; retry after one of them \
-                 gave back, or name one of them in X-Tenant-Id"
+                "tenant `{name}`: {} tenants without collections hold memory already; retry after \
+                 one of them gave back, or name one of them in X-Tenant-Id",
+                self.most
             );
             return Err(ApiError::new(ErrorKind::ResourceExhausted, told).with_retry());
         }
-        self.admit(&mut known, name)
+        let tenant = self.admit(&mut known, name)?;
+        known.room -= 1;
+        Ok(tenant)
     }
 
     /// Knows a tenant from now on, and bounds what it may hold.
@@ -113,38 +127,44 @@ impl Tenants {
         known.held.try_grow(TENANT_BYTES)?;
         let tenant = self.governor.tenant(name.as_str());
         let of_all = self.settings.default_quota.filter(|_| !name.is_default());
-        if let Some(quota) = self.settings.quotas.get(name).copied().or(of_all)
-            && let Err(refused) = self.governor.impose_tenant_limit(&tenant, quota)
-        {
-            known.held.shrink(TENANT_BYTES);
-            return Err(refused.into());
+        if let Some(quota) = self.settings.quotas.get(name).copied().or(of_all) {
+            self.governor.impose_tenant_limit(&tenant, Some(quota));
         }
         known.by_name.insert(name.clone(), tenant.clone());
         Ok(tenant)
     }
 
-    /// Forgets tenants that hold nothing and that the configuration does not name.
-    fn forget_idle(&self, known: &mut Known) {
-        let usage = self.governor.usage().tenants.into_iter();
-        let holding: BTreeSet<_> =
-            usage.filter(|tenant| tenant.bytes > 0).map(|tenant| tenant.name).collect();
-        let configured: BTreeSet<&TenantName> = self.configured().collect();
-        let idle = known.by_name.extract_if(.., |name, _| {
-            !holding.contains(name.as_str()) && !configured.contains(name)
-        });
-        let idle: Vec<Tenant> = idle.map(|(_, tenant)| tenant).collect();
-        known.held.shrink(idle.len() as u64 * TENANT_BYTES);
-        for tenant in idle {
-            // With a bound of its own the governor would keep it.
-            if let Err(error) = self.governor.set_tenant_limit(&tenant, None) {
-                tracing::debug!(%error, "an idle tenant is kept");
-            }
+    /// Forgets tenants of whom nobody else knows: they hold nothing, and no request of theirs is under
+    /// way. Then counts how many more may come.
+    fn make_room(&self, known: &mut Known) {
+        if known.futile.is_some_and(|at| at.elapsed() < FUTILE_PAUSE) {
+            return;
         }
+        for cache in self.engine.caches().caches() {
+            cache.forget_idle_tenants();
+        }
+        let named = self.named();
+        let before = known.by_name.len();
+        known
+            .by_name
+            .retain(|name, tenant| named.contains(name) || !self.governor.forget_tenant(tenant));
+        known.held.shrink((before - known.by_name.len()) as u64 * TENANT_BYTES);
+        let strangers = known.by_name.keys().filter(|name| !named.contains(*name)).count();
+        known.room = self.most.saturating_sub(strangers);
+        known.futile = (known.room == 0).then(Instant::now);
+    }
+
+    /// Those that the configuration or a collection names.
+    fn named(&self) -> BTreeSet<TenantName> {
+        let owners = self.engine.owners().into_iter();
+        let owners = owners.filter_map(|(_, owner)| TenantName::new(owner.name()).ok());
+        owners.chain(self.configured().cloned()).collect()
     }
 
     fn configured(&self) -> impl Iterator<Item = &TenantName> {
-        let TenantSettings { quotas, guarantees, keys, .. } = &self.settings;
-        quotas.keys().chain(guarantees.keys()).chain(keys.keys())
+        let TenantSettings { quotas, point_quotas, guarantees, keys, .. } = &self.settings;
+        let bounded = quotas.keys().chain(point_quotas.keys());
+        bounded.chain(guarantees.keys()).chain(keys.keys())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -174,3 +194,6 @@ impl std::fmt::Debug for Tenants {
         f.debug_struct("Tenants").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,16 @@ pub fn heap_of<T>(work: impl FnOnce() -> T) -> (T, Heap) {
     (result, heap)
 }
 
+/// Runs `work`, which says how much other threads held for it at most. To whoever counts this thread,
+/// that was held here meanwhile, and nothing that starting threads leaves behind.
+pub fn heap_elsewhere(work: impl FnOnce() -> i64) {
+    let (held, peak, taken) = (HELD.get(), PEAK.get(), TAKEN.get());
+    let elsewhere = work();
+    HELD.set(held);
+    PEAK.set(peak.max(held + elsewhere));
+    TAKEN.set(taken);
+}
+
 fn add(bytes: i64) {
     // A thread that is ending has lost its counters; its last frees are of no interest.
     let counted = HELD.try_with(|held| {

@@ -5,10 +5,15 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes a file beside its place, makes it durable and puts it there.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file beside its place, makes it durable and puts it there, with the permissions of
+/// another file, if one is named.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8], like: Option<&Path>) -> io::Result<()> {
     let partial = beside(path);
     let mut file = File::create(&partial)?;
+    // Before there is anything to read.
+    if let Some(like) = like {
+        file.set_permissions(fs::metadata(like)?.permissions())?;
+    }
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&partial, path)?;

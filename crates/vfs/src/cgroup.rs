@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use self::mounts::{Group, locate};
 use crate::error::{Result, failed};
+use crate::process::process_memory;
 
 /// The kernel's interface of a memory cgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +83,38 @@ pub fn cgroup_memory(root: &Path) -> Result<Option<CgroupMemory>> {
     own_readings(group, limit, throttle).map(Some)
 }
 
+impl CgroupMemory {
+    /// What the kernel charges to the own group beside anonymous memory and page cache, and cannot
+    /// drop by itself: shared memory, files of a tmpfs among it; sockets; page tables and what else
+    /// it keeps. None if it is not this process's alone to answer for: nobody bounds the group, or
+    /// other processes are in it.
+    ///
+    /// # Errors
+    /// One of the group's files, or of `proc/self` below `root` in version 1, is gone or cannot be
+    /// understood.
+    pub fn beside(&self, root: &Path) -> Result<Option<u64>> {
+        let members = read(&self.folder.join("cgroup.procs"))?;
+        if self.limit.is_none() || members.lines().count() != 1 {
+            return Ok(None);
+        }
+        let path = self.folder.join("memory.stat");
+        let stat = read(&path)?;
+        let bytes = match self.version {
+            CgroupVersion::V2 => parse::v2_beside(&stat).map_err(failed("parse", &path))?,
+            CgroupVersion::V1 => {
+                let shared = parse::keyed(&stat, "total_shmem").map_err(failed("parse", &path))?;
+                let sockets = self.folder.join("memory.kmem.tcp.usage_in_bytes");
+                let sockets = number(&sockets, parse::count)?;
+                // Its count of kernel memory holds what can be dropped too, and does not say how
+                // much; page tables are most of the rest.
+                let tables = process_memory(root)?.page_tables;
+                [shared, sockets, tables].into_iter().flatten().fold(0, u64::saturating_add)
+            }
+        };
+        Ok(Some(bytes))
+    }
+}
+
 /// The limit of one group, itself and, in version 1, of the groups above that the kernel sums up.
 fn level_limit(group: &Group, folder: &Path) -> Result<Option<u64>> {
     match group.version {
@@ -130,6 +163,10 @@ fn own_readings(
     };
     let Group { version, folder, .. } = group;
     Ok(CgroupMemory { version, folder, limit, throttle, usage, anonymous, file, limit_hits, kills })
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(failed("read", path))
 }
 
 /// What `parse` finds in the file; none if the group has no such file.

@@ -22,6 +22,8 @@ pub struct ProcessMemory {
     pub anonymous: Option<u64>,
     /// Resident bytes of mapped files (`RssFile`): the kernel can take them.
     pub file: Option<u64>,
+    /// Bytes of its page tables (`VmPTE`), which count as none of the others.
+    pub page_tables: Option<u64>,
 }
 
 /// Memory of the machine, in bytes.
@@ -75,6 +77,7 @@ fn parse_status(text: &str) -> io::Result<ProcessMemory> {
         resident_peak: kilobytes(text, "VmHWM")?,
         anonymous: kilobytes(text, "RssAnon")?,
         file: kilobytes(text, "RssFile")?,
+        page_tables: kilobytes(text, "VmPTE")?,
     })
 }
 
@@ -105,7 +108,7 @@ mod tests {
     use super::*;
 
     const STATUS: &str = "Name:\tvectorizer\nVmPeak:\t  999 kB\nVmHWM:\t    3000 kB\n\
-        VmRSS:\t    2000 kB\nRssAnon:\t    1200 kB\nRssFile:\t     800 kB\nRssShmem:\t       0 kB\n";
+        VmRSS:\t    2000 kB\nRssAnon:\t    1200 kB\nRssFile:\t     800 kB\nRssShmem:\t       0 kB\nVmPTE:\t      36 kB\n";
 
     #[test]
     fn a_status_is_read_in_bytes() {
@@ -114,6 +117,7 @@ mod tests {
         assert_eq!(memory.resident_peak, Some(3000 << 10));
         assert_eq!(memory.anonymous, Some(1200 << 10));
         assert_eq!(memory.file, Some(800 << 10));
+        assert_eq!(memory.page_tables, Some(36 << 10));
     }
 
     #[test]

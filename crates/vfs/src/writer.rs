@@ -2,8 +2,7 @@
 //!
 //! Bytes gather in one buffer of fixed size. After every [`SYNC_INTERVAL`] bytes the file is synced
 //! and the written part dropped from the page cache, so that a container's limit is never met by
-//! dirty pages. Writes to the file begin at multiples of the buffer size, as long as the first
-//! one does.
+//! dirty pages. Writes to the file begin at multiples of the buffer size.
 
 use std::io;
 use std::path::PathBuf;
@@ -39,13 +38,8 @@ impl SequentialWriter {
 
     /// Writes from the file's beginning.
     pub fn new(file: Arc<dyn File>) -> Self {
-        Self::resume(file, 0)
-    }
-
-    /// Writes from `offset` on; what lies before is left alone.
-    pub fn resume(file: Arc<dyn File>, offset: u64) -> Self {
         let buffer = Vec::with_capacity(BUFFER_BYTES);
-        Self { file, buffer, written: offset, synced: offset, failure: None }
+        Self { file, buffer, written: 0, synced: 0, failure: None }
     }
 
     /// The offset that the next byte gets.

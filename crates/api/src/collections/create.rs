@@ -67,8 +67,9 @@ impl Operation for CreateCollection {
         };
         self.changes.apply(&mut settings)?;
         let owner = context.caller().name().clone();
-        let ticket = context.engine().create_collection_of(owner, self.name, settings)?;
-        ticket.await.map_err(EngineError::from)??;
+        let refused = |error| context.caller().refused(error);
+        let created = context.engine().create_collection_of(owner, self.name, settings);
+        created.map_err(refused)?.await.map_err(EngineError::from)?.map_err(refused)?;
         Ok(())
     }
 }

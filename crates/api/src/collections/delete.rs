@@ -33,16 +33,15 @@ impl Operation for DeleteCollection {
     type Output = bool;
 
     async fn execute(self, context: &Guarded<'_>) -> Result<bool> {
-        if !context.reaches(&self.name) {
-            return Ok(false);
-        }
-        let ticket = match context.engine().drop_collection(&self.name) {
+        let Ok(found) = context.reach(&self.name) else { return Ok(false) };
+        let ticket = match context.engine().drop_collection(&found) {
             Err(EngineError::CollectionNotFound { .. }) => return Ok(false),
-            other => other?,
+            other => other.map_err(|error| context.caller().refused(error))?,
         };
         match ticket.await.map_err(EngineError::from)? {
             Err(EngineError::CollectionNotFound { .. }) => Ok(false),
-            other => Ok(other.map(|_applied| true)?),
+            Err(error) => Err(context.caller().refused(error)),
+            Ok(_applied) => Ok(true),
         }
     }
 }

@@ -31,6 +31,6 @@ impl Operation for CollectionExists {
     type Output = bool;
 
     async fn execute(self, context: &Guarded<'_>) -> Result<bool> {
-        Ok(context.reaches(&self.name))
+        Ok(context.reach(&self.name).is_ok())
     }
 }

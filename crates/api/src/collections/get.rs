@@ -32,13 +32,13 @@ impl Operation for GetCollection {
     type Output = CollectionInfo;
 
     async fn execute(self, context: &Guarded<'_>) -> Result<CollectionInfo> {
-        context.check_reach(&self.name)?;
+        let found = context.reach(&self.name)?;
         let engine = context.engine();
-        if let Some(info) = engine.info_at_hand(&self.name)? {
+        if let Some(info) = engine.info_at_hand(&found)? {
             return Ok(info);
         }
         // Only opening it tells all.
-        context.prepare(&self.name).await?;
-        Ok(engine.info(&self.name)?)
+        context.open(&found).await?;
+        Ok(engine.info(&found)?)
     }
 }

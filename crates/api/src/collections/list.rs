@@ -4,7 +4,7 @@ use vectorizer_model::CollectionName;
 
 use crate::context::Context;
 use crate::error::Result;
-use crate::estimate::{Estimate, MemoryAwareOperation};
+use crate::estimate::{Estimate, MemoryAwareOperation, names_bytes};
 use crate::guarded::Guarded;
 use crate::operation::{Access, Entry, Operation};
 
@@ -13,8 +13,8 @@ use crate::operation::{Access, Entry, Operation};
 pub struct ListCollections;
 
 impl MemoryAwareOperation for ListCollections {
-    fn estimate_memory_usage(&self, _: &Context) -> Result<Estimate> {
-        Ok(Estimate::little())
+    fn estimate_memory_usage(&self, context: &Context) -> Result<Estimate> {
+        Ok(Estimate::of_names(context))
     }
 }
 
@@ -26,8 +26,8 @@ impl Operation for ListCollections {
     type Output = Vec<CollectionName>;
 
     async fn execute(self, context: &Guarded<'_>) -> Result<Vec<CollectionName>> {
-        let owned = context.engine().owners().into_iter();
-        let reached = owned.filter(|(_, owner)| context.caller().reaches(owner));
-        Ok(reached.map(|(name, _)| name).collect())
+        let (engine, only) = (context.engine(), context.caller().only());
+        let _drawn = context.draw(names_bytes(engine.names_size(only)))?;
+        Ok(engine.names_of(only))
     }
 }

@@ -34,7 +34,8 @@ impl Operation for UpdateCollection {
     type Output = ();
 
     async fn execute(self, context: &Guarded<'_>) -> Result<()> {
-        let _turn = context.settings_turn().take().await;
+        let line = context.settings_line(&self.name).await?;
+        let _turn = line.take().await;
         let before = context.view(&self.name).await?;
         let mut settings = (**before.settings()).clone();
         self.changes.apply(&mut settings)?;

@@ -58,8 +58,7 @@ impl Operation for DiscoverTenants {
             })
         });
         let settings = context.cache_settings();
-        let items_max = settings.tenant_items_max.min(settings.items_max);
-        Ok(TenantsFound { tenants: tenants.collect(), items_max })
+        Ok(TenantsFound { tenants: tenants.collect(), items_max: settings.tenant_items_bound() })
     }
 }
 

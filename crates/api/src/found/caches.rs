@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use vectorizer_cache::{
-    CacheControl, Cached, ClockedCache, Footprint, Inserted, NewEntry, Options,
+    CacheControl, Cached, ClockedCache, Footprint, Inserted, NewEntry, Options, SharedItems,
 };
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Tenant};
 
@@ -107,15 +107,18 @@ where
 }
 
 impl DiscoveryCaches {
-    /// Empty caches under a manager, of at most so many bytes each.
+    /// Empty caches under a manager, of at most so many bytes each; their entries count among
+    /// those of `items`.
     pub(crate) fn new(
         manager: &Arc<CacheMemoryManager>,
         clock: Arc<dyn Clock>,
         limit_bytes: u64,
+        items: &Arc<SharedItems>,
     ) -> Arc<Self> {
         let options = |name, ease| Options {
             ease,
             shards: Some(1),
+            shared_items: Some(Arc::clone(items)),
             ..Options::new(name, Class::Discovery, limit_bytes)
         };
         Arc::new(Self {

@@ -45,7 +45,8 @@ impl Operation for CreateFieldIndex {
     type Output = Written;
 
     async fn execute(self, context: &Guarded<'_>) -> Result<Written> {
-        let _turn = context.settings_turn().take().await;
+        let line = context.settings_line(&self.collection).await?;
+        let _turn = line.take().await;
         let view = context.view(&self.collection).await?;
         let path = params_path(&self.key);
         if view.settings().tuning.get(&path) != self.params.as_ref() {

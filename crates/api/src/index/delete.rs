@@ -20,7 +20,7 @@ pub struct DeleteFieldIndex {
 
 impl MemoryAwareOperation for DeleteFieldIndex {
     fn estimate_memory_usage(&self, _: &Context) -> Result<Estimate> {
-        Ok(Estimate::settings().that_frees())
+        Ok(Estimate::settings())
     }
 }
 
@@ -34,7 +34,8 @@ impl Operation for DeleteFieldIndex {
     type Output = Written;
 
     async fn execute(self, context: &Guarded<'_>) -> Result<Written> {
-        let _turn = context.settings_turn().take().await;
+        let line = context.settings_line(&self.collection).await?;
+        let _turn = line.take().await;
         let view = context.view(&self.collection).await?;
         if !view.settings().field_indexes.contains_key(&self.key) {
             return Ok(Written { seq: view.seq(), points: 0 });

@@ -1,16 +1,16 @@
 //! The memory of the process at about one moment.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use vectorizer_engine::PageStats;
 use vectorizer_memory::{
-    CacheFigures, CacheLines, CacheMemoryStats, Class, ClassUsage, Counts, DurationCounts,
-    Governor, Holder, ManagedCache, MemoryError, MemoryLimits, MemoryStats, PressureLevel,
-    TenantUsage, Usage,
+    CacheFigures, CacheLines, CacheMemoryStats, Class, ClassUsage, Counts, DurationCounts, Holder,
+    ManagedCache, MemoryError, MemoryLimits, MemoryStats, PressureLevel, TenantUsage, Usage,
 };
 
-use super::CacheSettings;
+use super::{CacheSettings, EvictionPolicy};
 use crate::context::Context;
 
 /// The memory of the process at about one moment. Times are how long ago something was.
@@ -38,8 +38,12 @@ pub struct MemoryReport {
     pub guard: GuardReport,
     /// Each class.
     pub classes: Vec<ClassReport>,
+    /// Entries of the caches that [`CacheSettings::items_max`] bounds together.
+    pub counted_items: u64,
     /// What each tenant holds for each class, largest first.
     pub holdings: Vec<Holder>,
+    /// What each tenant has, counted, by name.
+    pub tenant_items: BTreeMap<Arc<str>, TenantItems>,
     /// How long requests waited in line.
     pub waits: DurationCounts,
     /// How long caches took to give back for others.
@@ -50,6 +54,17 @@ pub struct MemoryReport {
     pub pages: PageStats,
     /// Bytes of vectors that wait for a graph.
     pub backlog_bytes: u64,
+}
+
+/// What a tenant has, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TenantItems {
+    /// Entries of caches.
+    pub entries: u64,
+    /// Points of its collections.
+    pub points: u64,
+    /// Points that they may have, if these are bounded.
+    pub points_max: Option<u64>,
 }
 
 /// One cache.
@@ -65,6 +80,8 @@ pub struct CacheReport {
     pub floor: u64,
     /// Entries that could be found, or page frames held.
     pub items: u64,
+    /// Which entries go first, if it has any.
+    pub policy: Option<EvictionPolicy>,
     /// What it counted.
     pub figures: CacheFigures,
 }
@@ -97,11 +114,15 @@ impl MemoryReport {
         &self.usage.tenants
     }
 
-    /// Entries of all caches, or of the one of a name.
-    pub fn entries(&self, name: Option<&str>) -> u64 {
-        let is_asked = |cache: &&CacheReport| name.is_none_or(|name| name == cache.name);
-        let entries = self.each_cache.iter().filter(is_asked).filter(|cache| cache.has_entries());
-        entries.map(|cache| cache.items).sum()
+    /// Entries of the cache of a name.
+    pub fn entries(&self, name: &str) -> u64 {
+        let named = self.each_cache.iter().filter(|cache| cache.name == name);
+        named.map(|cache| cache.items).sum()
+    }
+
+    /// What a tenant has, counted.
+    pub fn items_of(&self, tenant: &str) -> TenantItems {
+        self.tenant_items.get(tenant).copied().unwrap_or_default()
     }
 }
 
@@ -111,29 +132,42 @@ impl CacheReport {
         !matches!(self.class, Class::IndexPages | Class::BorrowedPages)
     }
 
-    fn of(cache: &Arc<dyn ManagedCache>) -> Self {
+    fn of(cache: &Arc<dyn ManagedCache>, settings: &CacheSettings) -> Self {
         Self {
             name: cache.name().to_owned(),
             class: cache.class(),
             bytes: cache.memory_usage(),
             floor: cache.floor(),
             items: cache.item_count(),
+            policy: settings.policy_of(cache.name()),
             figures: cache.figures(),
         }
     }
 }
 
-/// Bytes that count as held.
-fn held(governor: &Governor) -> u64 {
-    let usage = governor.usage();
-    usage.root.saturating_add(usage.base).saturating_add(usage.drift)
-}
-
 impl Context {
     /// Looks at memory: for a timer.
     pub fn check_memory(&self) {
-        let held = held(self.engine().governor());
-        self.checks().note(held, self.engine().caches().now());
+        // The governor notes the peak where nobody measures.
+        self.engine().governor().usage();
+        self.checks().note(self.engine().caches().now());
+    }
+
+    /// What each tenant has, counted.
+    fn tenant_items(&self) -> BTreeMap<Arc<str>, TenantItems> {
+        let mut counted: BTreeMap<Arc<str>, TenantItems> = BTreeMap::new();
+        for (tenant, points) in self.engine().tenant_points() {
+            counted.entry(tenant).or_default().points = points;
+        }
+        for cache in self.engine().caches().caches() {
+            for (tenant, entries) in cache.tenant_items() {
+                counted.entry(tenant).or_default().entries += entries;
+            }
+        }
+        for (tenant, items) in &mut counted {
+            items.points_max = self.point_quotas().of(tenant).map(|quota| quota.most);
+        }
+        counted
     }
 
     /// The memory of the process.
@@ -143,17 +177,20 @@ impl Context {
         let usage = governor.usage();
         let (now, stats, pressure) = (caches.now(), caches.stats(), guard.pressure());
         let held = usage.root.saturating_add(usage.base).saturating_add(usage.drift);
-        let peak = self.checks().peak().max(held).max(usage.peak.saturating_add(usage.base));
         let ago = |then: Duration| now.saturating_sub(then);
+        let settings = self.cache_settings();
+        let each = caches.caches();
+        let each = each.iter().map(|cache| CacheReport::of(cache, &settings));
         let classes = governor.class_usage().into_iter().zip(governor.counts());
         MemoryReport {
             held,
-            peak,
+            peak: usage.held_peak,
             usage,
             caches: stats,
-            each_cache: caches.caches().iter().map(CacheReport::of).collect(),
+            each_cache: each.collect(),
             lines: caches.lines(),
-            settings: self.cache_settings(),
+            settings,
+            counted_items: self.counted_items(),
             last_eviction: stats.last_eviction.map(ago),
             last_check: self.checks().last().map(ago),
             guard: GuardReport {
@@ -164,6 +201,7 @@ impl Context {
             },
             classes: classes.map(|(usage, counts)| ClassReport { usage, counts }).collect(),
             holdings: governor.holdings(),
+            tenant_items: self.tenant_items(),
             waits: guard.waits(),
             reclaims: caches.reclaims(),
             refusals: governor.last_refusals(),

@@ -32,7 +32,6 @@ impl Operation for ResetMemory {
         context.engine().governor().reset_counts();
         context.memory_guard().reset_waits();
         context.engine().caches().reset_stats();
-        context.checks().reset_peak();
         Ok(())
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use vectorizer_api::collections::ListCollections;
 use vectorizer_api::search::QueryPoints;
 use vectorizer_api::search::query::Query;
-use vectorizer_api::{CATALOGUE, ErrorKind, NearestQuery, Target};
+use vectorizer_api::{CATALOGUE, ErrorKind, NearestQuery, Operation, Target};
+use vectorizer_model::CollectionName;
 
 use crate::world::{Sample, World, admin, nearest_of, reads, things, vector, writes};
 
@@ -44,6 +46,24 @@ fn writes_hold_what_was_estimated() {
             .iter()
             .all(|(class, bytes)| { class.name() != "operations" || *bytes <= 1 << 20 })
     );
+}
+
+#[test]
+fn a_list_of_names_holds_what_they_take_and_only_the_callers() {
+    let world = World::filled();
+    let (many, none) = (world.of_tenant("many"), world.of_tenant("none"));
+    for number in 0..100 {
+        let name = CollectionName::new(&format!("{number:0250}")).expect("a name");
+        many.create(name).expect("room");
+    }
+    let held = [&world, &many, &none].map(|world| {
+        check(
+            world,
+            &[(ListCollections::ENTRY.name, Box::new(|world, _| world.run(ListCollections)))],
+        );
+        world.run(ListCollections).expect("room").peak
+    });
+    assert!(held[0] > held[1] && held[1] > 100 * 250 && held[2] == 0, "{held:?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Limits that are changed, and limits that are asked for.
 
+mod changed;
+
 use vectorizer_api::memory::SetMemory;
 use vectorizer_api::points::ScrollPoints;
 use vectorizer_api::search::query::Query;
@@ -20,7 +22,16 @@ fn a_limit_above_what_there_is_is_refused_with_both_numbers() {
         let measured = Measurement { total, used: GIB, cgroup: None };
         world.context.memory_guard().observe(Ok(measured));
     };
-    set(4 * GIB).expect("nothing was measured yet");
+    let unmeasured = set(4 * GIB).expect_err("nothing was measured yet");
+    assert_eq!((unmeasured.kind, unmeasured.code), (ErrorKind::Unavailable, Some("system_error")));
+    let (given, now) = ((4 * GIB).to_string(), GIB.to_string());
+    assert!(
+        unmeasured.message.contains(&given) && unmeasured.message.contains(&now),
+        "{unmeasured}"
+    );
+    assert!(unmeasured.retry_after.is_some());
+    measured(4 * GIB);
+    set(4 * GIB).expect("there is as much");
     measured(3 * GIB);
     let refused = set(5 * GIB).expect_err("there is not as much");
     assert_eq!(refused.kind, ErrorKind::InvalidArgument);
@@ -30,7 +41,9 @@ fn a_limit_above_what_there_is_is_refused_with_both_numbers() {
     set(7 * GIB / 2).expect("less than it was helps");
     set(3 * GIB).expect("all that there is");
     world.context.memory_guard().observe(Err("unreadable".to_owned()));
-    set(5 * GIB).expect("nobody knows better");
+    assert!(set(5 * GIB).is_err(), "nobody knows whether there is as much");
+    set(2 * GIB).expect("less needs no measurement");
+    assert_eq!(world.governor.limits().root, 2 * GIB);
 }
 
 /// Numbers at which sums and products go over.

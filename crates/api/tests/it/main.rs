@@ -4,5 +4,6 @@ mod cached;
 mod estimates;
 mod faults;
 mod limits;
+mod swaps;
 mod waits;
 mod world;

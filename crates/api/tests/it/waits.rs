@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use vectorizer_api::collections::{DeleteCollection, ListCollections};
+use vectorizer_api::collections::{
+    CollectionExists, DeleteCollection, GetCollection, ListCollections,
+};
+use vectorizer_api::index::DeleteFieldIndex;
 use vectorizer_api::points::{CountPoints, DeletePoints, ScrollPoints, UpsertPoints};
 use vectorizer_api::{ErrorKind, ScrollQuery, Select, Sleep};
 use vectorizer_memory::{Class, Measurement, MemoryLimits, OperationKind};
 use vectorizer_model::operation::PointSelector;
-use vectorizer_model::{Filter, PointId};
+use vectorizer_model::{Filter, KeyPath, PointId};
 
 use crate::world::{World, block_on, things, upsert};
 
@@ -76,7 +79,15 @@ fn what_frees_memory_is_admitted_when_memory_is_full() {
     assert!(world.run(upsert(0..1)).is_err());
     let points = PointSelector::Ids((0..100).map(PointId::Num).collect());
     world.run(DeletePoints { collection: things(), points }).expect("emergency bytes");
-    world.run(ListCollections).expect("emergency bytes");
+    // What only looks waits for its turn with everybody else.
+    for refused in [
+        world.run(ListCollections),
+        world.run(GetCollection { name: things() }),
+        world.run(CollectionExists { name: things() }),
+        world.run(DeleteFieldIndex { collection: things(), key: KeyPath::key("colour") }),
+    ] {
+        assert_eq!(refused.expect_err("full").code, Some("memory_pressure_too_high"));
+    }
     world.run(DeleteCollection { name: things() }).expect("emergency bytes");
     assert!(world.context.engine().collections().is_empty());
 }

@@ -25,8 +25,8 @@ use vectorizer_api::search::query::Query;
 use vectorizer_api::search::{QueryBatch, QueryPoints};
 use vectorizer_api::settings::SettingsChanges;
 use vectorizer_api::{
-    Answered, BoxFuture, CollectionDefaults, Context, NearestQuery, Operation, PayloadSelector,
-    Result, ScrollQuery, SearchParams, Select, Sleep, Target, VectorSelector,
+    Answered, BoxFuture, Caller, CollectionDefaults, Context, NearestQuery, Operation,
+    PayloadSelector, Result, ScrollQuery, SearchParams, Select, Sleep, Target, VectorSelector,
 };
 use vectorizer_engine::{Engine, EngineOptions, Residency};
 use vectorizer_memory::{Drawn, Governor, Limits};
@@ -34,8 +34,8 @@ use vectorizer_model::filter::{Predicate, Scalar};
 use vectorizer_model::operation::PointSelector;
 use vectorizer_model::settings::FieldIndexKind;
 use vectorizer_model::{
-    CollectionName, Condition, Datatype, Filter, KeyPath, Metric, Payload, PointId, Value,
-    VectorName,
+    CollectionName, Condition, Datatype, Filter, KeyPath, Metric, Payload, PointId, TenantName,
+    Value, VectorName,
 };
 use vectorizer_vfs::crash::TraceDirectory;
 
@@ -108,7 +108,16 @@ fn numbered(n: u64) -> CollectionName {
 
 impl World {
     pub(crate) fn new(sleep: Sleep) -> Self {
-        let governor = Governor::new(Limits::of_root(1 << 30).with_emergency(1 << 20));
+        Self::with(&EngineOptions::default(), sleep)
+    }
+
+    /// With other options than a test has otherwise.
+    pub(crate) fn with(options: &EngineOptions, sleep: Sleep) -> Self {
+        Self::within(Limits::of_root(1 << 30).with_emergency(1 << 20), options, sleep)
+    }
+
+    fn within(limits: Limits, options: &EngineOptions, sleep: Sleep) -> Self {
+        let governor = Governor::new(limits);
         let disk = TraceDirectory::new();
         let options = EngineOptions {
             background: false,
@@ -116,7 +125,7 @@ impl World {
             search_threads: 1,
             build_threads: 1,
             disk_percent_max: 100,
-            ..EngineOptions::default()
+            ..options.clone()
         };
         let engine = Engine::open_in(disk.directory(), None, Arc::clone(&governor), options);
         let engine = engine.expect("an empty folder");
@@ -126,10 +135,26 @@ impl World {
     }
 
     pub(crate) fn filled() -> Self {
-        let world = Self::new(Arc::new(|_| Box::pin(std::future::ready(()))));
+        Self::filled_within(Limits::of_root(1 << 30).with_emergency(1 << 20))
+    }
+
+    pub(crate) fn filled_within(limits: Limits) -> Self {
+        let world = Self::within(
+            limits,
+            &EngineOptions::default(),
+            Arc::new(|_| Box::pin(std::future::ready(()))),
+        );
         world.create(things()).expect("room");
         world.run(upsert(0..POINTS)).expect("room");
         world
+    }
+
+    /// The same world for a tenant to whom others' collections are not there.
+    pub(crate) fn of_tenant(&self, name: &str) -> Self {
+        let tenant = self.governor.tenant(name);
+        let caller = Caller::new(TenantName::new(name).expect("a name"), tenant).among_own();
+        let (context, governor) = (self.context.for_caller(caller), Arc::clone(&self.governor));
+        Self { context, governor }
     }
 
     pub(crate) fn create(&self, name: CollectionName) -> Result<Used> {

@@ -5,13 +5,13 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
+use vectorizer_bench::http::{Connection, request};
 use vectorizer_engine::{Engine, EngineOptions};
 use vectorizer_memory::{Governor, Limits};
 use vectorizer_model::bytes::MIB;
@@ -38,7 +38,7 @@ struct Args {
     #[arg(long, default_value_t = 20_000)]
     rows: u64,
     /// Seconds of each part.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 20)]
     seconds: u64,
     /// Searches of the neighbour's each second.
     #[arg(long, default_value_t = 100)]
@@ -61,51 +61,26 @@ struct Args {
 }
 
 /// A connection that shows a tenant.
-struct Connection {
-    stream: BufReader<TcpStream>,
-    tenant: &'static str,
+struct Lane {
+    connection: Connection,
+    tenant_header: String,
 }
 
-impl Connection {
-    fn open(address: SocketAddr, tenant: &'static str) -> Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream), tenant })
+impl Lane {
+    fn new(address: SocketAddr, tenant: &str) -> Self {
+        let tenant_header = format!("x-tenant-id: {tenant}\r\n");
+        Self { connection: Connection::new(address), tenant_header }
     }
 
     /// Whether it was answered; otherwise it was refused for now.
     fn post(&mut self, path: &str, body: &str) -> Result<bool> {
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n\
-             x-tenant-id: {}\r\ncontent-length: {}\r\n\r\n{body}",
-            self.tenant,
-            body.len()
-        );
-        self.stream.get_mut().write_all(request.as_bytes())?;
-        let (mut status, mut length) = (String::new(), None);
-        loop {
-            let mut line = String::new();
-            self.stream.read_line(&mut line)?;
-            let line = line.trim_end().to_ascii_lowercase();
-            if line.is_empty() {
-                break;
-            }
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = Some(value.trim().parse::<usize>()?);
-            }
-            if status.is_empty() {
-                status = line;
-            }
+        let request = request("POST", path, &self.tenant_header, body.as_bytes());
+        let answer = self.connection.send(&request)?;
+        match answer.status {
+            200 => Ok(true),
+            429 | 503 => Ok(false),
+            status => bail!("{status}: {}", String::from_utf8_lossy(&answer.body)),
         }
-        let mut answer = vec![0; length.context("the answer has no content-length")?];
-        self.stream.read_exact(&mut answer)?;
-        if status.contains(" 200") {
-            return Ok(true);
-        }
-        if status.contains(" 429") || status.contains(" 503") {
-            return Ok(false);
-        }
-        bail!("{status}: {}", String::from_utf8_lossy(&answer))
     }
 }
 
@@ -169,7 +144,7 @@ struct Seen {
 
 /// Asks at a fixed rate; latencies count from when a question was due.
 fn ask(address: SocketAddr, engine: &Engine, args: &Args, fresh: &mut u64) -> Result<Seen> {
-    let mut connection = Connection::open(address, "neighbour")?;
+    let mut lane = Lane::new(address, "neighbour");
     let (before, mut seen) = (hits(engine), Seen::default());
     let (started, pause) = (Instant::now(), Duration::from_secs(1) / u32::try_from(args.rate)?);
     for number in 0..args.rate * args.seconds {
@@ -179,7 +154,7 @@ fn ask(address: SocketAddr, engine: &Engine, args: &Args, fresh: &mut u64) -> Re
         seen.repeated += u64::from(repeats);
         *fresh += 1;
         let which = if repeats { number / 2 % REPEATED } else { *fresh << 12 };
-        let answered = connection.post("/collections/neighbour/points/query", &question(which))?;
+        let answered = lane.post("/collections/neighbour/points/query", &question(which))?;
         seen.refused += u64::from(!answered);
         seen.latencies.push(due.elapsed());
     }
@@ -203,7 +178,7 @@ struct Flood {
 
 impl Flood {
     fn lane(&self, address: SocketAddr, args: &Args) -> Result<()> {
-        let mut connection = Connection::open(address, "flood")?;
+        let mut lane = Lane::new(address, "flood");
         let each = args.flood_lanes * FLOOD_BATCH * 1_000_000 / args.flood_rate.max(1);
         let mut due = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
@@ -212,7 +187,7 @@ impl Flood {
             let from = (1 << 40) + self.next.fetch_add(FLOOD_BATCH, Ordering::Relaxed);
             let searches: Vec<String> = (from..from + FLOOD_BATCH).map(question).collect();
             let body = format!(r#"{{"searches":[{}]}}"#, searches.join(","));
-            let answered = connection.post("/collections/flood/points/query/batch", &body)?;
+            let answered = lane.post("/collections/flood/points/query/batch", &body)?;
             let counter = if answered { &self.answered } else { &self.refused };
             counter.fetch_add(FLOOD_BATCH, Ordering::Relaxed);
         }
@@ -252,9 +227,12 @@ fn main() -> Result<()> {
     // Warms up, and fills the cache with what is repeated.
     ask(address, &engine, &args, &mut fresh)?;
     let mut ratios = Vec::new();
+    // No question of the flood is asked twice, so that every hit is the neighbour's.
+    let flood = Flood::default();
     for _ in 0..args.rounds {
         let alone = show("alone", ask(address, &engine, &args, &mut fresh)?);
-        let flood = Flood::default();
+        flood.stop.store(false, Ordering::Relaxed);
+        let started = Instant::now();
         let seen = std::thread::scope(|scope| {
             let lanes: Vec<_> =
                 (0..args.flood_lanes).map(|_| scope.spawn(|| flood.lane(address, &args))).collect();
@@ -265,10 +243,13 @@ fn main() -> Result<()> {
             }
             seen
         })?;
+        let seconds = started.elapsed().as_secs_f64();
         let beside = show("flooded", seen);
-        let [answered, refused] =
-            [&flood.answered, &flood.refused].map(|of| of.load(Ordering::Relaxed) / args.seconds);
-        println!("        of the flood {answered} answered and {refused} refused each second");
+        let [answered, refused] = [&flood.answered, &flood.refused]
+            .map(|of| of.swap(0, Ordering::Relaxed) as f64 / seconds);
+        println!(
+            "        of the flood {answered:.0} answered and {refused:.0} refused each second"
+        );
         ratios.push(beside / alone);
     }
     let shown: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();

@@ -1,5 +1,6 @@
 //! Giving up entries: for the cache's own bounds, and for others who are short.
 
+use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
@@ -10,6 +11,7 @@ use vectorizer_memory::{CacheFigures, Class, Evicted, ManagedCache, PolicyFigure
 use super::{Cache, giving, lock, nanos};
 use crate::ledger::Ledger;
 use crate::shard::Wanted;
+use crate::shared_items::Member;
 use crate::stats::PolicyEvictions;
 
 /// When shards are worth being looked through for what is out of date.
@@ -140,7 +142,7 @@ where
         let mut victim: Option<(u64, u64, Part)> = None;
         for ledger in ledgers.all() {
             let Some(part) = fullest(ledger, exhausted) else { continue };
-            let (usage, guarantee) = (ledger.found_bytes(), ledger.guarantee.load(SeqCst));
+            let (usage, guarantee) = ledger.standing();
             if victim.is_none_or(|(most, of, _)| exceeds((usage, guarantee), (most, of))) {
                 victim = Some((usage, guarantee, part));
             }
@@ -168,6 +170,22 @@ fn fullest(ledger: &Ledger, exhausted: &[Part]) -> Option<Part> {
     let parts = ledger.found.iter().enumerate().map(|(at, bytes)| (bytes.load(SeqCst), at));
     let left = parts.filter(|(bytes, at)| *bytes > 0 && !exhausted.contains(&(ledger.id, *at)));
     left.max_by_key(|(bytes, _)| *bytes).map(|(_, at)| (ledger.id, at))
+}
+
+impl<K, V> Member for Cache<K, V>
+where
+    K: Hash + Eq + Send + 'static,
+    V: Send + Sync + 'static,
+{
+    fn item_count(&self) -> u64 {
+        self.account.items.used()
+    }
+
+    fn give_up_item(&self, now: Duration) -> bool {
+        // Bytes that an empty shard gives back are no entry.
+        (self.sweep.is_due(self.generation(), now) && self.evict_stale(1, now).items > 0)
+            || self.evict_victims(Target { bytes: 1, most: u64::MAX }, None).items > 0
+    }
 }
 
 impl<K, V> ManagedCache for Cache<K, V>
@@ -199,6 +217,25 @@ where
         self.ease
     }
 
+    fn beyond_guarantees(&self) -> Option<u64> {
+        let ledgers = lock(&self.ledgers);
+        let is_guaranteed = |ledger: &Arc<Ledger>| ledger.guarantee.load(SeqCst) > 0;
+        ledgers.all().any(is_guaranteed).then(|| {
+            let ledgers = ledgers.all();
+            ledgers.map(|ledger| ledger.beyond_guarantee()).sum()
+        })
+    }
+
+    fn tenant_items(&self) -> Vec<(Arc<str>, u64)> {
+        let mut items: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+        for shard in &self.shards {
+            for (tenant, many) in lock(shard).items_by_tenant() {
+                *items.entry(tenant.name().into()).or_default() += many;
+            }
+        }
+        items.into_iter().collect()
+    }
+
     fn evict_expired(&self, now: Duration) -> Evicted {
         self.evict_stale(u64::MAX, now)
     }
@@ -209,6 +246,10 @@ where
         let left = bytes.saturating_sub(evicted.bytes);
         evicted += self.evict_victims(Target { bytes: left, most: self.above_floor() }, None);
         evicted
+    }
+
+    fn forget_idle_tenants(&self) {
+        self.prune_ledgers();
     }
 
     fn evict_tenant(&self, tenant: &str, target_bytes: u64, now: Duration) -> Evicted {

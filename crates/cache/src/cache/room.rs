@@ -11,6 +11,7 @@ use vectorizer_memory::Tenant;
 use super::{Admitted, Cache, ENTRY_PART, lock};
 use crate::entry::{Cached, NewEntry, Refusal};
 use crate::ledger::{Account, Charge, Ledger};
+use crate::shared_items::{Member, SharedItems};
 
 /// How often in a row what was given up may be taken by others.
 const CLAIM_TRIES: usize = 16;
@@ -97,7 +98,10 @@ where
     /// Why it would not.
     pub fn can_add_item(&self, heap_bytes: u64) -> Result<(), Refusal> {
         let (account, bytes) = (&self.account, self.entry_bytes(heap_bytes)?);
-        if account.items.used() >= account.items.limit() {
+        let none_left = |shared: &Arc<SharedItems>| shared.used() >= shared.limit();
+        if account.items.used() >= account.items.limit()
+            || self.shared_items.as_ref().is_some_and(none_left)
+        {
             return Err(Refusal::NoRoom);
         }
         if bytes > account.bytes.limit().saturating_sub(account.bytes.used()) {
@@ -109,7 +113,8 @@ where
     /// What an entry is charged, if the cache keeps entries that large.
     fn entry_bytes(&self, heap_bytes: u64) -> Result<u64, Refusal> {
         let (bytes, limit) = (Cached::<V>::bytes_for(heap_bytes), self.account.bytes.limit());
-        if limit == 0 || self.account.items.limit() == 0 {
+        let shared = self.shared_items.as_ref().map_or(u64::MAX, |shared| shared.limit());
+        if limit == 0 || self.account.items.limit().min(shared) == 0 {
             return Err(Refusal::Off);
         }
         let most = limit / ENTRY_PART;
@@ -132,6 +137,7 @@ where
         let ledger = lock(&self.ledgers).of(tenant);
         let charge = self.allocate(&ledger, bytes, now)?;
         self.claim_item(now)?;
+        self.claim_shared_item(now).inspect_err(|_| self.account.items.release(1))?;
         Ok(Admitted { ledger, charge, hash, generation })
     }
 
@@ -172,11 +178,26 @@ where
                 return Ok(());
             }
             self.contest.begin(self, now);
-            if self.evict_own(1, now).items == 0 {
+            if !self.give_up_item(now) {
                 break;
             }
         }
         self.account.items.claim(1).map_err(|_short| Refusal::NoRoom)
+    }
+
+    /// Takes a place among the entries of several caches, if there is a bound on them.
+    fn claim_shared_item(&self, now: Duration) -> Result<(), Refusal> {
+        let Some(shared) = &self.shared_items else { return Ok(()) };
+        for _ in 0..CLAIM_TRIES {
+            if shared.claim() {
+                return Ok(());
+            }
+            self.contest.begin(self, now);
+            if !shared.give_up_one(now) {
+                break;
+            }
+        }
+        if shared.claim() { Ok(()) } else { Err(Refusal::NoRoom) }
     }
 
     pub(super) fn own_ledger(&self) -> Arc<Ledger> {

@@ -9,6 +9,7 @@ use vectorizer_memory::{Class, Tenant};
 use super::{Cache, NO_TTL, lock, nanos};
 use crate::entry::Refusal;
 use crate::policy::EvictionPolicy;
+use crate::shared_items::Member;
 
 impl<K, V> Cache<K, V>
 where
@@ -100,7 +101,7 @@ where
         self.floor.store(bytes, SeqCst);
     }
 
-    /// Bytes of a tenant that others give up theirs for first.
+    /// Bytes of a tenant, in all caches together, that others give up theirs for first.
     pub fn set_guarantee(&self, tenant: &Tenant, bytes: u64) {
         lock(&self.ledgers).of(tenant).guarantee.store(bytes, SeqCst);
     }
@@ -123,7 +124,7 @@ where
     pub fn set_limit_items(&self, items: u64, now: Duration) -> u64 {
         self.account.items.set_limit(items);
         while self.account.items.excess() > 0 {
-            if self.evict_own(1, now).items == 0 {
+            if !self.give_up_item(now) {
                 break;
             }
         }

@@ -16,6 +16,7 @@ fn what_is_kept_is_found_until_it_is_removed() {
     let cache = Bytes::new(&unbounded(), &options(MIB));
     assert!(keep(&cache, 1, 10) && keep(&cache, 2, 20));
     assert!(cache.holds(&2) && !cache.holds(&3));
+    assert!(cache.peek(&2).is_some_and(|value| value.len() == 20) && cache.peek(&3).is_none());
     assert_eq!(cache.get(&2, NOW).unwrap().len(), 20);
     assert!(cache.remove(&1));
     assert!(!cache.remove(&1));

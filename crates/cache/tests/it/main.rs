@@ -7,6 +7,7 @@ mod footprint;
 mod hit_ratio;
 mod pitfalls;
 mod properties;
+mod shared_items;
 mod stress;
 mod tenants;
 

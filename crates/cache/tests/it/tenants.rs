@@ -1,7 +1,9 @@
 //! Whose entries go.
 
+use std::sync::Arc;
+
 use vectorizer_cache::Options;
-use vectorizer_memory::{Limits, ManagedCache};
+use vectorizer_memory::{CacheMemoryManager, Class, Limits, ManagedCache};
 
 use crate::fixture::{Bytes, KIB, MIB, NOW, keep_for, manager_of, options, unbounded};
 
@@ -73,4 +75,65 @@ fn tenants_that_left_take_no_bytes() {
     cache.evict(u64::MAX, NOW);
     cache.clear();
     assert_eq!((cache.memory_usage(), manager.governor().reserved()), (0, 0));
+}
+
+/// Two caches of one manager that together may hold a megabyte.
+fn two_caches() -> (Arc<CacheMemoryManager>, [Arc<Bytes>; 2]) {
+    let manager = manager_of(Limits::of_root(1 << 30).with_cache_limit(MIB));
+    let of = |name, class| {
+        let options = Options { shards: Some(4), ..Options::new(name, class, 16 * MIB) };
+        Bytes::new(&manager, &options)
+    };
+    let caches = [of("answers", Class::QueryCache), of("payloads", Class::Metadata)];
+    (manager, caches)
+}
+
+#[test]
+fn a_flood_of_one_cache_takes_nothing_from_what_is_guaranteed_in_all() {
+    let (manager, [answers, payloads]) = two_caches();
+    let (quiet, loud) = (manager.governor().tenant("calm"), manager.governor().tenant("loud"));
+    for cache in [&answers, &payloads] {
+        cache.set_guarantee(&quiet, 300 * KIB);
+    }
+    (0..100).for_each(|key| assert!(keep_for(&answers, key, 1000, &quiet)));
+    (0..100).for_each(|key| assert!(keep_for(&payloads, key, 1000, &quiet)));
+    (1000..10_000).for_each(|key| {
+        keep_for(&payloads, key, 1000, &loud);
+    });
+    for cache in [&answers, &payloads] {
+        assert!((0..100).all(|key| cache.get(&key, NOW).is_some()), "{}", cache.name());
+    }
+    assert!(payloads.tenant_usage("loud") > 500 * KIB);
+    manager.force_eviction(u64::MAX);
+    assert_eq!(quiet.cached_bytes(), 0, "a guarantee is no floor");
+}
+
+#[test]
+fn one_guarantee_is_over_all_caches_together() {
+    let (manager, [answers, payloads]) = two_caches();
+    let (quiet, loud) = (manager.governor().tenant("calm"), manager.governor().tenant("loud"));
+    for cache in [&answers, &payloads] {
+        cache.set_guarantee(&quiet, 300 * KIB);
+    }
+    (0..200).for_each(|key| assert!(keep_for(&answers, key, 1000, &quiet)));
+    (0..200).for_each(|key| assert!(keep_for(&payloads, key, 1000, &quiet)));
+    let before = answers.tenant_usage("calm");
+    assert!(before < 300 * KIB && quiet.cached_bytes() > 400_000);
+    (1000..10_000).for_each(|key| {
+        keep_for(&payloads, key, 1000, &loud);
+    });
+    let (one, two) = (answers.tenant_usage("calm"), payloads.tenant_usage("calm"));
+    assert!(one < before, "both together are above it");
+    assert!(one + two + 2 * KIB > 300 * KIB, "{one} and {two}");
+}
+
+#[test]
+fn entries_are_counted_by_tenant() {
+    let manager = unbounded();
+    let cache = Bytes::new(&manager, &Options { shards: Some(4), ..options(MIB) });
+    let (a, b) = (manager.governor().tenant("a"), manager.governor().tenant("b"));
+    (0..20).for_each(|key| assert!(keep_for(&cache, key, 10, &a)));
+    (20..25).for_each(|key| assert!(keep_for(&cache, key, 10, &b)));
+    cache.remove(&0);
+    assert_eq!(cache.tenant_items(), [("a".into(), 19), ("b".into(), 5)]);
 }

@@ -175,6 +175,7 @@ fn a_predicate_is_judged_once_for_each_row() {
     let count = |value| engine.view(&name()).expect("there").count(&equals(value)).expect("read");
     let first = count(3);
     assert!(first > 20);
+    assert_eq!((count(3), caches.predicate_control().stats().items), (first, 1));
     let before = engine.page_stats();
     assert_eq!((count(3), caches.predicate_control().stats().hits), (first, 1));
     let after = engine.page_stats();
@@ -195,18 +196,22 @@ fn a_predicate_is_judged_once_for_each_row() {
 fn who_asks_again_judges_rows_besides() {
     let engine = filled(6_000);
     let view = engine.view(&name()).expect("there");
-    let page = |from| {
-        let from = Some(PointId::Num(from));
-        view.scroll(&LeafScroll { filter: equals(3), from, limit: 2 }).expect("readable");
+    let search = LeafSearch {
+        vector: VectorName::unnamed(),
+        query: vec![1.0; DIM],
+        filter: Filter { must_not: equals(3).must, ..Filter::default() },
+        limit: 7,
+        params: SearchParams::default(),
+        distance_below: None,
     };
-    page(0);
-    let bytes = || engine.row_caches().predicate_control().stats().bytes;
-    let some = bytes();
-    for _ in 0..3 {
-        assert_eq!(bytes(), some, "a bit for each row, twice");
-        page(0);
-    }
-    assert!(bytes() + 900 < some, "all rows are known, and few are listed");
+    let bytes = || {
+        view.search(&search, &mut Scratch::new()).expect("readable");
+        engine.row_caches().predicate_control().stats().bytes
+    };
+    let [_, few, some, more, all] = std::array::from_fn(|_| bytes());
+    assert!(few + 1_000 < some, "{few} bytes for few rows, and {some}");
+    assert_eq!(more, some, "a bit for each row, twice");
+    assert!(all + 700 < some, "all rows are known, and a bit for each is enough");
 }
 
 #[test]

@@ -9,7 +9,8 @@ use vectorizer_model::bytes::MIB;
 use vectorizer_model::settings::{HnswSettings, VectorSettings};
 use vectorizer_model::{CollectionSettings, Metric, Payload, VectorName};
 use vectorizer_testkit::random::Random;
-use vectorizer_vfs::OsDirectory;
+use vectorizer_vfs::crash::{Effect, TraceDirectory};
+use vectorizer_vfs::{Directory, OsDirectory, Space};
 
 use crate::support::{batch, create, governor, name, options, search};
 use crate::verify::files;
@@ -22,10 +23,12 @@ const LATENT: usize = 12;
 const OBTAINABLE: u64 = 11 * MIB + 800 * 1024;
 
 fn opened(folder: &Path, governor: Arc<Governor>) -> Engine {
-    let mut options =
-        EngineOptions { memtable_bytes: 1 << 30, log_file_bytes: 64 * MIB, ..options() };
+    opened_in(OsDirectory::open(folder).expect("a folder"), governor, 1 << 30)
+}
+
+fn opened_in(root: Arc<dyn Directory>, governor: Arc<Governor>, memtable_bytes: u64) -> Engine {
+    let mut options = EngineOptions { memtable_bytes, log_file_bytes: 64 * MIB, ..options() };
     options.pool.capacity = 4 * MIB;
-    let root = OsDirectory::open(folder).expect("a folder");
     Engine::open_in(root, None, governor, options).expect("opens")
 }
 
@@ -60,20 +63,21 @@ impl Source {
     }
 }
 
-/// A folder with one segment that has no graph, and queries.
-fn filled(folder: &Path) -> Vec<Vec<f32>> {
-    let engine = opened(folder, governor());
+/// Makes so many segments that have no graph, and closes the engine; returns queries.
+fn fill(engine: &Engine, segments: u64) -> Vec<Vec<f32>> {
     let mut vector = VectorSettings::new(u32::try_from(DIM).expect("small"), Metric::L2);
     vector.hnsw = Some(HnswSettings { ef_construct: 60, ..HnswSettings::default() });
-    create(&engine, name(), CollectionSettings::new([(VectorName::unnamed(), vector)]));
+    create(engine, name(), CollectionSettings::new([(VectorName::unnamed(), vector)]));
     let mut source = Source::new();
     for from in (0..ROWS).step_by(1000) {
         let points: Vec<_> = (from..from + 1000).map(|id| (id, source.row())).collect();
         engine.write(&name(), batch(&points, |_| Payload::new())).expect("room");
+        if (from + 1000).is_multiple_of(ROWS / segments) {
+            engine.flush().expect("flushed");
+        }
     }
-    engine.flush().expect("flushed");
     let info = engine.info(&name()).expect("there");
-    assert_eq!((info.segments, info.backlog_rows), (1, ROWS));
+    assert_eq!((info.segments as u64, info.backlog_rows), (segments, ROWS));
     engine.close().expect("closed");
     (0..60).map(|_| source.row()).collect()
 }
@@ -97,8 +101,8 @@ fn leave(governor: &Arc<Governor>, bytes: u64) -> Reservation {
 #[test]
 fn a_segment_too_large_for_one_build_gets_its_graph_in_parts() {
     let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
-    let queries = filled(folders[0].path());
-    assert!(queries == filled(folders[1].path()));
+    let [queries, same] = [0, 1].map(|at| fill(&opened(folders[at].path(), governor()), 1));
+    assert!(queries == same);
 
     let engine = opened(folders[0].path(), governor());
     engine.settle().expect("settled");
@@ -128,4 +132,28 @@ fn a_segment_too_large_for_one_build_gets_its_graph_in_parts() {
     assert_eq!((report.damages, report.segments), (Vec::new(), 1));
     let drafts = files(folders[1].path()).len() - visited.len();
     assert_eq!(drafts, 0, "{visited:?}");
+}
+
+#[test]
+fn a_merge_begins_when_the_draft_of_its_graph_has_room_too() {
+    let disk = TraceDirectory::new();
+    drop(fill(&opened_in(disk.directory(), governor(), 1 << 30), 4));
+    let cramped = Governor::new(Limits::of_root(64 * MIB));
+    let engine = opened_in(disk.directory(), Arc::clone(&cramped), 4 * MIB);
+    engine.view(&name()).expect("opens");
+    let _others = leave(&cramped, OBTAINABLE);
+    let (total, kept) = (1 << 40, 2 * 4 * MIB);
+    disk.set_space(Space { total, available: kept });
+    let refusal = engine.settle().expect_err("no room");
+    let EngineError::NoRoomToMerge { needed_bytes, .. } = refusal else { panic!("{refusal}") };
+    let begun = disk.position();
+    disk.set_space(Space { total, available: kept + needed_bytes - 1 });
+    let refusal = engine.settle().expect_err("one byte short");
+    assert!(matches!(refusal, EngineError::NoRoomToMerge { .. }), "{refusal}");
+    let created = |effect: &&Effect| matches!(effect, Effect::Create { .. });
+    assert_eq!(disk.trace()[begun..].iter().find(created), None);
+    disk.set_space(Space { total, available: kept + needed_bytes });
+    engine.settle().expect("merged");
+    let info = engine.info(&name()).expect("there");
+    assert_eq!((info.segments, info.indexed_rows), (1, ROWS));
 }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use vectorizer_engine::{Engine, EngineOptions};
-use vectorizer_memory::Class;
+use vectorizer_memory::{Class, Governor, OperationKind};
 use vectorizer_model::operation::PointSelector;
+use vectorizer_model::settings::FieldIndexKind;
 use vectorizer_model::{Metric, Operation, Payload, PointId, Value};
 use vectorizer_testkit::allocation::{Heap, heap_of};
 use vectorizer_testkit::random::Random;
 use vectorizer_vfs::OsDirectory;
 
-use crate::support::{batch, governor, name, options, settings};
+use crate::support::{batch, create, governor, name, options, settings};
 
 /// What is reserved may be so many times what is allocated: hash tables and trees are charged at
 /// their worst load.
@@ -92,4 +93,55 @@ fn what_is_allocated_is_reserved() {
     for (dim, seed) in [(4, 1), (128, 2), (1536, 3)] {
         check(dim, seed);
     }
+}
+
+/// A collection of one segment without a graph, whose field `a` is to be indexed.
+fn to_index(
+    folder: &std::path::Path,
+    governor: &Arc<Governor>,
+    (rows, kind): (u64, FieldIndexKind),
+    value: impl Fn(u64) -> Value,
+) -> Engine {
+    let root = OsDirectory::open(folder).expect("a folder");
+    let options = EngineOptions { memtable_bytes: 1 << 30, graph_rows_min: u32::MAX, ..options() };
+    let engine = Engine::open_in(root, None, Arc::clone(governor), options).expect("opens");
+    create(&engine, name(), settings(4, Metric::L2));
+    for from in (0..rows).step_by(1000) {
+        let ids = from..rows.min(from + 1000);
+        let points: Vec<_> = ids.map(|id| (id, vec![id as f32; 4])).collect();
+        let payload = |id| Payload([("a".to_owned(), value(id))].into());
+        engine.write(&name(), batch(&points, payload)).expect("room");
+    }
+    engine.flush().expect("flushes");
+    let key = "a".parse().expect("a path");
+    engine.write(&name(), Operation::CreateFieldIndex { key, kind }).expect("accepted");
+    engine
+}
+
+fn check_index(rows: u64, kind: FieldIndexKind, value: impl Fn(u64) -> Value) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let governor = governor();
+    let engine = to_index(folder.path(), &governor, (rows, kind), value);
+    governor.reset_peaks();
+    let before = governor.reserved();
+    let ((), heap) = heap_of(|| engine.settle().expect("settled"));
+    let reserved = (governor.peak() - before).cast_signed();
+    let told = format!("{kind:?} of {rows} rows: {reserved} bytes reserved, {heap:?}");
+    assert!(heap.peak <= reserved + FIXED_BYTES, "bytes without an owner: {told}");
+    let usage = engine.memory_guard().usage(OperationKind::Build);
+    let built = usage.last.expect("one was built");
+    assert_eq!((built.name, usage.finished, usage.outgrown), ("index", 1, 0), "{built:?}: {told}");
+    let most = built.peak + built.peak / 4 + (512 << 10);
+    assert!(built.estimate <= most, "estimated far too high, {built:?}: {told}");
+}
+
+#[test]
+fn what_building_a_field_index_allocates_is_reserved_before_it_begins() {
+    let text = |id: u64| Value::Str(format!("{id} {}", "x".repeat(40)));
+    check_index(30_000, FieldIndexKind::Integer, |id| Value::Int((id % 9).cast_signed()));
+    check_index(30_000, FieldIndexKind::Keyword, text);
+    check_index(30_000, FieldIndexKind::Keyword, |id| text(id % 50));
+    check_index(40, FieldIndexKind::Keyword, |_| Value::Str("x".repeat(400 << 10)));
+    // An element takes one byte on disk.
+    check_index(40, FieldIndexKind::Bool, |_| Value::Array(vec![Value::Bool(true); 20_000]));
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use vectorizer_engine::{Engine, EngineError, EngineOptions};
-use vectorizer_memory::{Governor, Limits};
+use vectorizer_memory::{Class, Governor, Limits, OperationKind, Tenant};
 use vectorizer_model::bytes::MIB;
-use vectorizer_model::{CollectionName, Filter, Metric, Payload};
+use vectorizer_model::settings::FieldIndexKind;
+use vectorizer_model::{CollectionName, Filter, Metric, Operation, Payload, Value};
+use vectorizer_vfs::crash::TraceDirectory;
 use vectorizer_vfs::{Directory, OsDirectory};
 
 use crate::support::{batch, create, options, settings};
@@ -59,4 +61,34 @@ fn memtables_that_fill_the_budget_are_flushed_and_writes_go_on() {
         let view = engine.view(&named(number)).expect("there");
         assert_eq!(view.count(&Filter::default()).expect("counted"), 40);
     }
+}
+
+#[test]
+fn field_indexes_wait_while_memory_is_nearly_full() {
+    const ROOT: u64 = 64 * MIB;
+    let governor = Governor::new(Limits::of_root(ROOT));
+    let mut options = EngineOptions { graph_rows_min: u32::MAX, ..options() };
+    options.pool.capacity = 4 * MIB;
+    let root = TraceDirectory::new().directory();
+    let engine = Engine::open_in(root, None, Arc::clone(&governor), options).expect("opens");
+    create(&engine, named(0), settings(4, Metric::L2));
+    for from in (0..24_000).step_by(1000) {
+        let points: Vec<_> = (from..from + 1000).map(|id| (id, vec![id as f32; 4])).collect();
+        let payload = |id: u64| Payload([("n".to_owned(), Value::Int(id.cast_signed()))].into());
+        engine.write(&named(0), batch(&points, payload)).expect("room");
+    }
+    engine.flush().expect("flushed");
+    let key = "n".parse().expect("a path");
+    let index = Operation::CreateFieldIndex { key, kind: FieldIndexKind::Integer };
+    engine.write(&named(0), index).expect("accepted");
+    let built = || {
+        engine.memory_guard().observe(Err("nothing is measured".to_owned()));
+        engine.settle().expect("settled");
+        engine.memory_guard().usage(OperationKind::Build).finished
+    };
+    let most = ROOT / 100 * 87 - governor.unreclaimable();
+    let others = governor.reserve(Class::Operations, &Tenant::system(), most).expect("available");
+    assert_eq!(built(), 0, "{} bytes are left", governor.available());
+    drop(others);
+    assert_eq!(built(), 1);
 }

@@ -121,7 +121,12 @@ fn a_drop_that_could_not_be_stored_lets_nothing_be_acknowledged_after_it() {
         dropped.expect_err("not stored");
         let refusal = engine.write(&name(), upsert(&[(3, 3.0)])).expect_err("it is to be dropped");
         assert!(matches!(refusal, EngineError::Closed { .. }), "{refusal}");
-        create(&engine, CollectionName::new("other").expect("a name")).expect_err("stopped");
+        let other = CollectionName::new("other").expect("a name");
+        let refusal = create(&engine, other).expect_err("stopped");
+        assert!(refusal.to_string().contains("until a restart"), "{refusal}");
+        assert!(!refusal.to_string().contains("Input/output"), "another's failure: {refusal}");
+        let EngineError::CatalogueStopped { reason } = refusal else { unreachable!("{refusal}") };
+        assert!(reason.contains("Input/output"), "whoever runs the node sees it: {reason}");
         assert_eq!(firsts(&engine), num(&[(1, 1.0), (2, 2.0)]));
         drop(engine);
         let engine = open(&root);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use vectorizer_engine::{Engine, EngineError, EngineOptions};
 use vectorizer_memory::{MemoryError, Scope, Tenant};
-use vectorizer_model::{CollectionName, Filter, Metric, Payload, TenantName};
+use vectorizer_model::operation::PointSelector;
+use vectorizer_model::{CollectionName, Filter, Metric, Operation, Payload, PointId, TenantName};
 use vectorizer_vfs::Directory;
 use vectorizer_vfs::crash::TraceDirectory;
 
@@ -92,6 +93,42 @@ fn a_collection_is_its_creators_after_a_restart_too() {
 }
 
 #[test]
+fn what_was_found_is_no_later_one_of_its_name() {
+    let disk = TraceDirectory::new();
+    let engine = open(&(disk.directory() as Arc<dyn Directory>));
+    create_both(&engine);
+    write(&engine, &name(), 0..10);
+    let found = engine.find(&name()).expect("there");
+    assert_eq!((found.name(), found.owner().name()), (&name(), "acme"));
+    assert_eq!(engine.info(&found).expect("there").points, 10);
+    engine.drop_collection(&found).expect("there").wait().expect("done").expect("dropped");
+    create(&engine, name(), settings(4, Metric::L2));
+    write(&engine, &name(), 0..7);
+
+    let ids = || PointSelector::Ids((0..7).map(PointId::Num).collect());
+    let delete = || Operation::Delete(ids());
+    let filter = PointSelector::Filter(Filter::default());
+    let guard = || vectorizer_model::RequestId::default();
+    let refused: Vec<EngineError> = [
+        engine.view(&found).map(drop),
+        engine.prepare(&found).map(drop),
+        engine.info(&found).map(drop),
+        engine.info_at_hand(&found).map(drop),
+        engine.check_pace(&found),
+        engine.submit(&found, delete(), guard()).map(drop),
+        engine.submit_part(&found, &Operation::Delete(filter), None, guard()).map(drop),
+        engine.write(&found, delete()).map(drop),
+        engine.drop_collection(&found).map(drop),
+    ]
+    .map(|done| done.expect_err("it is gone"))
+    .into();
+    let gone = |error: &EngineError| matches!(error, EngineError::CollectionNotFound { .. });
+    assert!(refused.iter().all(gone), "{refused:?}");
+    assert_eq!(engine.owner(&name()).expect("the later one").name(), "default");
+    assert_eq!(engine.info(&name()).expect("the later one").points, 7);
+}
+
+#[test]
 fn a_creation_that_only_the_log_tells_of_keeps_its_owner() {
     let disk = TraceDirectory::new();
     drop(open(&(disk.directory() as Arc<dyn Directory>)));
@@ -136,7 +173,7 @@ fn a_tenant_at_its_limit_is_flushed_and_its_neighbour_is_left_alone() {
     created.expect("accepted").wait().expect("done").expect("created");
     create(&engine, others(), settings(4, Metric::L2));
     let tenant = engine.governor().tenant("acme");
-    engine.governor().impose_tenant_limit(&tenant, 1 << 20).expect("set");
+    engine.governor().impose_tenant_limit(&tenant, Some(1 << 20));
     let never = (0..3_000).map(|id| (id, vec![0.0; 64])).collect::<Vec<_>>();
     let never = engine.write(&name(), batch(&never, |_| Payload::new()));
     assert!(matches!(never, Err(EngineError::Memory(MemoryError::AllocationTooLarge { .. }))));

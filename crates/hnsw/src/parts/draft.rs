@@ -1,7 +1,8 @@
 //! Links of parts on their way to the finished graph.
 //!
 //! For each row of a part, ascending, the draft holds how many links it has (2 bytes), and those with
-//! their distances (4 and 4 bytes), little-endian. It is read as it was written, by one build.
+//! their distances (4 and 4 bytes), little-endian. It is read by the build that wrote it, which
+//! remembers each part's checksum: what a disk gives back otherwise ends the build.
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use vectorizer_model::{Ordinal, RowScorer, Scored};
 use super::{NO_PART, Workshop};
 use crate::insert::salt;
 use crate::links::NO_LINK;
-use crate::{Graph, Links, Params, PartsError};
+use crate::{Graph, HnswError, Links, Params, PartsError};
 
 /// Bytes that are appended at once.
 const APPENDED: usize = 16 << 10;
@@ -33,10 +34,17 @@ pub(super) fn join_bytes(parts: usize, params: &Params) -> u64 {
     parts as u64 * part + 8 * list_bytes(params)
 }
 
-/// Where each part's links lie in the draft.
+/// Where a part's links lie in the draft, and the checksum of those bytes.
+#[derive(Debug, Clone)]
+struct Place {
+    range: Range<u64>,
+    crc: u32,
+}
+
+/// Where the links of all parts lie in the draft.
 #[derive(Debug, Default)]
 pub(super) struct Drafted {
-    parts: Vec<Range<u64>>,
+    parts: Vec<Place>,
 }
 
 impl Drafted {
@@ -48,8 +56,8 @@ impl Drafted {
         rows: &W::Rows,
         graph: &Graph,
     ) -> Result<(), PartsError<W::Error>> {
-        let start = self.parts.last().map_or(0, |part| part.end);
-        let mut end = start;
+        let start = self.parts.last().map_or(0, |part| part.range.end);
+        let mut part = Place { range: start..start, crc: 0 };
         let (mut links, mut distances) = (Vec::new(), Vec::new());
         let mut buffer = Vec::with_capacity(APPENDED + APPENDED / 2);
         for row in (0..members.len()).map(Ordinal::from_index) {
@@ -65,11 +73,12 @@ impl Drafted {
             }
             if buffer.len() >= APPENDED || row.index() + 1 == members.len() {
                 workshop.append(&buffer).map_err(PartsError::Workshop)?;
-                end += buffer.len() as u64;
+                part.range.end += buffer.len() as u64;
+                part.crc = crc32c::crc32c_append(part.crc, &buffer);
                 buffer.clear();
             }
         }
-        self.parts.push(start..end);
+        self.parts.push(part);
         Ok(())
     }
 }
@@ -77,7 +86,11 @@ impl Drafted {
 /// One part being read.
 #[derive(Debug)]
 struct Reading {
-    left: Range<u64>,
+    part: usize,
+    /// What was not read, and the checksum of all.
+    left: Place,
+    /// The checksum of what was read.
+    crc: u32,
     buffer: Vec<u8>,
     /// Bytes of the buffer that were taken.
     taken: usize,
@@ -85,20 +98,45 @@ struct Reading {
 
 impl Reading {
     /// The next bytes, as many as asked for.
-    fn take<W: Workshop>(&mut self, workshop: &mut W, bytes: usize) -> Result<&[u8], W::Error> {
+    fn take<W: Workshop>(
+        &mut self,
+        workshop: &mut W,
+        bytes: usize,
+    ) -> Result<&[u8], PartsError<W::Error>> {
         if self.buffer.len() - self.taken < bytes {
-            self.buffer.drain(..self.taken);
-            self.taken = 0;
-            let kept = self.buffer.len();
-            let left = usize::try_from(self.left.end - self.left.start).unwrap_or(usize::MAX);
-            let more = (READ.max(bytes) - kept).min(left);
-            self.buffer.resize(kept + more, 0);
-            workshop.read(self.left.start, &mut self.buffer[kept..])?;
-            self.left.start += more as u64;
+            self.fill(workshop, bytes)?;
         }
         let start = self.taken;
         self.taken += bytes;
         Ok(&self.buffer[start..self.taken])
+    }
+
+    /// Reads on until so many bytes can be taken.
+    fn fill<W: Workshop>(
+        &mut self,
+        workshop: &mut W,
+        bytes: usize,
+    ) -> Result<(), PartsError<W::Error>> {
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        let (kept, left) = (self.buffer.len(), &mut self.left.range);
+        let unread = usize::try_from(left.end - left.start).unwrap_or(usize::MAX);
+        let more = (READ.max(bytes) - kept).min(unread);
+        self.buffer.resize(kept + more, 0);
+        let read = &mut self.buffer[kept..];
+        workshop.read(left.start, read).map_err(PartsError::Workshop)?;
+        left.start += more as u64;
+        self.crc = crc32c::crc32c_append(self.crc, read);
+        if left.is_empty() && self.crc != self.left.crc {
+            return Err(self.damaged("its checksum").into());
+        }
+        if self.buffer.len() < bytes { Err(self.damaged("its length").into()) } else { Ok(()) }
+    }
+
+    /// That what comes next is not what was written.
+    fn damaged(&self, what: &'static str) -> HnswError {
+        let ahead = (self.buffer.len() - self.taken) as u64;
+        HnswError::Draft { part: self.part, what, offset: self.left.range.start - ahead }
     }
 }
 
@@ -106,42 +144,40 @@ impl Reading {
 #[derive(Debug)]
 pub(super) struct Joint {
     parts: Vec<Reading>,
+    rows: usize,
     found: Vec<Scored>,
     links: Vec<u32>,
 }
 
 impl Joint {
-    pub(super) fn new(drafted: &Drafted, slots: usize) -> Self {
-        let parts = drafted.parts.iter().map(|part| Reading {
-            left: part.clone(),
+    /// Reads what was drafted for a graph of so many rows, with so many slots on layer 0.
+    pub(super) fn new(drafted: Drafted, rows: usize, slots: usize) -> Self {
+        let parts = drafted.parts.into_iter().enumerate().map(|(part, left)| Reading {
+            part,
+            left,
+            crc: 0,
             buffer: Vec::with_capacity(READ + LINK_BYTES * slots),
             taken: 0,
         });
         Self {
             parts: parts.collect(),
+            rows,
             found: Vec::with_capacity(2 * slots),
             links: vec![NO_LINK; slots],
         }
     }
 
-    /// The links of the next row, which lies in these parts: the nearest of all. Shape `[slots]`.
+    /// The links of the next row, which lies in these parts: those that it has on the layer above, at
+    /// most half of all, and the nearest of the parts'. Shape `[slots]`.
     pub(super) fn next<W: Workshop>(
         &mut self,
         workshop: &mut W,
         (row, parts): (Ordinal, [u16; 2]),
-    ) -> Result<&[u32], W::Error> {
+        upper: &[Ordinal],
+    ) -> Result<&[u32], PartsError<W::Error>> {
         self.found.clear();
         for part in parts.into_iter().filter(|part| *part != NO_PART) {
-            let part = &mut self.parts[usize::from(part)];
-            let count = part.take(workshop, 2)?;
-            let count = usize::from(u16::from_le_bytes([count[0], count[1]]));
-            let links = part.take(workshop, LINK_BYTES * count)?;
-            self.found.extend(links.as_chunks::<LINK_BYTES>().0.iter().map(
-                |&[a, b, c, d, e, f, g, h]| Scored {
-                    ordinal: Ordinal(u32::from_le_bytes([a, b, c, d])),
-                    distance: f32::from_le_bytes([e, f, g, h]),
-                },
-            ));
+            self.read(workshop, usize::from(part))?;
         }
         let salt = salt(row);
         self.found.sort_unstable_by_key(|link| Scored {
@@ -150,9 +186,44 @@ impl Joint {
         });
         // A link that both parts hold has the same distance in both.
         self.found.dedup();
-        let nearest = self.found.iter().map(|link| link.ordinal.0);
+        let others = self.found.iter().map(|link| link.ordinal).filter(|row| !upper.contains(row));
+        let nearest = others.take(self.links.len() - upper.len());
+        let links = nearest.chain(upper.iter().copied()).map(|link| link.0);
         let ends = std::iter::repeat(NO_LINK);
-        self.links.iter_mut().zip(nearest.chain(ends)).for_each(|(slot, link)| *slot = link);
+        self.links.iter_mut().zip(links.chain(ends)).for_each(|(slot, link)| *slot = link);
         Ok(&self.links)
+    }
+
+    /// Adds a part's links of its next row to those found.
+    fn read<W: Workshop>(
+        &mut self,
+        workshop: &mut W,
+        part: usize,
+    ) -> Result<(), PartsError<W::Error>> {
+        let part = &mut self.parts[part];
+        let count = part.take(workshop, 2)?;
+        let count = usize::from(u16::from_le_bytes([count[0], count[1]]));
+        if count > self.links.len() {
+            return Err(part.damaged("the number of a row's links").into());
+        }
+        let links = part.take(workshop, LINK_BYTES * count)?.as_chunks::<LINK_BYTES>().0;
+        let links = links.iter().map(|&[a, b, c, d, e, f, g, h]| Scored {
+            ordinal: Ordinal(u32::from_le_bytes([a, b, c, d])),
+            distance: f32::from_le_bytes([e, f, g, h]),
+        });
+        let before = self.found.len();
+        self.found.extend(links);
+        if self.found[before..].iter().any(|link| link.ordinal.index() >= self.rows) {
+            return Err(part.damaged("a link").into());
+        }
+        Ok(())
+    }
+
+    /// After the last row: nothing is left.
+    pub(super) fn finish(&self) -> Result<(), HnswError> {
+        let is_whole =
+            |part: &&Reading| part.left.range.is_empty() && part.taken == part.buffer.len();
+        let longer = self.parts.iter().find(|part| !is_whole(part));
+        longer.map_or(Ok(()), |part| Err(part.damaged("its length")))
     }
 }

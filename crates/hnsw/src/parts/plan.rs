@@ -141,7 +141,7 @@ impl Sizes<'_> {
             );
             let link =
                 4 * part_rows as u64 + (self.bytes_of)(part_rows) + build + draft::DRAFT_BYTES;
-            let assign = self.assign(pivots, chunk_rows(part_rows));
+            let assign = self.assign(parts, pivots, chunk_rows(part_rows));
             let join = ENCODER_BYTES + draft::join_bytes(parts, self.params);
             let bytes = first.max(always + link.max(assign).max(join));
             if bytes <= limit {
@@ -173,10 +173,12 @@ impl Sizes<'_> {
     }
 
     /// Bytes that assigning rows to parts takes.
-    fn assign(&self, pivots: usize, chunk: usize) -> u64 {
+    fn assign(&self, parts: usize, pivots: usize, chunk: usize) -> u64 {
         let loaded = (self.bytes_of)(pivots + chunk);
-        let of_pivot = 4 * (4 + 1 + self.workers) + 12;
-        loaded + (pivots * of_pivot + 8 * chunk) as u64
+        // Weights, parts before and after, keys; numbers and distances of each worker. The sample by
+        // which pivots are divided is no larger than the places of rows, which come after it.
+        let of_pivot = (4 + 2 + 2 + 8) + 8 * self.workers;
+        loaded + (pivots * of_pivot + 8 * chunk + 8 * parts) as u64 + 1024
     }
 }
 
@@ -190,3 +192,6 @@ fn upper_of(rows: usize, m: u32) -> u64 {
     let mean = rows as u64 / (u64::from(m) - 1);
     mean + 8 * (rows as u64).isqrt() + 64
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,21 @@
 //! Graphs that are built a part at a time.
 
+mod held;
+
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use proptest::prelude::*;
 use vectorizer_hnsw::build::bytes_needed;
 use vectorizer_hnsw::{
     Executor, GraphBytes, HnswError, Host, Inline, Links, Params, PartsError, Plan, Workshop,
     build_in_parts,
 };
-use vectorizer_model::budget::{Budget, BudgetExceeded, Unbounded};
+use vectorizer_model::budget::{Budget, Unbounded};
 use vectorizer_model::{Ordinal, RowScorer};
-use vectorizer_testkit::allocation::heap_of;
 
 use crate::recall::mean_recall;
-use crate::support::{Threads, Vectors, built_inline};
+use crate::support::{Threads, Uniform, Vectors, built_inline, found, recall};
 
 const PARAMS: Params = Params { m: 16, ef_construct: 100, seed: 5 };
 
@@ -27,6 +27,8 @@ struct Memory<'a> {
     graph: Vec<u8>,
     calls: Cell<usize>,
     calls_max: usize,
+    /// A bit of the draft that comes back otherwise: which byte, and its place.
+    flipped: Option<(u64, u8)>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -37,7 +39,7 @@ impl<'a> Memory<'a> {
         // Whoever counts the build's bytes must not meet these.
         let draft = Vec::with_capacity(vectors.rows() * 2 * (2 + 8 * PARAMS.m0() as usize));
         let graph = Vec::with_capacity(vectors.rows() * 8 * 32);
-        Self { vectors, draft, graph, calls: Cell::new(0), calls_max: usize::MAX }
+        Self { vectors, draft, graph, calls: Cell::new(0), calls_max: usize::MAX, flipped: None }
     }
 
     fn call(&self) -> Result<(), Refused> {
@@ -77,8 +79,14 @@ impl Workshop for Memory<'_> {
 
     fn read(&mut self, from: u64, out: &mut [u8]) -> Result<(), Refused> {
         self.call()?;
-        let from = usize::try_from(from).expect("in memory");
-        out.copy_from_slice(&self.draft[from..from + out.len()]);
+        let start = usize::try_from(from).expect("in memory");
+        out.copy_from_slice(&self.draft[start..start + out.len()]);
+        if let Some((byte, bit)) = self.flipped
+            && let Some(at) = byte.checked_sub(from).and_then(|at| usize::try_from(at).ok())
+            && let Some(byte) = out.get_mut(at)
+        {
+            *byte ^= 1 << bit;
+        }
         Ok(())
     }
 
@@ -201,71 +209,6 @@ fn plans_keep_their_limits_or_there_is_none() {
     assert_eq!(planned(&Vectors::clustered(100, 8, 2, 4), u64::MAX, &PARAMS, 1), None, "too few");
 }
 
-/// A budget that refuses beyond a limit, and remembers the most that it granted.
-#[derive(Debug)]
-struct Limited {
-    limit: u64,
-    held: u64,
-    peak: u64,
-}
-
-impl Budget for Limited {
-    fn try_grow(&mut self, bytes: u64) -> Result<(), BudgetExceeded> {
-        let available = self.limit - self.held;
-        if bytes > available {
-            return Err(BudgetExceeded { requested: bytes, available });
-        }
-        self.held += bytes;
-        self.peak = self.peak.max(self.held);
-        Ok(())
-    }
-
-    fn shrink(&mut self, bytes: u64) {
-        self.held -= bytes;
-    }
-
-    fn held(&self) -> u64 {
-        self.held
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-
-    /// A build holds no more than it said, and says so before it begins.
-    #[test]
-    fn what_is_planned_is_what_is_held(
-        rows in 1_500_usize..6_000,
-        dim in 1_usize..40,
-        m in 2_u32..24,
-        ef_construct in 1_u32..80,
-        percent in 5_u64..80,
-        granted in 50_u64..150,
-        seed: u64,
-    ) {
-        let vectors = Vectors::clustered(rows, dim, 7, seed);
-        let params = Params { m, ef_construct, seed };
-        let limit = needed_at_once(&vectors, &params) * percent / 100;
-        let Some(plan) = planned(&vectors, limit, &params, 1) else { return Ok(()) };
-        prop_assert!(plan.bytes() <= limit);
-        let mut budget = Limited { limit: plan.bytes() * granted / 100, held: 0, peak: 0 };
-        let mut workshop = Memory::of(&vectors);
-        let (done, heap) =
-            heap_of(|| run(&mut workshop, (&plan, &params), &Inline, &mut budget));
-        prop_assert_eq!(budget.held, 0);
-        if granted < 100 {
-            let refused = matches!(done, Err(PartsError::Hnsw(HnswError::Budget(_))));
-            prop_assert!(refused, "{:?}", done);
-            prop_assert_eq!((budget.peak, workshop.calls.get()), (0, 0));
-            return Ok(());
-        }
-        prop_assert_eq!(done, Ok(rows));
-        let told = format!("{heap:?} of {plan:?}");
-        prop_assert!(heap.peak.cast_unsigned() <= plan.bytes(), "{}", told);
-        prop_assert!(heap.peak.cast_unsigned() * 4 >= plan.bytes(), "{}", told);
-    }
-}
-
 #[test]
 fn failures_and_cancelling_end_a_build_that_holds_nothing() {
     let vectors = Vectors::clustered(6_000, 8, 20, 4);
@@ -298,5 +241,56 @@ fn failures_and_cancelling_end_a_build_that_holds_nothing() {
         let ended = build(&mut budget);
         assert_eq!(ended, Err(PartsError::Hnsw(HnswError::Cancelled)), "when asked {at} times");
         assert_eq!(budget.held(), 0);
+    }
+}
+
+#[test]
+fn a_draft_that_comes_back_otherwise_ends_the_build() {
+    let vectors = Vectors::clustered(1_500, 4, 20, 4);
+    let params = Params { m: 8, ef_construct: 10, seed: 1 };
+    let limit = needed_at_once(&vectors, &params);
+    let plan = planned(&vectors, limit, &params, 1).expect("enough");
+    let build = |flipped: Option<(u64, u8)>| {
+        let mut workshop = Memory { flipped, ..Memory::of(&vectors) };
+        let mut budget = Unbounded::default();
+        let built = run(&mut workshop, (&plan, &params), &Inline, &mut budget);
+        assert_eq!(budget.held(), 0);
+        (built, workshop.draft.len() as u64)
+    };
+    let (built, bytes) = build(None);
+    assert_eq!(built, Ok(1_500));
+    // A list begins with the number of its links, of which each is a row and a distance.
+    let first = (0..10).flat_map(|byte| [0, 3, 7].map(|bit| (byte, bit)));
+    let others = (1..40).map(|part| (bytes * part / 40, 4)).chain([(bytes - 1, 0)]);
+    for flipped in first.chain(others) {
+        let failed = build(Some(flipped)).0;
+        let told = matches!(failed, Err(PartsError::Hnsw(HnswError::Draft { .. })));
+        assert!(told, "{flipped:?} of {bytes}: {failed:?}");
+    }
+}
+
+/// The least that a query near a row finds of what is nearest to it.
+fn least_recall(vectors: &Vectors, bytes: &[u8], ef: usize) -> f32 {
+    let mut links = GraphBytes::parse(bytes).expect("a graph");
+    let mut uniform = Uniform(7);
+    let rows = 0..vectors.rows();
+    let recalls = rows.step_by(vectors.rows() / 300).map(|near| {
+        let near = vectors.row(Ordinal::from_index(near));
+        let query: Vec<f32> = near.iter().map(|value| value + uniform.next() - 0.5).collect();
+        let results = found(&mut links, vectors, &query, (ef, 10));
+        recall(&results, &vectors.nearest(&query, 10, |_| true))
+    });
+    recalls.fold(1.0, f32::min)
+}
+
+#[test]
+fn every_query_finds_its_cluster_however_far_clusters_lie() {
+    for (side, dim, seed) in [(40.0, 16, 1), (10.0, 32, 3)] {
+        let vectors = Vectors::apart(side, (20_000, dim, 150), seed);
+        for percent in [25, 16] {
+            let bytes = built_within(&vectors, percent, &PARAMS, &Inline);
+            let least = least_recall(&vectors, &bytes, 64);
+            assert!(least >= 0.7, "{least} in {percent} percent, side {side}");
+        }
     }
 }

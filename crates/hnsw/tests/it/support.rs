@@ -30,8 +30,17 @@ pub(crate) struct Vectors {
 impl Vectors {
     /// Rows around centres; ordinals follow the clusters, as point ids may.
     pub(crate) fn clustered(rows: usize, dim: usize, clusters: usize, seed: u64) -> Self {
+        Self::apart(2.0, (rows, dim, clusters), seed)
+    }
+
+    /// As [`Self::clustered`], with centres in a cube of this side.
+    pub(crate) fn apart(
+        side: f32,
+        (rows, dim, clusters): (usize, usize, usize),
+        seed: u64,
+    ) -> Self {
         let mut uniform = Uniform(seed);
-        let centres: Vec<f32> = (0..clusters * dim).map(|_| 2.0 * uniform.next()).collect();
+        let centres: Vec<f32> = (0..clusters * dim).map(|_| side * uniform.next()).collect();
         let mut values = Vec::with_capacity(rows * dim);
         for row in 0..rows {
             let centre = &centres[row * clusters / rows * dim..][..dim];

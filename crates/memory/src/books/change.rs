@@ -45,17 +45,41 @@ impl Books {
         lock(&self.limits).limits
     }
 
-    /// Replaces the bounds of root, caches and classes, or none of them. Caches give back first.
-    pub(crate) fn set_limits(&self, limits: &Limits) -> Result<()> {
+    /// Replaces the bounds of root, caches and classes, or none of them. Caches give back first;
+    /// then `then` has its say within the new bounds, and its refusal takes them back.
+    pub(crate) fn set_limits_and<E: From<MemoryError>>(
+        &self,
+        limits: &Limits,
+        then: impl FnOnce() -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         let _changing = self.begin_change()?;
+        let before = self.limits_now();
         self.check_feasible(limits)?;
         self.publish(limits);
-        if let Err(refused) = self.settle(|| self.exceeded(limits)) {
-            self.publish(&self.limits_now());
+        let settled = self.settle_to(limits, before.root).map_err(E::from);
+        let done = settled.and_then(|()| {
+            lock(&self.limits).limits = *limits;
+            then()
+        });
+        if let Err(refused) = done {
+            lock(&self.limits).limits = before;
+            self.publish(&before);
+            // What came in while the bounds were wider; what cannot go goes as its holders give back.
+            self.settle(|| self.exceeded(&before, 0)).ok();
             return Err(refused);
         }
-        lock(&self.limits).limits = *limits;
         Ok(())
+    }
+
+    /// Has caches give back what is beyond the bounds. Below a lowered root they make room for drift
+    /// too, as it was last measured, or hardly anything would be admitted; but nobody could give
+    /// drift back, so it alone refuses nothing.
+    fn settle_to(&self, limits: &Limits, root_before: u64) -> Result<()> {
+        let drift = if limits.root < root_before { self.drift.load(SeqCst) } else { 0 };
+        if drift > 0 && self.settle(|| self.exceeded(limits, drift)).is_ok() {
+            return Ok(());
+        }
+        self.settle(|| self.exceeded(limits, 0))
     }
 
     /// Replaces a tenant's bound; `u64::MAX` removes it. Its caches give back first.
@@ -63,16 +87,17 @@ impl Books {
         let _changing = self.begin_change()?;
         let before = self.account(tenant).total.limit();
         self.publish_tenant(tenant, limit).inspect_err(|_| {
-            self.account(tenant).total.set_limit(before);
+            // Unless another bound was imposed meanwhile.
+            self.account(tenant).total.replace_limit(limit, before);
         })
     }
 
-    /// The same, and it stands though more is held.
-    pub(crate) fn impose_tenant_limit(&self, tenant: &Tenant, limit: u64) -> Result<()> {
-        let _changing = self.begin_change()?;
+    /// The same, and it stands though more is held. It is part of no other change, so it waits for
+    /// none.
+    pub(crate) fn impose_tenant_limit(&self, tenant: &Tenant, limit: u64) {
         // What is above goes as its holders give back.
         self.publish_tenant(tenant, limit).ok();
-        Ok(())
+        self.serve();
     }
 
     fn publish_tenant(&self, tenant: &Tenant, limit: u64) -> Result<()> {
@@ -104,10 +129,12 @@ impl Books {
         let settled = self.hook.retry(attempt, |Exceeded { scope, limit, held }| {
             Some(Short { bytes: held.saturating_sub(*limit), scope: scope.clone() })
         });
-        settled.map_err(|Exceeded { scope, limit, held }| {
-            let holders = self.holders(&scope);
-            MemoryError::LimitBelowHeld { limit, held, scope, holders }
-        })
+        settled.map_err(|exceeded| self.below_held(exceeded))
+    }
+
+    fn below_held(&self, Exceeded { scope, limit, held }: Exceeded) -> MemoryError {
+        let holders = self.holders(&scope);
+        MemoryError::LimitBelowHeld { limit, held, scope, holders }
     }
 
     pub(super) fn publish(&self, limits: &Limits) {
@@ -120,8 +147,8 @@ impl Books {
         }
     }
 
-    fn exceeded(&self, limits: &Limits) -> Option<Exceeded> {
-        let held = self.root.used().saturating_add(limits.base);
+    fn exceeded(&self, limits: &Limits, drift: u64) -> Option<Exceeded> {
+        let held = self.root.used().saturating_add(limits.base).saturating_add(drift);
         if held > limits.root {
             return Some(Exceeded { scope: Scope::Root, limit: limits.root, held });
         }
@@ -129,27 +156,36 @@ impl Books {
         if held > limits.caches {
             return Some(Exceeded { scope: Scope::Caches, limit: limits.caches, held });
         }
-        Class::ALL.into_iter().find_map(|class| {
-            let is_share = class.is_cache() && limits.caches != u64::MAX;
-            let (held, limit) = (self.classes[class.index()].used(), limits.classes[class.index()]);
-            // Emergency bytes may be held beyond the bound.
-            let exceeds = !is_share && held > limit.saturating_add(limits.emergency);
-            exceeds.then_some(Exceeded { scope: Scope::Class(class), limit, held })
-        })
+        Class::ALL.into_iter().find_map(|class| self.class_exceeded(class, limits))
+    }
+
+    fn class_exceeded(&self, class: Class, limits: &Limits) -> Option<Exceeded> {
+        let is_share = class.is_cache() && limits.caches != u64::MAX;
+        let (held, limit) = (self.classes[class.index()].used(), limits.classes[class.index()]);
+        // Emergency bytes may be held beyond the bound.
+        let exceeds = !is_share && held > limit.saturating_add(limits.emergency);
+        exceeds.then_some(Exceeded { scope: Scope::Class(class), limit, held })
     }
 
     /// Refuses what no cache could make room for, before anybody else is held to it.
     fn check_feasible(&self, limits: &Limits) -> Result<()> {
-        let held = || {
-            let reclaimable = Class::ALL.into_iter().filter(|class| class.is_reclaimable());
-            let bytes: u64 = reclaimable.map(|class| self.classes[class.index()].used()).sum();
-            self.root.used().saturating_sub(bytes).saturating_add(limits.base)
+        let infeasible = match self.infeasible(limits) {
+            Some(_) if self.recall() > 0 => self.infeasible(limits),
+            found => found,
         };
-        if held() <= limits.root || (self.recall() > 0 && held() <= limits.root) {
-            return Ok(());
+        infeasible.map_or(Ok(()), |exceeded| Err(self.below_held(exceeded)))
+    }
+
+    /// A bound that what caches cannot give back is beyond.
+    fn infeasible(&self, limits: &Limits) -> Option<Exceeded> {
+        let used = |class: Class| self.classes[class.index()].used();
+        let (reclaimable, kept): (Vec<_>, Vec<_>) =
+            Class::ALL.into_iter().partition(|class| class.is_reclaimable());
+        let reclaimable: u64 = reclaimable.into_iter().map(used).sum();
+        let held = self.root.used().saturating_sub(reclaimable).saturating_add(limits.base);
+        if held > limits.root {
+            return Some(Exceeded { scope: Scope::Root, limit: limits.root, held });
         }
-        let (limit, held, scope) = (limits.root, held(), Scope::Root);
-        let holders = self.holders(&scope);
-        Err(MemoryError::LimitBelowHeld { limit, held, scope, holders })
+        kept.into_iter().find_map(|class| self.class_exceeded(class, limits))
     }
 }

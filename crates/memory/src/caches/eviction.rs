@@ -15,6 +15,8 @@ pub const EVICTION_BATCH_BYTES: u64 = 10 << 20;
 struct Asked {
     cache: Arc<dyn ManagedCache>,
     exhausted: bool,
+    /// Whether what its tenants are guaranteed stays.
+    keeps_guarantees: bool,
 }
 
 impl Asked {
@@ -23,7 +25,9 @@ impl Asked {
         if self.exhausted {
             return 0;
         }
-        self.cache.memory_usage().saturating_sub(self.cache.floor())
+        let above = self.cache.memory_usage().saturating_sub(self.cache.floor());
+        let guarantees = self.keeps_guarantees.then(|| self.cache.beyond_guarantees()).flatten();
+        guarantees.map_or(above, |beyond| above.min(beyond))
     }
 }
 
@@ -60,14 +64,18 @@ impl CacheMemoryManager {
                 }
             }
         }
-        while evicted.bytes < target {
-            let batch = (target - evicted.bytes).min(EVICTION_BATCH_BYTES);
-            let given = evict_batch(&mut asked, batch, scope, now);
-            if given == Evicted::default() {
-                break;
+        // A tenant's own shortage is no reason to look at what it is guaranteed.
+        let of_others = !matches!(scope, Scope::Tenant(_));
+        if of_others && asked.iter().any(|asked| asked.cache.beyond_guarantees().is_some()) {
+            for asked in &mut asked {
+                asked.keeps_guarantees = true;
             }
-            evicted += given;
+            evict_batches(&mut asked, target, scope, (now, &mut evicted));
+            for asked in &mut asked {
+                (asked.exhausted, asked.keeps_guarantees) = (false, false);
+            }
         }
+        evict_batches(&mut asked, target, scope, (now, &mut evicted));
         if evicted.items > 0 {
             self.counters.count(evicted, now);
         }
@@ -80,9 +88,12 @@ impl CacheMemoryManager {
             Scope::Class(only) => cache.class() == *only,
             // What is borrowed is not held within the caches' limit.
             Scope::Caches => cache.class().is_cache(),
-            Scope::Root | Scope::Tenant(_) | Scope::Operation(_) => true,
+            Scope::Root | Scope::Tenant(_) | Scope::Operation { .. } => true,
         });
-        caches.into_iter().map(|cache| Asked { cache, exhausted: false }).collect()
+        caches
+            .into_iter()
+            .map(|cache| Asked { cache, exhausted: false, keeps_guarantees: false })
+            .collect()
     }
 
     /// Bytes that caches hold.
@@ -110,6 +121,23 @@ impl CacheMemoryManager {
     }
 }
 
+/// Evicts in batches until `target` bytes are given back in all or nothing more is.
+fn evict_batches(
+    asked: &mut [Asked],
+    target: u64,
+    scope: &Scope,
+    (now, evicted): (Duration, &mut Evicted),
+) {
+    while evicted.bytes < target {
+        let batch = (target - evicted.bytes).min(EVICTION_BATCH_BYTES);
+        let given = evict_batch(asked, batch, scope, now);
+        if given == Evicted::default() {
+            break;
+        }
+        *evicted += given;
+    }
+}
+
 fn evict_batch(asked: &mut [Asked], batch: u64, scope: &Scope, now: Duration) -> Evicted {
     let parts: Vec<(u64, u32)> =
         asked.iter().map(|asked| (asked.above_floor(), asked.cache.ease())).collect();
@@ -120,7 +148,7 @@ fn evict_batch(asked: &mut [Asked], batch: u64, scope: &Scope, now: Duration) ->
         }
         let given = match scope {
             Scope::Tenant(name) => asked.cache.evict_tenant(name, share, now),
-            Scope::Root | Scope::Caches | Scope::Class(_) | Scope::Operation(_) => {
+            Scope::Root | Scope::Caches | Scope::Class(_) | Scope::Operation { .. } => {
                 asked.cache.evict(share, now)
             }
         };

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use vectorizer_model::{Budget, BudgetExceeded};
 
-use super::limits::OperationId;
+use super::limits::{MemoryLimits, OperationId};
 use super::registry::Registry;
-use crate::error::{MemoryError, Result, Scope};
+use crate::ask::Ask;
+use crate::error::{MemoryError, Result};
 use crate::sync::{Mutex, lock};
 use crate::{Class, Governor, Reservation};
 
@@ -26,7 +27,7 @@ struct Shared {
     class: Class,
     number: u64,
     estimate: u64,
-    max: u64,
+    limits: MemoryLimits,
     pool: Mutex<Pool>,
 }
 
@@ -54,7 +55,7 @@ impl AllocationGuard {
         governor: &Arc<Governor>,
         registry: &Arc<Registry>,
         operation: OperationId,
-        max: u64,
+        limits: MemoryLimits,
         held: Reservation,
     ) -> Self {
         let estimate = held.bytes();
@@ -65,7 +66,7 @@ impl AllocationGuard {
             operation,
             class: held.class(),
             estimate,
-            max,
+            limits,
             pool: Mutex::new(Pool { held, used: 0, peak: 0 }),
         }))
     }
@@ -117,7 +118,7 @@ impl Shared {
                 pool.held.merge(more)?;
             }
             let used = pool.used.saturating_add(bytes);
-            if used > self.max {
+            if used > self.limits.max_of(self.operation.kind) {
                 let refused = self.too_large(used);
                 let unused = pool.release_unused(self.estimate);
                 drop(pool);
@@ -152,13 +153,8 @@ impl Shared {
 
     fn too_large(&self, requested: u64) -> MemoryError {
         let OperationId { kind, tenant, .. } = &self.operation;
-        self.governor.note_refused(MemoryError::AllocationTooLarge {
-            requested,
-            limit: self.max,
-            scope: Scope::Operation(kind.name()),
-            class: self.class,
-            tenant: tenant.name().into(),
-        })
+        let ask = Ask { class: self.class, tenant, bytes: requested };
+        self.limits.refuse(&self.governor, *kind, ask)
     }
 
     /// Takes bytes that are in use out of what the operation holds.

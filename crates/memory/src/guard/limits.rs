@@ -2,8 +2,10 @@
 
 use vectorizer_model::bytes::{GIB, MIB};
 
-use crate::Tenant;
+use crate::ask::Ask;
+use crate::error::{MemoryError, OperationBound, Scope};
 use crate::pressure::PressureLines;
+use crate::{Governor, Tenant};
 
 /// What kind of work an operation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,6 +128,52 @@ impl MemoryLimits {
         if kind == OperationKind::Build { own } else { own.min(self.max_per_operation) }
     }
 
+    /// Refuses bytes beyond what one operation of a kind may hold.
+    pub(super) fn refuse(
+        &self,
+        governor: &Governor,
+        kind: OperationKind,
+        ask: Ask<'_>,
+    ) -> MemoryError {
+        let scope = self.scope_of(kind, governor.limits().root);
+        governor.refuse_operation(ask, self.max_of(kind), scope)
+    }
+
+    /// The bound of an operation of a kind, with the setting that binds below that root.
+    fn scope_of(&self, kind: OperationKind, root: u64) -> Scope {
+        let own = self.operations[kind.index()];
+        let by = if self.max_of(kind) >= root {
+            OperationBound::Process
+        } else if kind == OperationKind::Build || own < self.max_per_operation {
+            OperationBound::Kind
+        } else {
+            OperationBound::All
+        };
+        Scope::Operation { kind: kind.name(), by }
+    }
+
+    /// The same below another root: what is as [`MemoryLimits::of_root`] has it follows, what is not
+    /// was asked for and stays.
+    pub(super) fn moved(mut self, from: u64, to: u64) -> Self {
+        let (before, after) = (Self::of_root(from), Self::of_root(to));
+        let follow = |now: u64, before: u64, after: u64| if now == before { after } else { now };
+        let max_before = self.max_per_operation;
+        self.max_heap_size = follow(self.max_heap_size, before.max_heap_size, after.max_heap_size);
+        self.max_per_operation =
+            follow(max_before, before.max_per_operation, after.max_per_operation);
+        for kind in OperationKind::ALL {
+            let own = &mut self.operations[kind.index()];
+            *own = match kind {
+                OperationKind::Build => follow(*own, from, to),
+                OperationKind::Search
+                | OperationKind::Write
+                | OperationKind::Scroll
+                | OperationKind::Facet => follow(*own, max_before, self.max_per_operation),
+            };
+        }
+        self
+    }
+
     pub(crate) const fn lines(&self) -> PressureLines {
         PressureLines {
             warning: self.warning_threshold,
@@ -152,5 +200,41 @@ mod tests {
         assert_eq!(narrow.max_of(OperationKind::Write), 50 * MIB);
         let wide = small.with_operation(OperationKind::Search, GIB);
         assert_eq!(wide.max_of(OperationKind::Search), 50 * MIB);
+    }
+
+    #[test]
+    fn what_nobody_asked_for_follows_the_root() {
+        let (from, to) = (400 * MIB, 100 * MIB);
+        assert_eq!(MemoryLimits::of_root(from).moved(from, to), MemoryLimits::of_root(to));
+        let asked = MemoryLimits { max_per_operation: 30 * MIB, ..MemoryLimits::of_root(from) };
+        let asked = asked
+            .with_operation(OperationKind::Search, MIB)
+            .with_operation(OperationKind::Write, 30 * MIB)
+            .with_operation(OperationKind::Build, 90 * MIB);
+        let moved = asked.moved(from, to);
+        assert_eq!((moved.max_heap_size, moved.max_per_operation), (100 * MIB, 30 * MIB));
+        assert_eq!(moved.operations, asked.operations);
+    }
+
+    #[test]
+    fn the_setting_that_binds_is_named() {
+        let limits = MemoryLimits::of_root(100 * MIB)
+            .with_operation(OperationKind::Search, MIB)
+            .with_operation(OperationKind::Facet, 60 * MIB);
+        let check = |limits: MemoryLimits, kind: OperationKind, by| {
+            let scope = Scope::Operation { kind: kind.name(), by };
+            assert_eq!(limits.scope_of(kind, 100 * MIB), scope);
+        };
+        for (kind, expected) in [
+            (OperationKind::Search, OperationBound::Kind),
+            (OperationKind::Write, OperationBound::All),
+            (OperationKind::Scroll, OperationBound::All),
+            (OperationKind::Facet, OperationBound::All),
+            (OperationKind::Build, OperationBound::Process),
+        ] {
+            check(limits, kind, expected);
+        }
+        let narrow = limits.with_operation(OperationKind::Build, MIB);
+        check(narrow, OperationKind::Build, OperationBound::Kind);
     }
 }

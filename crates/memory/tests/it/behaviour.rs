@@ -46,8 +46,17 @@ fn a_refusal_names_scope_holders_and_mend() {
             scope: Scope::Class(Class::Text),
             class: Class::Text,
             tenant: "acme".into(),
+            holders: Vec::new(),
         }
     );
+    let never = governor.reserve(Class::Operations, &acme, 101).unwrap_err();
+    assert_eq!(
+        never.to_string(),
+        "101 B requested for operations of acme, the process may hold 100 B; ask for less or raise \
+         memory.limit"
+    );
+    let MemoryError::AllocationTooLarge { holders, .. } = never else { panic!("{never}") };
+    assert_eq!((holders[0].class, holders[0].bytes), (Class::IndexPages, 70));
     let usage = governor.usage();
     assert_eq!((usage.root, usage.classes[Class::Text.index()].1), (70, 0));
 }
@@ -87,6 +96,21 @@ fn split_merge_and_transfer_never_free_the_root() {
 }
 
 #[test]
+fn the_most_that_counted_as_held_stays_until_it_is_reset() {
+    let governor = Governor::new(Limits::of_root(100).with_base(10));
+    let held = governor.reserve(Class::Text, &Tenant::system(), 30).unwrap();
+    governor.set_drift(20);
+    governor.set_drift(5);
+    assert_eq!(governor.usage().held_peak, 60, "though nobody looked");
+    drop(held);
+    assert_eq!(governor.usage().held_peak, 60);
+    governor.reset_peaks();
+    assert_eq!(governor.usage().held_peak, 15);
+    drop(governor.reserve(Class::Text, &Tenant::system(), 40).unwrap());
+    assert_eq!(governor.usage().held_peak, 50);
+}
+
+#[test]
 fn limits_change_all_or_none() {
     let before = Limits::of_root(100);
     let governor = Governor::new(before);
@@ -117,12 +141,31 @@ fn a_reservation_is_a_budget() {
 }
 
 #[test]
+fn a_tenant_is_forgotten_with_its_limit_unless_somebody_knows_it() {
+    let governor = Governor::new(Limits::of_root(100));
+    let acme = governor.tenant("acme");
+    governor.set_tenant_limit(&acme, Some(20)).unwrap();
+    let under_way = acme.clone();
+    assert!(!governor.forget_tenant(&acme));
+    assert!(governor.reserve(Class::Operations, &under_way, 21).is_err());
+    let held = governor.reserve(Class::Operations, &acme, 5).unwrap();
+    drop(under_way);
+    assert!(!governor.forget_tenant(&acme), "its bytes are known by its name");
+    drop(held);
+    assert!(governor.forget_tenant(&acme));
+    assert!(!governor.forget_tenant(&acme) && !governor.forget_tenant(&Tenant::system()));
+    assert!(governor.usage().tenants.is_empty());
+    let later = governor.tenant("acme");
+    assert!(later != acme && governor.reserve(Class::Operations, &later, 21).is_ok());
+}
+
+#[test]
 fn an_imposed_limit_stands_though_more_is_held() {
     let governor = Governor::new(Limits::of_root(100));
     let acme = governor.tenant("acme");
     let held = governor.reserve(Class::Operations, &acme, 50).unwrap();
     assert!(governor.set_tenant_limit(&acme, Some(20)).is_err());
-    governor.impose_tenant_limit(&acme, 20).unwrap();
+    governor.impose_tenant_limit(&acme, Some(20));
     assert!(governor.reserve(Class::Operations, &acme, 1).is_err());
     drop(held);
     assert_eq!((governor.usage().tenants[0].bytes, governor.usage().tenants[0].limit), (0, 20));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use vectorizer_memory::{
     Class, Clock, Governor, Limits, Measurement, MemoryError, MemoryGuard, MemoryLimits,
-    OperationId, OperationKind, PressureLevel, Scope,
+    OperationBound, OperationId, OperationKind, PressureLevel, Scope,
 };
 
 const MIB: u64 = 1 << 20;
@@ -99,10 +99,19 @@ fn an_operation_never_holds_more_than_one_of_its_kind_may() {
     let refused = world.guard.request_allocation(world.search(), 10 * MIB + 1);
     let too_large = |refused: &MemoryError| {
         matches!(refused, MemoryError::AllocationTooLarge { limit, scope, .. }
-            if *limit == 10 * MIB && *scope == Scope::Operation("search"))
+            if *limit == 10 * MIB
+                && *scope == Scope::Operation { kind: "search", by: OperationBound::Kind })
     };
     assert!(refused.is_err_and(|refused| too_large(&refused)));
     let guard = world.guard.request_allocation(world.search(), MIB).expect("room");
+    let refused = world.guard.request_allocation(world.search(), 11 * MIB).expect_err("too large");
+    assert_eq!(
+        refused.to_string(),
+        "11.0 MiB requested for operations of t, one operation of kind search may hold 10.0 MiB; \
+         ask for less or raise memory.operations.search.max_bytes"
+    );
+    let MemoryError::AllocationTooLarge { holders, .. } = refused else { panic!("{refused}") };
+    assert_eq!((&*holders[0].tenant, holders[0].bytes), ("t", MIB));
     let drawn = guard.draw(10 * MIB).expect("as much as it may");
     assert!(guard.draw(1).is_err_and(|refused| too_large(&refused)));
     drop(drawn);
@@ -110,7 +119,7 @@ fn an_operation_never_holds_more_than_one_of_its_kind_may() {
     let other = world.operation(OperationKind::Scroll);
     assert!(world.guard.request_allocation(other, 50 * MIB).is_ok());
     let counts = &world.governor.counts()[Class::Operations.index()];
-    assert_eq!(counts.refused[0].1, 2, "{counts:?}");
+    assert_eq!(counts.refused[0].1, 3, "{counts:?}");
 }
 
 #[test]
@@ -237,6 +246,12 @@ fn stats_say_what_was_measured_and_nothing_if_it_was_not() {
     // Unreadable is not unlimited: the books go on.
     world.guard.observe(Err("no /proc".to_owned()));
     assert_eq!(code(&world), Err("system_error"));
+    let told = world.guard.memory_stats().expect_err("unreadable");
+    assert!(
+        matches!(&told, MemoryError::SystemError { cause, holders }
+            if cause == "no /proc" && holders[0].bytes == 6 * MIB),
+        "{told}"
+    );
     let most = world.operation(OperationKind::Build);
     assert!(world.guard.request_allocation(most, 95 * MIB).is_err());
     let _full = world.governor.reserve(Class::Memtables, &world.governor.tenant("t"), 85 * MIB);

@@ -21,6 +21,7 @@
 mod behaviour;
 mod caches;
 mod caches_give;
+mod changing;
 mod counters;
 mod credit;
 mod emergency;

@@ -6,12 +6,20 @@ use super::Canonical;
 #[derive(Debug)]
 pub struct Writer<'a> {
     out: &'a mut Vec<u8>,
+    /// With so many bytes there, lists end early and bytes as they are left out.
+    enough: usize,
 }
 
 impl<'a> Writer<'a> {
     /// Writes after what `out` holds.
     pub fn new(out: &'a mut Vec<u8>) -> Self {
-        Self { out }
+        Self { out, enough: usize::MAX }
+    }
+
+    /// The same, where bytes are of no use if there are more than `most` in all: then hardly more
+    /// are written.
+    pub fn within(out: &'a mut Vec<u8>, most: usize) -> Self {
+        Self { out, enough: most.saturating_add(1) }
     }
 
     /// One byte.
@@ -76,7 +84,8 @@ impl<'a> Writer<'a> {
 
     /// Bytes as they are, without their length.
     pub fn raw(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
+        let room = self.enough.saturating_sub(self.out.len());
+        self.out.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     /// Length, then UTF-8.
@@ -111,6 +120,9 @@ impl<'a> Writer<'a> {
     pub fn list<T: Canonical>(&mut self, elements: &[T]) {
         self.count(elements.len());
         for element in elements {
+            if self.out.len() >= self.enough {
+                return;
+            }
             element.write(self);
         }
     }

@@ -5,11 +5,12 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use vectorizer_model::encode::{
-    self, Canonical, DecodeError, decode, encode, encoded_payload_bytes,
+    self, Canonical, DecodeError, decode, encode, encode_filter_within, encoded_payload_bytes,
 };
+use vectorizer_model::filter::{Predicate, Scalar};
 use vectorizer_model::operation::PointBatch;
 use vectorizer_model::vector::VectorColumn;
-use vectorizer_model::{Operation, PointId, VectorName, limits};
+use vectorizer_model::{Condition, Filter, KeyPath, Operation, PointId, VectorName, limits};
 use vectorizer_testkit::allocation::heap_of;
 use vectorizer_testkit::strategies;
 
@@ -164,4 +165,32 @@ fn large_batches_are_copied_once() {
     let (decoded, heap) = heap_of(|| encode::decode_operation(&bytes));
     assert_eq!(decoded, Ok(operation));
     assert!(heap.peak < components + components / 4, "{heap:?}");
+}
+
+#[test]
+fn a_filter_is_encoded_no_further_than_wanted() {
+    const MOST: usize = 1000;
+    let filter = |condition| Filter { must: vec![condition], ..Filter::default() };
+    let one_of = |predicate| filter(Condition::Field { key: KeyPath::key("k"), predicate });
+    let text = |bytes| Scalar::Keyword("x".repeat(bytes).into());
+    for long in [
+        one_of(Predicate::Any((0..1 << 16).map(Scalar::Int).collect())),
+        one_of(Predicate::Except((0..1 << 12).map(|_| text(10)).collect())),
+        one_of(Predicate::Match(text(1 << 20))),
+        filter(Condition::has_id((0..1 << 16).map(PointId::Num).collect())),
+        filter(Condition::Filter(Filter {
+            must: vec![Condition::IsEmpty(KeyPath::key("k")); 1 << 12],
+            ..Filter::default()
+        })),
+    ] {
+        let (bytes, heap) = heap_of(|| encode_filter_within(&long, MOST));
+        assert_eq!(bytes, None, "{:?}", encoded(&long).len());
+        assert!(heap.peak < 4 * MOST as i64, "{} bytes", heap.peak);
+    }
+    for bytes in 0..20 {
+        let short = one_of(Predicate::Match(text(bytes)));
+        let whole = encoded(&short);
+        assert_eq!(encode_filter_within(&short, whole.len() - 1), None);
+        assert_eq!(encode_filter_within(&short, whole.len()), Some(whole));
+    }
 }

@@ -17,8 +17,29 @@ const STEP_BYTES: u64 = 64 << 10;
 const POSTING_BYTES: u64 = 48;
 /// Bytes of a new text beside its characters: its node and its part of the result.
 const TEXT_BYTES: u64 = 96;
+/// What a sample says may be so many parts more.
+const SPREAD: u64 = 16;
 /// Bytes of one row in the sets.
 const ROW_BYTES: u64 = 8;
+
+/// Bytes of a new text.
+fn text_bytes(len: u64) -> u64 {
+    TEXT_BYTES + 2 * len
+}
+
+impl FieldIndex {
+    /// Bytes that were taken from a budget while it was built, about: all, but for repeats in one row.
+    pub fn build_bytes(&self) -> u64 {
+        let texts = match &self.values {
+            Values::Texts { text, .. } => {
+                self.values.len() as u64 * TEXT_BYTES + 2 * text.len() as u64
+            }
+            Values::Keys(_) => 0,
+        };
+        let postings = self.postings.count() * POSTING_BYTES;
+        u64::from(self.rows) * ROW_BYTES + postings + texts + STEP_BYTES
+    }
+}
 
 /// Builds a [`FieldIndex`] from payloads given by ascending row.
 #[derive(Debug)]
@@ -32,6 +53,8 @@ pub struct FieldIndexBuilder {
     sets: RowSets,
     needed: u64,
     held: u64,
+    /// The most that one row reserved.
+    widest: u64,
 }
 
 impl FieldIndexBuilder {
@@ -46,12 +69,44 @@ impl FieldIndexBuilder {
             sets: RowSets::default(),
             needed: 0,
             held: 0,
+            widest: 0,
         }
     }
 
     /// Bytes taken from the budget so far.
     pub fn held(&self) -> u64 {
         self.held
+    }
+
+    /// About what is taken from the budget for `rows` rows of which the ones added are a sample of
+    /// `sampled`. A text that one row of the sample holds stands for others that none of it does
+    /// (Good 1953, "The population frequencies of species").
+    pub fn bytes_for(&self, rows: u32, sampled: u32) -> u64 {
+        let mut holders = vec![0_u32; self.texts.numbers.len()];
+        if !holders.is_empty() {
+            for (number, _) in &self.pairs {
+                let number = usize::try_from(*number).unwrap_or(usize::MAX);
+                if let Some(count) = holders.get_mut(number) {
+                    *count += 1;
+                }
+            }
+        }
+        let (mut seen, mut once) = (0, 0);
+        for (text, number) in &self.texts.numbers {
+            let bytes = text_bytes(text.len() as u64);
+            seen += bytes;
+            once += if holders.get(*number as usize) == Some(&1) { bytes } else { 0 };
+        }
+        let (rows, sampled) = (u64::from(rows), u64::from(sampled.max(1)));
+        let share = |bytes: u64, rows: u64| {
+            let share = u128::from(bytes) * u128::from(rows) / u128::from(sampled);
+            u64::try_from(share).unwrap_or(u64::MAX)
+        };
+        let pairs = share(self.pairs.len() as u64 * POSTING_BYTES, rows);
+        let unseen = share(once, rows.saturating_sub(sampled));
+        let about = (rows * ROW_BYTES).saturating_add(pairs).saturating_add(seen + unseen);
+        let spread = if sampled < rows { about / SPREAD } else { 0 };
+        about.saturating_add(spread).saturating_add(self.widest + STEP_BYTES)
     }
 
     /// Adds the next row. Rows left out count as rows without the field.
@@ -69,23 +124,26 @@ impl FieldIndexBuilder {
         let Some(next) = row.checked_add(1).filter(|_| row >= self.rows) else {
             return Err(PayloadError::RowOrder { ordinal: row, next: self.rows });
         };
-        let found = self.sorted_values(payload);
-        self.reserve_for(&found, budget)?;
+        self.reserve_for(payload, budget)?;
         self.sets.empty.insert_range(self.rows..row);
         self.rows = next;
         let first = self.pairs.len();
-        for value in found {
-            match value {
+        let Self { kind, key, texts, pairs, sets, .. } = self;
+        any_value_at(payload, key, &mut |value| {
+            match sort(*kind, value) {
                 Sorted::Nothing => {}
-                Sorted::Text(text) => self.pairs.push((self.texts.number_of(text), row)),
-                Sorted::Key(key) => self.pairs.push((key, row)),
+                Sorted::Text(text) => pairs.push((texts.number_of(text), row)),
+                Sorted::Key(key) => pairs.push((key, row)),
                 Sorted::Stray(class) => {
-                    self.sets.strays[class as usize].insert(row);
+                    sets.strays[class as usize].insert(row);
                 }
             }
-        }
+            false
+        });
+        let pushed = self.pairs.len();
         self.pairs[first..].sort_unstable();
         self.pairs.dedup_from(first);
+        self.needed -= (pushed - self.pairs.len()) as u64 * POSTING_BYTES;
         match self.pairs.len() - first {
             0 => {}
             1 => {
@@ -102,40 +160,29 @@ impl FieldIndexBuilder {
         Ok(())
     }
 
-    /// What the row holds; texts already seen as the keys that stand for them.
-    fn sorted_values<'a>(&self, payload: &'a Payload) -> Vec<Sorted<'a>> {
-        let mut found = Vec::new();
-        any_value_at(payload, &self.key, &mut |value| {
-            let sorted = sort(self.kind, value);
-            let seen = match sorted {
-                Sorted::Text(text) => self.texts.numbers.get(text),
-                Sorted::Nothing | Sorted::Key(_) | Sorted::Stray(_) => None,
-            };
-            found.push(seen.map_or(sorted, |&number| Sorted::Key(number.into())));
-            false
-        });
-        found
-    }
-
     /// Reserves what the row's values may take, before any is taken.
     fn reserve_for(
         &mut self,
-        found: &[Sorted<'_>],
+        payload: &Payload,
         budget: &mut dyn Budget,
     ) -> Result<(), PayloadError> {
-        let (mut bytes, mut text_bytes) = (ROW_BYTES, 0);
-        for value in found {
-            match value {
-                Sorted::Text(text) => {
-                    text_bytes += text.len();
-                    bytes += TEXT_BYTES + POSTING_BYTES + 2 * text.len() as u64;
+        let (mut bytes, mut values, mut new_bytes) = (ROW_BYTES, 0, 0);
+        any_value_at(payload, &self.key, &mut |value| {
+            match sort(self.kind, value) {
+                Sorted::Nothing | Sorted::Stray(_) => return false,
+                Sorted::Text(text) if !self.texts.numbers.contains_key(text) => {
+                    new_bytes += text.len();
+                    bytes += text_bytes(text.len() as u64);
                 }
-                Sorted::Key(_) => bytes += POSTING_BYTES,
-                Sorted::Nothing | Sorted::Stray(_) => {}
+                Sorted::Text(_) | Sorted::Key(_) => {}
             }
-        }
-        fits("values", self.pairs.len() + found.len())?;
-        fits("bytes of text", self.texts.bytes + text_bytes)?;
+            values += 1;
+            bytes += POSTING_BYTES;
+            false
+        });
+        fits("values", self.pairs.len() + values)?;
+        fits("bytes of text", self.texts.bytes + new_bytes)?;
+        self.widest = self.widest.max(bytes);
         let needed = self.needed + bytes;
         if needed > self.held {
             let more = (needed - self.held).next_multiple_of(STEP_BYTES);

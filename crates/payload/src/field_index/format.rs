@@ -1,5 +1,8 @@
 //! The bytes of a field index, version 1: `docs/format/field-index.md`.
 
+use std::convert::Infallible;
+use std::io;
+
 use roaring::RoaringBitmap;
 use vectorizer_model::KeyPath;
 use vectorizer_model::encode::DecodeError;
@@ -16,47 +19,63 @@ const VERSION: u16 = 1;
 impl FieldIndex {
     /// The bytes of the component. Equal indexes have equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let Ok(()) = self.write(|run| {
+            bytes.extend_from_slice(run);
+            Ok::<(), Infallible>(())
+        });
+        bytes
+    }
+
+    /// Hands out the same bytes in runs, and holds no more than [`FieldIndex::WRITE_BYTES`] for it.
+    ///
+    /// # Errors
+    /// The first of `sink`, which is not called after it.
+    pub fn write<E>(&self, sink: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut out = Output { run: Vec::with_capacity(Self::WRITE_BYTES), sink, failure: None };
         let key = self.key.to_string();
         let text_bytes = match &self.values {
             Values::Texts { text, .. } => text.len(),
             Values::Keys(_) => 0,
         };
-        let mut out = Vec::new();
-        out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&[kind_code(self.kind), 0]);
-        put(&mut out, self.rows);
-        put_len(&mut out, key.len());
-        put_len(&mut out, self.values.len());
-        put_len(&mut out, self.postings.rows.len());
-        put_len(&mut out, self.postings.dense.len());
-        put_len(&mut out, text_bytes);
-        out.extend_from_slice(key.as_bytes());
+        out.put(&MAGIC);
+        out.put(&VERSION.to_le_bytes());
+        out.put(&[kind_code(self.kind), 0]);
+        out.word(self.rows);
+        out.len(key.len());
+        out.len(self.values.len());
+        out.len(self.postings.rows.len());
+        out.len(self.postings.dense.len());
+        out.len(text_bytes);
+        out.put(key.as_bytes());
         match &self.values {
             Values::Texts { starts, text } => {
                 for &start in starts {
-                    put(&mut out, start);
+                    out.word(start);
                 }
-                out.extend_from_slice(text.as_bytes());
+                out.put(text.as_bytes());
             }
             Values::Keys(keys) => {
                 for key in keys {
-                    out.extend_from_slice(&key.to_le_bytes());
+                    out.put(&key.to_le_bytes());
                 }
             }
         }
         for &word in self.postings.starts.iter().chain(&self.postings.rows) {
-            put(&mut out, word);
+            out.word(word);
         }
         for (value, bitmap) in &self.postings.dense {
-            put(&mut out, *value);
-            put_bitmap(&mut out, bitmap);
+            out.word(*value);
+            out.bitmap(bitmap);
         }
         for set in self.sets.all() {
-            put_bitmap(&mut out, set);
+            out.bitmap(set);
         }
-        out
+        out.finish()
     }
+
+    /// Bytes that [`FieldIndex::write`] holds.
+    pub const WRITE_BYTES: usize = 4 << 10;
 
     /// Reads the bytes of a component. Checksums are the segment's; this checks structure, so that
     /// no bytes make a later call fail.
@@ -84,19 +103,65 @@ fn kind_code(kind: FieldIndexKind) -> u8 {
     }
 }
 
-fn put(out: &mut Vec<u8>, word: u32) {
-    out.extend_from_slice(&word.to_le_bytes());
+/// Bytes on their way to a sink, which is told of them a run at a time.
+struct Output<S, E> {
+    run: Vec<u8>,
+    sink: S,
+    /// Nothing is written after it.
+    failure: Option<E>,
 }
 
-/// Lengths fit: the builder and the reader refuse longer ones.
-fn put_len(out: &mut Vec<u8>, len: usize) {
-    put(out, u32::try_from(len).unwrap_or(u32::MAX));
+impl<S: FnMut(&[u8]) -> Result<(), E>, E> Output<S, E> {
+    fn put(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = self.run.capacity() - self.run.len();
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            self.run.extend_from_slice(now);
+            rest = later;
+            if self.run.len() == self.run.capacity() {
+                self.hand_out();
+            }
+        }
+    }
+
+    fn hand_out(&mut self) {
+        if self.failure.is_none() {
+            self.failure = (self.sink)(&self.run).err();
+        }
+        self.run.clear();
+    }
+
+    fn finish(mut self) -> Result<(), E> {
+        self.hand_out();
+        self.failure.map_or(Ok(()), Err)
+    }
+
+    fn word(&mut self, word: u32) {
+        self.put(&word.to_le_bytes());
+    }
+
+    /// Lengths fit: the builder and the reader refuse longer ones.
+    fn len(&mut self, len: usize) {
+        self.word(u32::try_from(len).unwrap_or(u32::MAX));
+    }
+
+    fn bitmap(&mut self, bitmap: &RoaringBitmap) {
+        self.len(bitmap.serialized_size());
+        let written = bitmap.serialize_into(&mut *self);
+        debug_assert!(written.is_ok(), "a failure is kept for the end");
+    }
 }
 
-fn put_bitmap(out: &mut Vec<u8>, bitmap: &RoaringBitmap) {
-    put_len(out, bitmap.serialized_size());
-    let written = bitmap.serialize_into(&mut *out);
-    debug_assert!(written.is_ok(), "memory takes every byte");
+impl<S: FnMut(&[u8]) -> Result<(), E>, E> io::Write for Output<S, E> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 struct Input<'a> {

@@ -58,6 +58,11 @@ impl Postings {
         Self::new(starts, rows, dense)
     }
 
+    /// Rows of all values; one that holds several of them counts as often.
+    pub(super) fn count(&self) -> u64 {
+        self.rows.len() as u64 + self.dense_rows.last().copied().unwrap_or(0)
+    }
+
     /// Values there are.
     pub(super) fn values(&self) -> usize {
         self.starts.len().saturating_sub(1)

@@ -10,8 +10,8 @@ use vectorizer_model::settings::FieldIndexKind;
 use vectorizer_model::{AllRows, Cardinality, Filter, Ordinal, PointId, Selection};
 use vectorizer_payload::sample::SAMPLE_ROWS;
 use vectorizer_payload::{
-    BitmapSelection, FieldIndexBuilder, FieldIndexes, Leaf, PayloadError, Rows, Selected, Without,
-    estimate, sample_candidates, sample_rows, select, wanted_indexes,
+    BitmapSelection, FieldIndex, FieldIndexBuilder, FieldIndexes, Leaf, PayloadError, Rows,
+    Selected, Without, estimate, sample_candidates, sample_rows, select, wanted_indexes,
 };
 
 use crate::notation::{condition, path, payload};
@@ -122,6 +122,72 @@ fn a_builder_stops_at_its_budget() {
     assert_eq!(index.rows(), row);
     assert_eq!(index.distinct_values(), row as usize);
     assert_eq!(budget.held(), index.bytes());
+}
+
+/// Payloads of a field, of so many rows, in one of some shapes.
+fn shaped(shape: usize, row: u32) -> (FieldIndexKind, String) {
+    let wide = "x".repeat(300);
+    match shape {
+        0 => (FieldIndexKind::Integer, format!(r#"{{"a":{}}}"#, row % 9)),
+        1 => (FieldIndexKind::Keyword, format!(r#"{{"a":"text {row}"}}"#)),
+        2 => (FieldIndexKind::Keyword, format!(r#"{{"a":"{wide} {}"}}"#, row % 50)),
+        3 => (FieldIndexKind::Integer, format!(r#"{{"a":[{row},1,2,3,4,{}]}}"#, row % 700)),
+        _ => (FieldIndexKind::Bool, r#"{"b":"another"}"#.to_owned()),
+    }
+}
+
+#[test]
+fn a_sample_and_an_index_tell_what_building_it_takes() {
+    const ROWS: u32 = 20_000;
+    const STEPS: u64 = 128 << 10;
+    for shape in 0..5 {
+        let (kind, _) = shaped(shape, 0);
+        let build = |rows: &[Ordinal]| {
+            let (mut budget, key) = (Unbounded::default(), path("a"));
+            let mut builder = FieldIndexBuilder::new(kind, key);
+            for row in rows {
+                let added = builder.add(*row, &payload(&shaped(shape, row.0).1), &mut budget);
+                added.expect("an ordered row and an unbounded budget");
+            }
+            builder
+        };
+        let sample = sample_rows(ROWS, 3);
+        let told = build(&sample).bytes_for(ROWS, SAMPLE_ROWS);
+        let all = build(&(0..ROWS).map(Ordinal).collect::<Vec<_>>());
+        let held = all.held();
+        let index = all.finish(&mut Granted { limit: held, held }).expect("what was added fits");
+        let built = index.build_bytes();
+        for (from, bytes) in [("a sample", told), ("the index", built)] {
+            let fits = bytes >= held && bytes <= held + held / 8 + STEPS;
+            assert!(fits, "shape {shape}: {held} bytes were held, {bytes} by {from}");
+        }
+    }
+}
+
+#[test]
+fn an_index_is_written_in_runs_until_one_is_refused() {
+    let mut budget = Unbounded::default();
+    let mut builder = FieldIndexBuilder::new(FieldIndexKind::Keyword, path("a"));
+    for row in 0..3_000 {
+        let added = builder.add(Ordinal(row), &payload(&shaped(2, row).1), &mut budget);
+        added.expect("an ordered row and an unbounded budget");
+    }
+    let index = builder.finish(&mut budget).expect("an unbounded budget");
+    let whole = index.to_bytes();
+    for refused in [usize::MAX, 0, 2] {
+        let (mut runs, mut bytes) = (0, Vec::new());
+        let written = index.write(|run| {
+            assert!(run.len() <= FieldIndex::WRITE_BYTES, "{} bytes", run.len());
+            bytes.extend_from_slice(run);
+            runs += 1;
+            if runs > refused { Err("refused") } else { Ok(()) }
+        });
+        if refused == usize::MAX {
+            assert!(written.is_ok() && runs > 3 && bytes == whole, "{runs} runs");
+        } else {
+            assert_eq!((written, runs), (Err("refused"), refused + 1));
+        }
+    }
 }
 
 #[test]

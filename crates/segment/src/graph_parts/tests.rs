@@ -1,6 +1,6 @@
 //! Files of builds that end well, fail, or are cancelled.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use vectorizer_hnsw::{HnswError, Inline, Links};
 use vectorizer_memory::{Governor, Limits, Tenant};
@@ -8,6 +8,7 @@ use vectorizer_model::budget::Unbounded;
 use vectorizer_model::{Metric, SegmentId};
 use vectorizer_pages::{Config, Misses, Pool, Residency};
 use vectorizer_quantize::{Levels, ScalarQuantizer};
+use vectorizer_testkit::allocation::heap_of;
 use vectorizer_vfs::crash::{Faults, Operation, TraceDirectory};
 
 use super::*;
@@ -29,39 +30,43 @@ struct Folder {
 
 impl Folder {
     fn new() -> Self {
+        Self::of(ROWS, DIM)
+    }
+
+    fn of(rows: u32, dim: usize) -> Self {
         let disk = TraceDirectory::new();
         let governor = Governor::new(Limits::of_root(64 << 20));
         let config = Config { capacity: 4 << 20, misses: Misses::Threads, ..Config::default() };
         let frames = Arc::new(Frames::new(Pool::new(&governor, config).unwrap()));
         let (directory, residency) = (disk.directory(), Residency::Governed);
         let store = Store { directory, frames, residency, governor, tenant: Tenant::system() };
-        let sample = [0.0, 1.0].repeat(DIM / 2);
-        let quantizer = ScalarQuantizer::train(Metric::L2, Levels::U8, DIM, &sample, 1.0).unwrap();
-        let head = head(ComponentKind::Codes);
+        let sample = [0.0, 1.0].repeat(dim / 2);
+        let quantizer = ScalarQuantizer::train(Metric::L2, Levels::U8, dim, &sample, 1.0).unwrap();
+        let head = head(ComponentKind::Codes, rows);
         let mut out = ComponentWriter::create(&*store.directory, head, 1).unwrap();
         out.section(SectionKind::Quantizer, &quantizer.to_bytes()).unwrap();
         out.begin(SectionKind::Codes).unwrap();
-        let layout = vectorizer_model::RowLayout::paged(DIM);
+        let layout = vectorizer_model::RowLayout::paged(dim);
         let mut bytes = Vec::new();
-        for row in 0..ROWS {
+        for row in 0..rows {
             bytes.resize(layout.offset(Ordinal(row)), 0);
-            let of = |at: u32| row.wrapping_mul(0x9e37_79b9).rotate_left(5 * at).to_le_bytes()[1];
-            bytes.extend((0..u32::try_from(DIM).unwrap()).map(of));
+            let of =
+                |at: u32| row.wrapping_mul(0x9e37_79b9).rotate_left(5 * at % 32).to_le_bytes()[1];
+            bytes.extend((0..u32::try_from(dim).unwrap()).map(of));
         }
         out.write(&bytes).unwrap();
         let reference = out.finish().unwrap();
         let codes = CodeColumn::open(&store, &reference).unwrap();
         let params = Params { m: 8, ef_construct: 20, seed: 3 };
-        let bytes_of = |rows| codes.loaded_bytes(rows);
-        let plan = Plan::within(256 << 10, (ROWS as usize, &bytes_of), &params, 1).unwrap();
-        let plan = GraphPlan { plan, params, rows: ROWS.into() };
+        let limit = VERIFY_BYTES.max(buffer_bytes(&codes) + u64::from(rows) * (dim as u64 + 75));
+        let plan = GraphPlan::within(limit, &codes, rows as usize, (&params, 1)).unwrap();
         Self { disk, store, codes, reference, plan }
     }
 
     fn build(&self, cancelled: &(dyn Fn() -> bool + Sync)) -> (Built<ComponentRef>, u64) {
         let (mut budget, inserted) = (Unbounded::default(), AtomicUsize::new(0));
         let host = Host { executor: &Inline, cancelled, inserted: &inserted, hint: |_| () };
-        let to = (&*self.store.directory, head(ComponentKind::Graph));
+        let to = (&*self.store.directory, head(ComponentKind::Graph, ROWS));
         let codes = (&self.codes, &self.reference);
         let built = build(to, codes, FILES, (&self.plan, host), &mut budget);
         (built, budget.held())
@@ -72,8 +77,8 @@ impl Folder {
     }
 }
 
-fn head(kind: ComponentKind) -> ComponentHead {
-    ComponentHead { kind, tag: String::new(), segment: SegmentId(1), rows: ROWS }
+fn head(kind: ComponentKind, rows: u32) -> ComponentHead {
+    ComponentHead { kind, tag: String::new(), segment: SegmentId(1), rows }
 }
 
 #[test]
@@ -93,7 +98,7 @@ fn a_build_leaves_a_graph_and_no_draft() {
 #[test]
 fn codes_are_loaded_as_they_are_stored() {
     let folder = Folder::new();
-    let to = (&*folder.store.directory, head(ComponentKind::Graph));
+    let to = (&*folder.store.directory, head(ComponentKind::Graph, ROWS));
     let site = Site::open(to, (&folder.codes, &folder.reference), FILES).unwrap();
     let whole = folder.codes.load(1 << 20).unwrap();
     let mut some = site.room(600);
@@ -146,4 +151,58 @@ fn cancelled_builds_leave_no_file() {
         assert!(matches!(built, Err(PartsError::Hnsw(HnswError::Cancelled))), "{at} of {all}");
         assert_eq!((folder.files(), held), (vec![file_name(1)], 0));
     }
+}
+
+#[test]
+fn reading_codes_takes_one_buffer() {
+    // A page each: the second reading is longer than the first, and the last is of two rows.
+    let folder = Folder::of(500, 4096);
+    let to = (&*folder.store.directory, head(ComponentKind::Graph, 500));
+    let site = Site::open(to, (&folder.codes, &folder.reference), FILES).unwrap();
+    let rows: Vec<u32> = (0..40).chain(100..164).chain(298..300).collect();
+    let mut loaded = site.room(rows.len());
+    let (done, heap) = heap_of(|| site.load(&mut loaded, 0, &rows));
+    done.unwrap();
+    let most = i64::try_from(read_bytes(&folder.codes)).unwrap();
+    assert!(heap.held == 0 && heap.peak <= most, "{heap:?}, buffer {most}");
+}
+
+#[test]
+fn damaged_codes_are_told_and_no_graph_is_left() {
+    let folder = Folder::new();
+    let place = folder.codes.place(100);
+    let file = folder.store.directory.open(&file_name(1), Access::Write).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, place).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], place).unwrap();
+    let (built, held) = folder.build(&|| false);
+    let told = matches!(built, Err(PartsError::Workshop(SegmentError::Damaged { .. })));
+    assert!(told, "{built:?}");
+    assert_eq!((folder.files(), held), (vec![file_name(1)], 0));
+    let told = matches!(folder.codes.load(1 << 20), Err(SegmentError::Damaged { .. }));
+    assert!(told, "as a whole too");
+}
+
+#[test]
+fn a_damaged_draft_leaves_no_file() {
+    let folder = Folder::new();
+    let to = (&*folder.store.directory, head(ComponentKind::Graph, ROWS));
+    let mut site = Site::open(to, (&folder.codes, &folder.reference), FILES).unwrap();
+    let draft = Arc::clone(&site.draft);
+    let (flipped, inserted) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let damage = || {
+        let mut byte = [0];
+        if draft.read_exact_at(&mut byte, 5).is_ok() && !flipped.swap(true, Relaxed) {
+            draft.write_all_at(&[byte[0] ^ 1], 5).unwrap();
+        }
+        false
+    };
+    let host = Host { executor: &Inline, cancelled: &damage, inserted: &inserted, hint: |_| () };
+    let plan = &folder.plan;
+    let built =
+        build_in_parts(&mut site, &plan.plan, &plan.params, host, &mut Unbounded::default());
+    let built = site.close(built);
+    let told = matches!(built, Err(PartsError::Hnsw(HnswError::Draft { .. })));
+    assert!(told && flipped.into_inner(), "{built:?}");
+    assert_eq!(folder.files(), [file_name(1)]);
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vectorizer_engine::{EngineOptions, Growth, Residency, StorageRule};
-use vectorizer_memory::{CacheLines, Governor, Limits, MemoryLimits, OperationKind as GuardedKind};
+use vectorizer_memory::{
+    CacheLines, Governor, Limits, MemoryLimits, OperationKind as GuardedKind, cache_limit,
+};
 use vectorizer_model::bytes::{ByteCount, GIB, MIB};
 use vectorizer_vfs::{cgroup_memory, machine_memory, process_memory};
 
@@ -23,11 +25,6 @@ pub const MEMORY_FLOOR: u64 = 64 * MIB;
 const FRAMES_FLOOR_PART: u64 = 16;
 /// This part is left free by frames that are borrowed, so that requests find room at once.
 const HEADROOM_PART: u64 = 16;
-
-/// This part is kept for requests that free memory: deletes, drops, and looking at what there is.
-const EMERGENCY_PART: u64 = 50;
-/// At least so many bytes, some thousand deletes under way.
-const EMERGENCY_BYTES_MIN: u64 = 512 << 10;
 
 /// How much the process may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,22 +51,6 @@ pub struct Budget {
 const HEAP_BYTES: u64 = 2 * GIB;
 /// What one operation may hold, unless that is given or half of the limit is less.
 const OPERATION_BYTES: u64 = 512 * MIB;
-/// What caches hold at least, where there are caches and the limit allows it.
-const CACHE_BYTES_MIN: u64 = 100 * MIB;
-/// What caches hold at most.
-const CACHE_BYTES_MAX: u64 = 2 * GIB;
-
-/// What caches may hold: a share of the limit, 100 MB to 2 GB, at most half of the limit, and in
-/// cluster mode at most what its setting says. No percent is no caching.
-pub fn cache_limit(percent: u64, limit: u64, cluster_max: Option<u64>) -> u64 {
-    if percent == 0 {
-        return 0;
-    }
-    let share = u128::from(limit) * u128::from(percent) / 100;
-    let share = u64::try_from(share).unwrap_or(u64::MAX);
-    let clamped = share.clamp(CACHE_BYTES_MIN, CACHE_BYTES_MAX).min(limit / 2);
-    cluster_max.map_or(clamped, |most| clamped.min(most))
-}
 
 /// Where a budget came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,7 +163,14 @@ impl Budget {
             ("memory.max_heap_size", &memory.heap_bytes_max, &limit),
             ("memory.max_per_operation", &memory.operation_bytes_max, &limit),
         ];
-        let single = memory.operations.iter().map(|(kind, given)| (kind.key(), given, &operation));
+        let single = memory.operations.iter().map(|(kind, given)| match kind {
+            // A build that nobody bounded is planned to what is free, so it may be bounded there.
+            OperationKind::Build => (kind.key(), given, &limit),
+            OperationKind::Search
+            | OperationKind::Write
+            | OperationKind::Scroll
+            | OperationKind::Facet => (kind.key(), given, &operation),
+        });
         let above = whole.into_iter().chain(single).filter_map(|(key, given, bound)| {
             let (bytes, origin) = given.clone()?;
             let &(bound_key, bound, ref bound_origin) = bound;
@@ -194,17 +182,9 @@ impl Budget {
         above.collect()
     }
 
-    /// What one operation of a kind may hold.
-    pub fn operation_bytes_of(&self, kind: OperationKind, settings: &Settings) -> u64 {
-        let own = settings.memory.operations.iter().find(|(other, _)| *other == kind);
-        let given = own.and_then(|(_, given)| given.as_ref());
-        given.map_or(self.operation_bytes, |(bytes, _)| *bytes)
-    }
-
     /// A governor of this budget.
     pub fn governor(&self) -> Arc<Governor> {
-        let emergency = (self.limit / EMERGENCY_PART).max(EMERGENCY_BYTES_MIN);
-        let limits = Limits::of_root(self.limit).with_base(self.base).with_emergency(emergency);
+        let limits = Limits::of_root(self.limit).with_base(self.base).with_default_emergency();
         Governor::new(limits.with_cache_limit(self.cache_bytes))
     }
 
@@ -245,7 +225,8 @@ impl Budget {
     /// Where the caches' ladder has its steps.
     pub fn cache_lines(&self, settings: &Settings) -> CacheLines {
         let cache = &settings.memory.cache;
-        CacheLines::of_shares(cache.memory_threshold, cache.eviction_threshold)
+        let line = CacheLines::permille;
+        CacheLines::of(line(cache.memory_threshold), line(cache.eviction_threshold))
     }
 
     /// How an engine is opened within this budget.

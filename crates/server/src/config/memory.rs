@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use vectorizer_api::memory::CacheSettings;
 pub use vectorizer_api::memory::EvictionPolicy;
+use vectorizer_api::memory::{CacheSettings, CacheShare, OwnPolicies};
 
-use super::duration;
+use super::origin::Given;
 use super::resolve::{GivenBytes, Resolver};
+use super::violation::Violation;
+use super::{duration, keys};
 
 /// What operations and caches may hold, and when memory is short. The limit itself, and what follows
 /// from it, is the [`Budget`](super::Budget).
@@ -73,18 +75,20 @@ pub struct PressureThresholds {
 pub struct CacheLimits {
     /// Percent of the memory limit; 0 means no caching.
     pub percent: u64,
-    /// Items of the metadata cache.
+    /// Items of the metadata cache and of discovery together.
     pub items_max: u64,
-    /// Items of tenant discovery.
+    /// Items of tenant discovery among them.
     pub tenant_items_max: u64,
-    /// Items of Mimir discovery.
+    /// Items of Mimir discovery among them.
     pub mimir_items_max: u64,
     /// The share of their limit from which there is a warning.
     pub memory_threshold: f64,
     /// The share from which items are evicted.
     pub eviction_threshold: f64,
-    /// Which items go first.
+    /// Which items go first where no cache has a policy of its own.
     pub eviction_policy: EvictionPolicy,
+    /// Which items go first in single caches.
+    pub own_policies: OwnPolicies,
     /// How long items are kept; none is as long as there is room.
     pub ttl: CacheTtl,
 }
@@ -124,8 +128,8 @@ pub(super) fn read(from: &mut Resolver) -> MemorySettings {
 }
 
 impl MemorySettings {
-    /// What entries caches keep, whose limit may be set to so many bytes at most.
-    pub(super) fn cache_settings(&self, bytes_max: u64) -> CacheSettings {
+    /// What entries caches keep, whose limit may be set to so many bytes at most in cluster mode.
+    pub(super) fn cache_settings(&self, cluster_bytes_max: Option<u64>) -> CacheSettings {
         let CacheLimits { items_max, tenant_items_max, mimir_items_max, .. } = self.cache;
         let policy = self.cache.eviction_policy;
         CacheSettings {
@@ -133,11 +137,13 @@ impl MemorySettings {
             tenant_items_max,
             mimir_items_max,
             policy,
+            policies: self.cache.own_policies,
             query_ttl: self.cache.ttl.query,
             discovery_ttl: self.cache.ttl.discovery,
             metadata_ttl: self.cache.ttl.metadata,
             embedding_ttl: self.cache.ttl.embedding,
-            bytes_max,
+            share: CacheShare::Percent(self.cache.percent),
+            cluster_bytes_max,
         }
     }
 }
@@ -157,9 +163,10 @@ fn cache(from: &mut Resolver) -> CacheLimits {
         items_max: from.number("memory.cache.max_items", 1_000, 0, most),
         tenant_items_max: from.number("memory.cache.tenant_max_items", 500, 0, most),
         mimir_items_max: from.number("memory.cache.mimir_max_items", 500, 0, most),
-        memory_threshold: from.share("memory.cache.memory_threshold", 0.8),
-        eviction_threshold: from.share("memory.cache.eviction_threshold", 0.9),
+        memory_threshold: from.cache_share("memory.cache.memory_threshold", 0.8),
+        eviction_threshold: from.cache_share("memory.cache.eviction_threshold", 0.9),
         eviction_policy: policy,
+        own_policies: from.own_policies(&policies),
         ttl: ttl(from),
     };
     from.check_order(&[
@@ -167,6 +174,33 @@ fn cache(from: &mut Resolver) -> CacheLimits {
         ("memory.cache.eviction_threshold", settings.eviction_threshold),
     ]);
     settings
+}
+
+impl Resolver {
+    /// The policies given below a section of caches' names.
+    fn own_policies(&mut self, policies: &[(&'static str, EvictionPolicy)]) -> OwnPolicies {
+        let mut own = OwnPolicies::default();
+        let section = "memory.cache.eviction_policy";
+        let below = |given: &&Given| keys::name_below(&given.path, section).is_some();
+        let given: Vec<Given> = self.given.values().filter(below).cloned().collect();
+        for Given { path, text, origin } in given {
+            let name = keys::name_below(&path, section).unwrap_or_default();
+            let at = CacheSettings::CACHES.iter().position(|cache| *cache == name);
+            let policy = policies.iter().find(|(shown, _)| *shown == text.as_str());
+            match (at, policy) {
+                (Some(at), Some((shown, policy))) => {
+                    own[at] = Some(*policy);
+                    self.show(&path, Some((*shown).to_owned()), origin);
+                }
+                (Some(_), None) => {
+                    let known = "memory.cache.eviction_policy.NAME";
+                    self.refuse(known, &path, text.as_str().to_owned(), origin);
+                }
+                (None, _) => self.violations.push(Violation::CacheName { key: path, origin }),
+            }
+        }
+        own
+    }
 }
 
 fn ttl(from: &mut Resolver) -> CacheTtl {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use vectorizer_memory::CacheLines;
 use vectorizer_model::bytes::{ByteCount, GIB, KIB, MIB};
 
 use super::duration;
@@ -145,6 +146,16 @@ impl Resolver {
     /// A share above 0, at most 1.
     pub(super) fn share(&mut self, key: &'static str, default: f64) -> f64 {
         let read = |text: &str| text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+        self.take(key, default, read, f64::to_string)
+    }
+
+    /// The same in thousandths, rounded, which is how fine the caches' steps are.
+    pub(super) fn cache_share(&mut self, key: &'static str, default: f64) -> f64 {
+        let read = |text: &str| {
+            let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0)?;
+            let permille = CacheLines::permille(share);
+            (permille > 0).then(|| f64::from(permille) / 1000.0)
+        };
         self.take(key, default, read, f64::to_string)
     }
 

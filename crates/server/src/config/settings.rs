@@ -17,6 +17,7 @@ use super::file::{self, DEFAULT_FILE};
 use super::memory::{self, MemorySettings};
 use super::origin::{Given, Origin, Text};
 use super::resolve::Resolver;
+use super::secret::{HIDDEN, Secret};
 use super::tenants;
 use super::validator::Remark;
 use super::violation::Violation;
@@ -157,9 +158,9 @@ impl Resolver {
         let memory_limit = self.memory_limit();
         let memory = memory::read(self);
         let cache_max = cluster.in_cluster_mode().then_some(cluster.max_cache_memory_bytes);
-        server.cache_settings = memory.cache_settings(cache_max.unwrap_or(u64::MAX));
+        server.cache_settings = memory.cache_settings(cache_max);
         server.memory_check_interval = memory.check_interval;
-        server.mimir_url = self.text("telemetry.mimir.url", memory::is_url);
+        server.mimir_url = self.address("telemetry.mimir.url", memory::is_url);
         Settings {
             server,
             mcp_port,
@@ -200,7 +201,7 @@ impl Resolver {
         let rest_port = self.port("server.rest_port", defaults.rest_port);
         let allow_unauthenticated = self.flag("server.allow_unauthenticated", false);
         let api_key = self.api_key();
-        let tenants = tenants::read(self, api_key.as_deref());
+        let tenants = tenants::read(self, api_key.as_ref());
         let collection_defaults = self.collection_defaults();
         let limits = defaults.limits;
         let config = ServerConfig {
@@ -271,7 +272,7 @@ impl Resolver {
     }
 
     /// The key from wherever it is, never shown.
-    fn api_key(&mut self) -> Option<String> {
+    fn api_key(&mut self) -> Option<Secret> {
         let (own, file) = (self.given.get("auth.api_key"), self.given.get("auth.api_key_file"));
         let (own, file) = (own.cloned(), file.cloned());
         let shown_file = file.as_ref().map(|given| given.text.as_str().to_owned());
@@ -279,7 +280,7 @@ impl Resolver {
             given.as_ref().map_or(Origin::Default, |given| given.origin.clone())
         };
         let (own_origin, file_origin) = (origin_of(&own), origin_of(&file));
-        let hidden = own.is_some().then(|| "(hidden)".to_owned());
+        let hidden = own.is_some().then(|| HIDDEN.to_owned());
         self.show("auth.api_key", hidden, own_origin.clone());
         self.show("auth.api_key_file", shown_file, file_origin.clone());
         let from_file = match (&own, &file) {
@@ -305,7 +306,7 @@ impl Resolver {
         self.check_key(key, own_origin)
     }
 
-    fn key_in(&mut self, path: PathBuf, origin: Origin) -> Option<String> {
+    fn key_in(&mut self, path: PathBuf, origin: Origin) -> Option<Secret> {
         match std::fs::read_to_string(&path) {
             Ok(text) => self.check_key(text.trim_end_matches(['\r', '\n']).to_owned(), origin),
             Err(cause) => {
@@ -316,12 +317,12 @@ impl Resolver {
         }
     }
 
-    fn check_key(&mut self, key: String, origin: Origin) -> Option<String> {
+    fn check_key(&mut self, key: String, origin: Origin) -> Option<Secret> {
         if key.is_empty() {
             self.violations.push(Violation::EmptyKey { origin });
             return None;
         }
-        Some(key)
+        Some(Secret::new(key))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Tenants: whether requests have one, what each may hold, and the keys that show who asks.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use vectorizer_model::TenantName;
 use vectorizer_model::bytes::ByteCount;
@@ -9,6 +8,7 @@ use vectorizer_model::bytes::ByteCount;
 use super::keys;
 use super::origin::{Given, Text};
 use super::resolve::{Resolver, shown_bytes};
+use super::secret::{HIDDEN, Secret};
 use super::violation::Violation;
 
 /// Whether requests have tenants, and what each may hold.
@@ -20,42 +20,23 @@ pub struct TenantSettings {
     pub quotas: BTreeMap<TenantName, u64>,
     /// What each tenant may hold that has no quota of its own, but for the default one.
     pub default_quota: Option<u64>,
-    /// Bytes of each tenant in the query cache that others give up theirs for first.
+    /// Points that each tenant's collections may have.
+    pub point_quotas: BTreeMap<TenantName, u64>,
+    /// Bytes of each tenant in caches that others give up theirs for first.
     pub guarantees: BTreeMap<TenantName, u64>,
     /// The key of each tenant that has one.
     pub keys: BTreeMap<TenantName, Secret>,
 }
 
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text, to be compared.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
-
 const KEYS: &str = "tenants.keys";
 const KEY_FILES: &str = "tenants.key_files";
 
-pub(super) fn read(from: &mut Resolver, operators_key: Option<&str>) -> TenantSettings {
+pub(super) fn read(from: &mut Resolver, operators_key: Option<&Secret>) -> TenantSettings {
     TenantSettings {
         enabled: from.flag("tenants.enabled", false),
         quotas: from.tenant_bytes("tenants.quotas.NAME"),
         default_quota: from.given_bytes("tenants.default_quota").map(|(bytes, _)| bytes),
+        point_quotas: from.tenant_counts("tenants.point_quotas.NAME"),
         guarantees: from.tenant_bytes("tenants.guarantees.NAME"),
         keys: from.tenant_keys(operators_key),
     }
@@ -81,13 +62,28 @@ impl Resolver {
 
     /// Byte counts above 0; `known` ends with `.NAME`.
     fn tenant_bytes(&mut self, known: &'static str) -> BTreeMap<TenantName, u64> {
+        let read = |text: &str| text.parse::<ByteCount>().ok().map(|ByteCount(bytes)| bytes);
+        self.tenant_numbers(known, read, shown_bytes)
+    }
+
+    /// Counts above 0; `known` ends with `.NAME`.
+    fn tenant_counts(&mut self, known: &'static str) -> BTreeMap<TenantName, u64> {
+        self.tenant_numbers(known, |text| text.parse().ok(), |count| count.to_string())
+    }
+
+    fn tenant_numbers(
+        &mut self,
+        known: &'static str,
+        read: impl Fn(&str) -> Option<u64>,
+        shown: impl Fn(u64) -> String,
+    ) -> BTreeMap<TenantName, u64> {
         let mut named = BTreeMap::new();
         for (name, Given { path, text, origin }) in self.of_tenants(known.trim_end_matches(".NAME"))
         {
-            match text.as_str().parse::<ByteCount>() {
-                Ok(ByteCount(bytes)) if bytes > 0 => {
-                    self.show(&path, Some(shown_bytes(bytes)), origin);
-                    named.insert(name, bytes);
+            match read(text.as_str()) {
+                Some(number) if number > 0 => {
+                    self.show(&path, Some(shown(number)), origin);
+                    named.insert(name, number);
                 }
                 _ => self.refuse(known, &path, text.as_str().to_owned(), origin),
             }
@@ -96,11 +92,12 @@ impl Resolver {
     }
 
     /// The keys from wherever they are, never shown.
-    fn tenant_keys(&mut self, operators_key: Option<&str>) -> BTreeMap<TenantName, Secret> {
+    fn tenant_keys(&mut self, operators_key: Option<&Secret>) -> BTreeMap<TenantName, Secret> {
         let enabled =
             self.given.get("tenants.enabled").is_some_and(|of| of.text.as_str() == "true");
         let mut found = BTreeMap::new();
-        let mut known: Vec<String> = operators_key.map(str::to_owned).into_iter().collect();
+        let mut known: Vec<String> =
+            operators_key.map(|key| key.reveal().to_owned()).into_iter().collect();
         let mut given = self.of_tenants(KEYS);
         given.extend(self.of_tenants(KEY_FILES));
         for (name, given) in given {
@@ -143,7 +140,7 @@ impl Resolver {
                 }
             };
         }
-        self.show(&given.path, Some("(hidden)".to_owned()), given.origin.clone());
+        self.show(&given.path, Some(HIDDEN.to_owned()), given.origin.clone());
         if let Text::Plain(key) = &given.text {
             return Some(key.clone());
         }

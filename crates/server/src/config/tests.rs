@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use vectorizer_engine::{Durability, Residency};
 
 use super::keys;
-use super::{BudgetRule, Configuration, MEMORY_FLOOR, Sources};
+use super::{BudgetRule, Configuration, MEMORY_FLOOR, Secret, Sources};
 
 /// A machine of made-up readings.
 struct Machine(PathBuf);
@@ -162,12 +162,12 @@ fn off_loopback_needs_a_key_or_a_word() {
     with(&[("VECTORIZER__SERVER__HOST", "localhost")]).unwrap();
     with(&[("VECTORIZER__SERVER__HOST", "::1")]).unwrap();
     let loaded = with(&[host, file]).unwrap();
-    assert_eq!(loaded.settings.server.api_key.as_deref(), Some("secret"));
+    assert_eq!(loaded.settings.server.api_key, Some(Secret::new("secret")));
     assert!(!format!("{loaded:?}").contains("secret"), "secrets are not shown");
     assert!(with(&[host, file, key]).unwrap_err().contains("both given"));
     let flag = [("auth.api_key", "flagged")];
     let loaded = load(&machine.0, &sources(None, &[host, file], &flag)).unwrap();
-    assert_eq!(loaded.settings.server.api_key.as_deref(), Some("flagged"));
+    assert_eq!(loaded.settings.server.api_key, Some(Secret::new("flagged")));
     let refusal = with(&[host, ("VECTORIZER__AUTH__API_KEY", "")]).unwrap_err();
     assert!(refusal.contains("1 problem\n"), "{refusal}");
     let digits = sources(Some(machine.file("auth: {api_key: 007}\n")), &[], &[]);

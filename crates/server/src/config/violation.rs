@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use vectorizer_api::memory::CacheSettings;
 use vectorizer_model::TenantNameError;
 use vectorizer_model::bytes::ByteCount;
 use vectorizer_vfs::VfsError;
@@ -25,6 +26,17 @@ pub enum Violation {
         origin: Origin,
         /// The setting that was probably meant.
         suggestion: Option<&'static str>,
+    },
+    /// A policy for a cache that has no entries, or that does not exist.
+    #[error(
+        "{key} is of no cache that has entries ({origin}); name one of {}",
+        CacheSettings::CACHES.join(", ")
+    )]
+    CacheName {
+        /// The setting.
+        key: String,
+        /// Who gave it.
+        origin: Origin,
     },
     /// A value where a section of settings belongs.
     #[error("{path} is a section ({origin}); write its settings below it")]

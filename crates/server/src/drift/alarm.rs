@@ -70,6 +70,15 @@ mod tests {
     }
 
     #[test]
+    fn prometheus_is_given_the_same_line() {
+        let deploy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
+        let rules = std::fs::read_to_string(deploy.join("prometheus/alerts.yml")).expect("rules");
+        let share = format!("0.{LIMIT_PERCENT:02} * vectorizer_memory_limit_bytes");
+        let line = format!("clamp_max(clamp_min({share}, {BYTES_MIN}), {BYTES_MAX})");
+        assert!(rules.contains(&format!("expr: vectorizer_memory_drift_bytes > {line}\n")));
+    }
+
+    #[test]
     fn a_leak_of_200_mib_is_worth_it_under_any_limit() {
         for (limit, line) in [(64, 32), (1000, 80), (4000, 160), (1 << 20, 160)] {
             assert_eq!(Alarm::line(limit * MIB), line * MIB);

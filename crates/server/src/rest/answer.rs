@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use vectorizer_api::Caller;
 use vectorizer_memory::Reservation;
 use vectorizer_wire::answer::ErrorEnvelope;
 
@@ -44,6 +45,11 @@ impl Answer {
         Self { status, headers, body, charge }
     }
 
+    /// A few bytes of JSON that whoever comes may ask for; memory cannot refuse them.
+    pub(super) fn short_json(body: Vec<u8>) -> Self {
+        Self::new(StatusCode::OK, JSON, body, Charge::None)
+    }
+
     /// JSON that was asked for.
     pub(super) fn json(body: Vec<u8>) -> Self {
         Self::new(StatusCode::OK, JSON, body, Charge::Due)
@@ -75,13 +81,18 @@ impl Answer {
         Self::text(StatusCode::UNAUTHORIZED, told)
     }
 
-    /// A refused or failed request.
-    pub(super) fn failed(error: &RestError, started: Instant) -> Self {
+    /// A refused or failed request, as its caller may hear of it. Nothing else makes an answer of a
+    /// failure.
+    pub(super) fn failed(error: RestError, caller: &Caller, started: Instant) -> Self {
+        let error = match error {
+            RestError::Api(error) => RestError::Api(caller.told(error)),
+            other => other,
+        };
         let refusal = error.refusal();
         if refusal.status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %refusal.text, "request failed");
         }
-        let api = if let RestError::Api(error) = error { Some(error) } else { None };
+        let api = if let RestError::Api(error) = &error { Some(error) } else { None };
         let time = started.elapsed().as_secs_f64();
         let envelope = ErrorEnvelope::new(&refusal.text, api, time);
         let body = serde_json::to_vec(&envelope).unwrap_or_default();
@@ -92,17 +103,22 @@ impl Answer {
         answer
     }
 
-    /// The response, its memory charged until it is sent.
-    pub(super) fn into_response(self, admission: &Admission, started: Instant) -> Response {
+    /// The response, its memory charged to its caller until it is sent.
+    pub(super) fn into_response(
+        self,
+        admission: &Admission,
+        caller: &Caller,
+        started: Instant,
+    ) -> Response {
         let Self { status, headers, body, charge } = self;
         let body = match charge {
             Charge::None => Body::from(body),
             Charge::Held(held) => charged(body, held),
-            Charge::Due => match admission.charge(body) {
+            Charge::Due => match admission.for_tenant(caller.tenant()).charge(body) {
                 Ok(body) => body,
                 Err(error) => {
-                    let failed = Self::failed(&error.into(), started);
-                    return failed.into_response(admission, started);
+                    let failed = Self::failed(error.into(), caller, started);
+                    return failed.into_response(admission, caller, started);
                 }
             },
         };

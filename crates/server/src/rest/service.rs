@@ -26,7 +26,7 @@ pub(super) async fn root(_: Call) -> Outcome {
         commit: None,
         vectorizer_version: env!("CARGO_PKG_VERSION"),
     };
-    encode(&root).map(Answer::json)
+    encode(&root).map(Answer::short_json)
 }
 
 pub(super) async fn alive(_: Call) -> Outcome {

@@ -8,7 +8,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use vectorizer_api::memory::{
-    CacheReport, Class, ClassReport, DurationCounts, MemoryReport, TenantUsage,
+    CacheReport, Class, ClassReport, DurationCounts, MemoryReport, TenantItems, TenantUsage,
 };
 
 /// A report to be shown.
@@ -50,7 +50,8 @@ fn one<'a>(value: u64) -> Vec<(Labels<'a>, u64)> {
 impl Collector for MemoryMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let report = &self.0;
-        for metrics in [process(report), classes(report), caches(report), pages(report)] {
+        let all = [process, classes, tenants, caches, pages];
+        for metrics in all.map(|of| of(report)) {
             for metric in &metrics {
                 metric.encode(&mut encoder)?;
             }
@@ -123,7 +124,7 @@ fn process(report: &MemoryReport) -> Vec<Metric<'_>> {
         ),
         gauge(
             "vectorizer_memory_measured_bytes",
-            "Anonymous bytes that the process was measured to hold; absent if it was not",
+            "Bytes that the process was measured to hold, files left out; absent if it was not",
             measured.unwrap_or_default(),
         ),
         gauge(
@@ -168,18 +169,6 @@ fn classes(report: &MemoryReport) -> Vec<Metric<'_>> {
     };
     let mut limits = of(|class| class.usage.limit);
     limits.retain(|(_, limit)| *limit != u64::MAX);
-    let holdings = report.holdings.iter();
-    let tenants = holdings.map(|holder| {
-        (vec![("class", holder.class.name()), ("tenant", &*holder.tenant)], holder.bytes)
-    });
-    let bounds = |read: fn(&TenantUsage) -> u64| -> Vec<(Labels<'_>, u64)> {
-        let tenants = report.tenants().iter();
-        tenants.map(|tenant| (vec![("tenant", &*tenant.name)], read(tenant))).collect()
-    };
-    let mut limited = bounds(|tenant| tenant.limit);
-    limited.retain(|(_, limit)| *limit != u64::MAX);
-    let pinned = report.holdings.iter().filter(|holder| holder.class == Class::Pinned);
-    let pinned = pinned.map(|holder| (vec![("tenant", &*holder.tenant)], holder.bytes));
     let refused = report.classes.iter().flat_map(|class| {
         let name = class.usage.class.name();
         let reasons = class.counts.refused.iter();
@@ -197,6 +186,38 @@ fn classes(report: &MemoryReport) -> Vec<Metric<'_>> {
             "Bytes that a class may hold, or a cache's share; absent where there is no bound",
             limits,
         ),
+        counter(
+            "vectorizer_memory_admitted",
+            "Requests granted",
+            of(|class| class.counts.admitted),
+        ),
+        counter(
+            "vectorizer_memory_waited",
+            "Requests that waited",
+            of(|class| class.counts.waited),
+        ),
+        counter("vectorizer_memory_refused", "Requests refused, by reason", refused.collect()),
+    ]
+}
+
+fn tenants(report: &MemoryReport) -> Vec<Metric<'_>> {
+    let holdings = report.holdings.iter();
+    let tenants = holdings.map(|holder| {
+        (vec![("class", holder.class.name()), ("tenant", &*holder.tenant)], holder.bytes)
+    });
+    let bounds = |read: fn(&TenantUsage) -> u64| -> Vec<(Labels<'_>, u64)> {
+        let tenants = report.tenants().iter();
+        tenants.map(|tenant| (vec![("tenant", &*tenant.name)], read(tenant))).collect()
+    };
+    let items = |read: fn(TenantItems) -> u64| -> Vec<(Labels<'_>, u64)> {
+        let tenants = report.tenant_items.iter();
+        tenants.map(|(name, items)| (vec![("tenant", &**name)], read(*items))).collect()
+    };
+    let mut limited = bounds(|tenant| tenant.limit);
+    limited.retain(|(_, limit)| *limit != u64::MAX);
+    let pinned = report.holdings.iter().filter(|holder| holder.class == Class::Pinned);
+    let pinned = pinned.map(|holder| (vec![("tenant", &*holder.tenant)], holder.bytes));
+    vec![
         gauge(
             "vectorizer_memory_tenant_reserved_bytes",
             "Bytes that a tenant reserved for a class",
@@ -213,21 +234,20 @@ fn classes(report: &MemoryReport) -> Vec<Metric<'_>> {
             limited,
         ),
         gauge(
+            "vectorizer_tenant_cache_items",
+            "Entries of caches that a tenant pays for",
+            items(|items| items.entries),
+        ),
+        gauge(
+            "vectorizer_tenant_points",
+            "Points of a tenant's collections",
+            items(|items| items.points),
+        ),
+        gauge(
             "vectorizer_memory_pinned_bytes",
             "Bytes of a tenant's collections that are always in memory",
             pinned.collect(),
         ),
-        counter(
-            "vectorizer_memory_admitted",
-            "Requests granted",
-            of(|class| class.counts.admitted),
-        ),
-        counter(
-            "vectorizer_memory_waited",
-            "Requests that waited",
-            of(|class| class.counts.waited),
-        ),
-        counter("vectorizer_memory_refused", "Requests refused, by reason", refused.collect()),
     ]
 }
 

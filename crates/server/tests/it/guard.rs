@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use vectorizer_memory::{Class, Limits};
+use vectorizer_server::config::Secret;
 use vectorizer_server::{ServerConfig, ServerError, ServerLimits};
 
 use crate::client::Reply;
@@ -13,7 +14,7 @@ use crate::server::{Folder, Server, config};
 #[test]
 fn the_key_is_wanted_everywhere_but_at_the_probes() {
     let folder = Folder::new();
-    let config = ServerConfig { api_key: Some("secret".to_owned()), ..config() };
+    let config = ServerConfig { api_key: Some(Secret::new("secret")), ..config() };
     let server = Server::start_with(&folder, config, Limits::of_root(1 << 30));
     for path in ["/", "/healthz", "/livez", "/readyz"] {
         assert_eq!(server.client().get(path).status, 200, "{path}");
@@ -50,7 +51,7 @@ fn nobody_listens_to_the_world_by_accident() {
     let world = || ServerConfig { host: "0.0.0.0".to_owned(), ..config() };
     assert!(matches!(run(world()), Err(ServerError::Unauthenticated { .. })));
     assert!(run(ServerConfig { allow_unauthenticated: true, ..world() }).is_ok());
-    assert!(run(ServerConfig { api_key: Some("k".to_owned()), ..world() }).is_ok());
+    assert!(run(ServerConfig { api_key: Some(Secret::new("k")), ..world() }).is_ok());
     let nowhere = ServerConfig { host: "no such host".to_owned(), ..config() };
     assert!(matches!(run(nowhere), Err(ServerError::Host { .. })));
 }
@@ -127,7 +128,7 @@ fn memory_is_refused_with_its_holders_and_given_back() {
         "x".repeat(2 << 20)
     );
     let told = client.send("PUT", "/collections/c/points", &body).refused(413);
-    assert!(told.contains("operations"), "{told}");
+    assert!(told.contains("operations") && told.contains("raise "), "{told}");
     let tenant = server.governor.tenant("someone");
     let held = server.governor.reserve(Class::Operations, &tenant, 1_700_000).expect("room");
     let small = "x".repeat(200_000);
@@ -152,7 +153,7 @@ fn operations_bytes(server: &Server) -> u64 {
 
 /// Requests hold nothing once they are answered.
 fn assert_given_back(server: &Server) {
-    let settled = (0..100).any(|_| {
+    let settled = (0..1_500).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
         operations_bytes(server) == 0
     });
@@ -163,7 +164,7 @@ fn assert_given_back(server: &Server) {
 fn an_answer_that_nobody_reads_is_given_up() {
     let folder = Folder::new();
     let limits =
-        ServerLimits { write_stall_timeout: Duration::from_millis(300), ..ServerLimits::default() };
+        ServerLimits { write_stall_timeout: Duration::from_secs(2), ..ServerLimits::default() };
     let server =
         Server::start_with(&folder, ServerConfig { limits, ..config() }, Limits::of_root(1 << 30));
     let client = server.client();
@@ -173,12 +174,11 @@ fn an_answer_that_nobody_reads_is_given_up() {
     client.put("/collections/c/points", &point).result();
     let mut deaf = client.connect();
     deaf.write_all(b"GET /collections/c/points/1 HTTP/1.1\r\nhost: x\r\n\r\n").expect("sent");
-    let held = (0..200).any(|_| {
+    let held = (0..6_000).any(|_| {
         std::thread::sleep(Duration::from_millis(5));
         operations_bytes(&server) > 8 << 20
     });
     assert!(held, "the answer is charged while it is sent");
-    std::thread::sleep(Duration::from_millis(300));
     assert_given_back(&server);
 }
 

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 use vectorizer_engine::{Engine, EngineOptions, StorageRule};
-use vectorizer_memory::{CacheMemoryManager, Governor, Limits};
+use vectorizer_memory::{CacheMemoryManager, Governor, Limits, MemoryGuard};
 use vectorizer_server::{ServerConfig, ServerError};
 
 use crate::client::Client;
@@ -42,6 +42,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) governor: Arc<Governor>,
     pub(crate) caches: Arc<CacheMemoryManager>,
+    pub(crate) guard: Arc<MemoryGuard>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), ServerError>>>,
 }
@@ -70,7 +71,7 @@ impl Server {
     }
 
     fn start_on(engine: Engine, governor: Arc<Governor>, config: ServerConfig) -> Self {
-        let caches = Arc::clone(engine.caches());
+        let (caches, guard) = (Arc::clone(engine.caches()), Arc::clone(engine.memory_guard()));
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -86,7 +87,7 @@ impl Server {
             runtime.block_on(vectorizer_server::run(config, engine, ready, shutdown))
         });
         let address = address.recv().expect("the server is ready");
-        Self { address, governor, caches, stop: Some(stop), thread: Some(thread) }
+        Self { address, governor, caches, guard, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(crate) fn client(&self) -> Client {

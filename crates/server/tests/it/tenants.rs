@@ -30,7 +30,7 @@ fn with(tenants: TenantSettings) -> ServerConfig {
 fn with_keys() -> ServerConfig {
     let keys = [("acme", "one"), ("other", "two")];
     let keys = keys.map(|(name, key)| (tenant(name), Secret::new(key))).into();
-    let api_key = Some("operator".to_owned());
+    let api_key = Some(Secret::new("operator"));
     ServerConfig { api_key, ..with(TenantSettings { keys, ..TenantSettings::default() }) }
 }
 
@@ -159,6 +159,33 @@ fn a_tenants_key_is_no_operators() {
     let for_other = showing(&server, "operator").with_header("x-tenant-id", "other");
     assert_eq!(create(&for_other, "theirs", 4).result(), true);
     assert_eq!(listed(&showing(&server, "two")), ["theirs"]);
+}
+
+#[test]
+fn a_full_memory_tells_nobody_of_others() {
+    let folder = Folder::new();
+    let server = started(&folder, with_keys());
+    let other = server.governor.tenant("other");
+    let mut held = Vec::new();
+    let mut step = 256 * MIB;
+    while step > 0 {
+        match server.governor.reserve(vectorizer_memory::Class::Pinned, &other, step) {
+            Ok(more) => held.push(more),
+            Err(_full) => step /= 2,
+        }
+    }
+    let root = server.client().get("/");
+    assert_eq!((root.status, root.body.contains("other")), (200, false), "{}", root.body);
+    let refused = showing(&server, "one").get("/openapi.json");
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    let told = refused.refused(503);
+    assert!(told.contains("held by others too"), "{told}");
+    for body in [&refused.body, &showing(&server, "one").get("/collections").body] {
+        assert!(!body.contains("\"other\"") && !body.contains("tenant other"), "{body}");
+    }
+    // Who runs the server sees who it is.
+    let told = showing(&server, "operator").get("/openapi.json").refused(503);
+    assert!(told.contains("other"), "{told}");
 }
 
 /// What a tenant holds, and may.

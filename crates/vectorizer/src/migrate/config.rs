@@ -54,7 +54,8 @@ pub(crate) fn run(args: &MigrateConfigArgs) -> anyhow::Result<()> {
         .with_context(|| format!("cannot change {input}; nothing was written"))?;
     let after = lines.text();
     if !args.dry_run {
-        place::write_whole(&args.output, after.as_bytes())
+        // It may hold keys, as the other does.
+        place::write_whole(&args.output, after.as_bytes(), Some(&args.input))
             .with_context(|| format!("cannot write {target}"))?;
     }
     let inspected = Inspection::new(

@@ -205,5 +205,6 @@ fn load(path: &PathBuf) -> anyhow::Result<State> {
 
 fn store(path: &Path, state: &State) -> anyhow::Result<()> {
     let bytes = serde_json::to_vec(state)?;
-    place::write_whole(path, &bytes).with_context(|| format!("cannot write {}", path.display()))
+    place::write_whole(path, &bytes, None)
+        .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -122,8 +122,11 @@ fn shrink(server: &Server, asked: &Asked<'_>) {
     let shown = asked.memory();
     assert_eq!(shown["max_memory_bytes"], small);
     assert!(number(&shown["reserved_bytes"]) <= small, "{shown}");
-    assert!(number(&told["memory_management"]["current_memory_bytes"]) <= small, "{told}");
-    eventually("the process holds as little", || anonymous_bytes(server.child.id()) <= small);
+    // What was freed is drift until the allocator has given it back.
+    eventually("the process holds as little", || {
+        let counted = number(&asked.memory()["current_memory_bytes"]);
+        counted <= small && anonymous_bytes(server.child.id()) <= small
+    });
 
     let (status, told) = set(json!({ "max_memory_bytes": 4 * MIB, "eviction_policy": "lru" }));
     assert_eq!((status, &told["status"]["code"]), (409, &json!("limit_below_held")), "{told}");

@@ -6,6 +6,7 @@ mod cluster;
 mod commands;
 mod kill;
 mod live;
+mod many;
 mod memory;
 mod migrate;
 mod misuse;

@@ -20,7 +20,7 @@ const BASE_BYTES: u64 = 16 << 20;
 const SEARCHERS: u64 = 2;
 
 /// A reading of `/proc/<pid>/status`, in bytes.
-fn status(pid: u32, name: &str) -> u64 {
+pub(crate) fn status(pid: u32, name: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());

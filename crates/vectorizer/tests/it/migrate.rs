@@ -3,7 +3,8 @@
 //!
 //! `VECTORIZER_KILL_SEED` chooses other moments to kill at.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -220,5 +221,92 @@ fn a_configuration_file_becomes_one_of_cluster_mode() {
         let refused = run(&[&migrate[..], &["--overwrite", "--cache-limit", limit]].concat());
         assert_eq!(refused.status.code(), Some(1));
         assert!(text(&refused.stderr).contains(told), "{}", text(&refused.stderr));
+    }
+}
+
+/// The configuration files that the project shows: its example, and the blocks of its pages.
+fn examples() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |name: &str| fs::read_to_string(root.join(name)).expect(name);
+    let mut examples = vec![("config.example.yml".to_owned(), read("config.example.yml"))];
+    for page in ["CLUSTER_SETUP.md", "tenants.md"] {
+        let text = read(&format!("docs/users/{page}"));
+        for (at, block) in text.split("```yaml\n").skip(1).enumerate() {
+            let block = block.split("```").next().expect("it ends");
+            examples.push((format!("{page}, block {at}"), block.to_owned()));
+        }
+    }
+    assert_eq!(examples.len(), 3, "the example and a block of each page");
+    for (name, servers) in [
+        ("servers of a list", "cluster:\n  servers:\n    - node-1:7946\n    - node-2\n"),
+        (
+            "servers with ids",
+            "cluster:\n  servers:\n  - id: a\n    address: http://10.0.0.1:15001\n",
+        ),
+        ("seed nodes", "cluster:\n  enabled: true\n  seed_nodes: [\"a:7946\", \"b:7946\"]\n"),
+    ] {
+        examples.push((name.to_owned(), servers.to_owned()));
+    }
+    examples
+}
+
+#[test]
+fn what_a_migrated_file_will_be_refused_for_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = |name: &str| folder.path().join(name);
+    let (old, new) = (place("old.yml"), place("new.yml"));
+    let (mut told, mut started) = (0, 0);
+    for (name, text_of_file) in examples() {
+        // Keys of the pages stand in files that are not here.
+        let keys = place("key");
+        fs::write(&keys, "long and random\n").expect("written");
+        let text_of_file = text_of_file.replace("/run/secrets/other", path_text(&keys));
+        fs::write(&old, text_of_file).expect("written");
+        let migrate = ["migrate-cluster-config", "--overwrite", "--input", path_text(&old)];
+        let done = run(&[&migrate[..], &["--output", path_text(&new)]].concat());
+        let said = text(&done.stdout);
+        assert!(done.status.success(), "{name}: {said}{}", text(&done.stderr));
+        let open: Vec<&str> =
+            said.lines().filter_map(|line| line.strip_prefix("a start will still say: ")).collect();
+        let data = place("data");
+        let mut serve = Server::command(&data, &["--config", path_text(&new)]);
+        if open.is_empty() {
+            assert_eq!(Server::start_command(serve).stop().0, Some(0), "{name}");
+            started += 1;
+            continue;
+        }
+        let refused = serve.output().expect("the binary runs");
+        let refusal = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{name}: {refusal}");
+        assert!(open.iter().all(|open| refusal.contains(open)), "{name}: {open:?}\n{refusal}");
+        // Nothing else keeps it from starting.
+        let mended: Vec<String> = fs::read_to_string(&new)
+            .expect("readable")
+            .lines()
+            .map(|line| {
+                let seed = line.contains("seed_nodes") || line.contains(":7946");
+                if seed { format!("#{line}") } else { line.to_owned() }
+            })
+            .collect();
+        fs::write(&new, mended.join("\n")).expect("written");
+        let serve = Server::command(&data, &["--config", path_text(&new)]);
+        assert_eq!(Server::start_command(serve).stop().0, Some(0), "{name}");
+        told += 1;
+    }
+    assert!(started > 0 && told >= 3, "{started} start, {told} tell why not");
+}
+
+#[test]
+fn a_migrated_file_is_as_secret_as_the_one_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (old, new) = (folder.path().join("old.yml"), folder.path().join("new.yml"));
+    fs::write(&old, "auth:\n  api_key: 'secret'\n").expect("written");
+    for mode in [0o600, 0o640] {
+        fs::set_permissions(&old, Permissions::from_mode(mode)).expect("changed");
+        let migrate = ["migrate-cluster-config", "--overwrite", "--input", path_text(&old)];
+        let done = run(&[&migrate[..], &["--output", path_text(&new)]].concat());
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        let written = fs::metadata(&new).expect("there").permissions().mode();
+        assert_eq!(written & 0o777, mode, "{written:o}");
     }
 }

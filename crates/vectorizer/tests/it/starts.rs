@@ -1,7 +1,7 @@
 //! Starts that are refused, and stops.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use serde_json::Value;
@@ -138,9 +138,13 @@ fn a_second_signal_ends_it_at_once() {
     // A request that never ends keeps the server draining.
     let mut stream = TcpStream::connect(address).expect("connected");
     let head = "PUT /collections/x HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
-                content-length: 100\r\n\r\n{";
+                expect: 100-continue\r\ncontent-length: 100\r\n\r\n";
     stream.write_all(head.as_bytes()).expect("sent");
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    // Told once it waits for the body.
+    let mut told = [0; 12];
+    stream.read_exact(&mut told).expect("told to go on");
+    assert_eq!(&told, b"HTTP/1.1 100");
+    stream.write_all(b"{").expect("sent");
     server.signal("TERM");
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert!(server.child.try_wait().expect("waits").is_none(), "it ended before the request did");

@@ -32,6 +32,21 @@ pub(super) fn keyed(text: &str, key: &str) -> io::Result<Option<u64>> {
     value.map(count).transpose()
 }
 
+/// The bytes in version 2's `memory.stat` that are neither anonymous nor page cache and that the
+/// kernel cannot drop: shared memory, sockets, and kernel memory without reclaimable slabs.
+pub(super) fn v2_beside(text: &str) -> io::Result<u64> {
+    let sum = |keys: &[&str]| -> io::Result<u64> {
+        keys.iter()
+            .try_fold(0_u64, |sum, key| Ok(sum.saturating_add(keyed(text, key)?.unwrap_or(0))))
+    };
+    let kernel = match keyed(text, "kernel")? {
+        Some(all) => all.saturating_sub(sum(&["slab_reclaimable"])?),
+        // Kernels before 5.18 tell the parts alone.
+        None => sum(&["kernel_stack", "pagetables", "percpu", "slab_unreclaimable"])?,
+    };
+    Ok(kernel.saturating_add(sum(&["sock", "shmem"])?))
+}
+
 /// The group's path in `/proc/self/cgroup` by version 1's memory controller, if it is in use.
 pub(super) fn v1_group(text: &str) -> Option<&str> {
     text.lines().find_map(|line| {

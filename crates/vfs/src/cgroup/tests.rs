@@ -92,3 +92,56 @@ fn a_kernel_without_cgroups_has_no_reading() {
     assert_eq!(tree.read().unwrap(), None);
     assert_eq!(Tree::new("9:name=systemd:/\n", "").read().unwrap(), None);
 }
+
+/// A group of version 2 with a limit, and this process alone in it.
+fn own_group() -> Tree {
+    let tree = Tree::new("0::/box\n", V2_MOUNT);
+    tree.put("sys/fs/cgroup/box/memory.max", "5000\n").put("sys/fs/cgroup/box/cgroup.procs", "7\n");
+    tree
+}
+
+fn beside(tree: &Tree) -> Result<Option<u64>> {
+    tree.read().unwrap().unwrap().beside(tree.0.path())
+}
+
+#[test]
+fn what_is_neither_anonymous_nor_cache_is_counted() {
+    let tree = own_group();
+    let stat = "anon 1000\nfile 2000\nkernel 700\nkernel_stack 16\npagetables 32\nsock 40\n\
+                shmem 5\nslab_reclaimable 600\nslab_unreclaimable 8\nslab 608\n";
+    tree.put("sys/fs/cgroup/box/memory.stat", stat);
+    assert_eq!(beside(&tree).unwrap(), Some(100 + 40 + 5));
+    // As older kernels tell it.
+    let stat = stat.replace("kernel 700\n", "percpu 3\n");
+    tree.put("sys/fs/cgroup/box/memory.stat", &stat);
+    assert_eq!(beside(&tree).unwrap(), Some(16 + 32 + 3 + 8 + 40 + 5));
+    tree.put("sys/fs/cgroup/box/memory.stat", "sock many\n");
+    beside(&tree).unwrap_err();
+}
+
+#[test]
+fn version_1_tells_shared_memory_and_sockets_and_the_process_its_page_tables() {
+    let tree = Tree::new("4:memory:/docker/x\n", V1_MOUNT);
+    let stat = "shmem 1\nhierarchical_memory_limit 7000\ntotal_rss 60\ntotal_shmem 9\n";
+    tree.put("sys/fs/cgroup/memory/memory.stat", stat)
+        .put("sys/fs/cgroup/memory/memory.kmem.usage_in_bytes", "9999\n")
+        .put("sys/fs/cgroup/memory/memory.kmem.tcp.usage_in_bytes", "40\n")
+        .put("sys/fs/cgroup/memory/cgroup.procs", "1\n")
+        .put("proc/self/status", "VmRSS: 8 kB\nVmPTE: 2 kB\n");
+    assert_eq!(beside(&tree).unwrap(), Some(9 + 40 + 2048));
+}
+
+#[test]
+fn a_group_that_is_shared_or_unbounded_is_nobodys_to_answer_for() {
+    let tree = own_group();
+    tree.put("sys/fs/cgroup/box/memory.stat", "sock 40\n");
+    assert_eq!(beside(&tree).unwrap(), Some(40));
+    tree.put("sys/fs/cgroup/box/cgroup.procs", "7\n8\n");
+    assert_eq!(beside(&tree).unwrap(), None);
+    tree.put("sys/fs/cgroup/box/cgroup.procs", "7\n").put("sys/fs/cgroup/box/memory.max", "max\n");
+    assert_eq!(beside(&tree).unwrap(), None);
+    // What is gone is no group without members.
+    let memory = tree.read().unwrap().unwrap();
+    fs::remove_file(tree.0.path().join("sys/fs/cgroup/box/cgroup.procs")).unwrap();
+    memory.beside(tree.0.path()).unwrap_err();
+}

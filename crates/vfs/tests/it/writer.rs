@@ -1,7 +1,6 @@
 //! Big files written from front to back.
 
 use std::io::IoSliceMut;
-use std::sync::Arc;
 
 use rustix::io::{ReadWriteFlags, preadv2};
 
@@ -58,17 +57,6 @@ fn few_bytes_wait_for_the_device() {
 }
 
 #[test]
-fn resuming_leaves_what_lies_before() {
-    let disk = TraceDirectory::new();
-    let file = disk.create("a").unwrap();
-    file.write_all_at(b"head", 0).unwrap();
-    let mut writer = SequentialWriter::resume(Arc::clone(&file), 4);
-    writer.write(b"tail").unwrap();
-    assert_eq!(writer.finish().unwrap(), 8);
-    assert_eq!(disk.contents()["a"], b"headtail");
-}
-
-#[test]
 fn nothing_follows_a_failure() {
     let disk = TraceDirectory::new();
     let mut writer = SequentialWriter::new(disk.create("a").unwrap());
@@ -81,7 +69,6 @@ fn nothing_follows_a_failure() {
     assert_eq!(disk.contents()["a"], b"");
 }
 
-/// Whether the file's first byte can be read without asking the device.
 #[test]
 fn nothing_is_read_beyond_what_is_asked() {
     const READ: usize = 1 << 20;
@@ -101,6 +88,7 @@ fn nothing_is_read_beyond_what_is_asked() {
     assert_eq!(left, [0; 0], "cached still, of {READ} bytes that were read and dropped");
 }
 
+/// Whether the file's first byte can be read without asking the device.
 fn is_cached(directory: &dyn Directory, name: &str) -> bool {
     is_cached_at(directory, name, 0)
 }

@@ -34,7 +34,7 @@ pub fn memory(report: &MemoryReport, now: SystemTime) -> Value {
         "discovery_ttl_seconds": report.settings.discovery_ttl.map(|ttl| ttl.as_secs_f64()),
         "guard": guard(&report.guard),
         "classes": named(report.classes.iter().map(|of| (of.usage.class.name(), class(of)))),
-        "caches": named(report.each_cache.iter().map(|of| (&*of.name, cache(of)))),
+        "caches": each_cache(report),
         "tenants": tenants,
         "last_refusals": report.refusals.iter().map(refusal).collect::<Vec<_>>(),
     });
@@ -49,14 +49,19 @@ pub fn cache_status(report: &MemoryReport, now: SystemTime) -> Value {
     let named_alone = |name: &str| {
         caches(&report.each_cache.iter().filter(|cache| cache.name == name).collect::<Vec<_>>())
     };
-    let general =
-        |cache: &&CacheReport| cache.name != TENANT_DISCOVERY && cache.name != MIMIR_DISCOVERY;
+    let is_discovery = |name: &str| name == TENANT_DISCOVERY || name == MIMIR_DISCOVERY;
+    let general = |cache: &&CacheReport| cache.has_entries() && !is_discovery(&cache.name);
     json!({
         "general_cache": caches(&report.each_cache.iter().filter(general).collect::<Vec<_>>()),
         "tenant_discovery_cache": named_alone(TENANT_DISCOVERY),
         "mimir_discovery_cache": named_alone(MIMIR_DISCOVERY),
         "memory_management": management(report, now),
+        "caches": each_cache(report),
     })
+}
+
+fn each_cache(report: &MemoryReport) -> Map<String, Value> {
+    named(report.each_cache.iter().map(|of| (&*of.name, cache(of))))
 }
 
 /// The summary.
@@ -68,12 +73,12 @@ fn management(report: &MemoryReport, now: SystemTime) -> Value {
         "max_memory_bytes": report.usage.limit,
         "memory_usage_percent": percent,
         "peak_memory_bytes": report.peak,
-        "cache_item_count": report.entries(None),
+        "cache_item_count": report.counted_items,
         "max_cache_size": report.settings.items_max,
-        "tenant_cache_count": report.entries(Some(TENANT_DISCOVERY)),
-        "max_tenant_cache_size": report.settings.tenant_items_max,
-        "mimir_cache_count": report.entries(Some(MIMIR_DISCOVERY)),
-        "max_mimir_cache_size": report.settings.mimir_items_max,
+        "tenant_cache_count": report.entries(TENANT_DISCOVERY),
+        "max_tenant_cache_size": report.settings.tenant_items_bound(),
+        "mimir_cache_count": report.entries(MIMIR_DISCOVERY),
+        "max_mimir_cache_size": report.settings.mimir_items_bound(),
         "eviction_count": report.caches.total_evictions,
         "memory_warnings": report.caches.warnings,
         "last_eviction": report.last_eviction.map(|since| ago(now, since)),
@@ -129,6 +134,7 @@ fn cache(cache: &CacheReport) -> Value {
     let mut shown = caches(&[cache]);
     shown["class"] = json!(cache.class.name());
     shown["floor_bytes"] = json!(cache.floor);
+    shown["eviction_policy"] = json!(cache.policy.map(EvictionPolicy::name));
     shown
 }
 
@@ -155,11 +161,15 @@ fn caches(of: &[&CacheReport]) -> Value {
 
 fn tenant(of: &TenantUsage, report: &MemoryReport) -> Value {
     let held = report.holdings.iter().filter(|holder| holder.tenant == of.name);
+    let items = report.items_of(&of.name);
     json!({
         "tenant": &*of.name,
         "bytes": of.bytes,
         "peak": of.peak,
         "cap": bound(of.limit),
+        "cache_items": items.entries,
+        "points": items.points,
+        "points_cap": items.points_max,
         "classes": named(held.map(|holder| (holder.class.name(), json!(holder.bytes)))),
     })
 }

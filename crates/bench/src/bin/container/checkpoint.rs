@@ -11,10 +11,10 @@ use serde::Serialize;
 use vectorizer_model::bytes::ByteCount;
 
 use crate::cgroup::Cgroup;
-use crate::http::Connection;
 use crate::metrics::Metrics;
 use crate::server::{Server, resident};
 use crate::tally::Tally;
+use vectorizer_bench::http::Connection;
 
 /// One moment, and the requests since the one before.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -22,6 +22,8 @@ pub(crate) struct Checkpoint {
     pub(crate) seconds: f64,
     pub(crate) anonymous_bytes: u64,
     pub(crate) reserved_bytes: u64,
+    /// Reserved, with base and drift.
+    pub(crate) held_bytes: u64,
     /// By the server's own reading.
     pub(crate) measured_bytes: u64,
     pub(crate) drift_bytes: u64,
@@ -73,6 +75,7 @@ impl Place<'_> {
             seconds,
             anonymous_bytes,
             reserved_bytes: metrics.get("vectorizer_memory_total_bytes")?,
+            held_bytes: metrics.get("vectorizer_cluster_memory_usage_bytes")?,
             measured_bytes: metrics.get("vectorizer_memory_measured_bytes")?,
             drift_bytes: metrics.get("vectorizer_memory_drift_bytes")?,
             unreclaimable_bytes: metrics.get("vectorizer_memory_unreclaimable_bytes")?,

@@ -16,11 +16,14 @@ use vectorizer_model::bytes::{ByteCount, GIB};
 use self::corpus::Corpus;
 use self::folders::Folders;
 use self::point::{Kind, Measured, Outcome, Point, Setting};
+use crate::cgroup::Counted;
 use crate::{print, tell};
 
 /// At this percentage of the data p99 is at most [`P99_TIMES`] that without a limit.
 const CHECKED_PERCENT: u64 = 25;
 const P99_TIMES: f64 = 5.0;
+/// So much less of the neighbours may be found below the data than without a limit.
+const RECALL_LOST: f64 = 0.01;
 /// No query takes longer.
 const LONGEST_MS: f64 = 1000.0;
 
@@ -155,8 +158,22 @@ impl Curve {
     fn check(&self) -> Result<()> {
         let mut broken = Vec::new();
         for point in self.points.iter().filter(|point| point.setting.kind == Kind::Governed) {
-            let Outcome::Measured(measured) = &point.outcome else { continue };
             let percent = point.setting.percent.unwrap_or(0);
+            let measured = match &point.outcome {
+                Outcome::Measured(measured) => measured,
+                Outcome::Refused { reason } => {
+                    broken.push(format!("at {percent} percent it does not fit: {reason}"));
+                    continue;
+                }
+            };
+            let Counted { limit_hits, oom_kills, .. } = measured.counted;
+            if limit_hits + oom_kills > 0 {
+                broken.push(format!("at {percent} percent the limit was met {limit_hits} times"));
+            }
+            let best = self.measured(Kind::Governed, None).map_or(1.0, |best| best.recall);
+            if measured.recall < best - RECALL_LOST {
+                broken.push(format!("at {percent} percent recall is {:.4}", measured.recall));
+            }
             let longest = measured.max_ms.max(measured.warm_max_ms);
             if longest > LONGEST_MS {
                 broken.push(format!("at {percent} percent a query took {longest:.0} ms"));
@@ -240,6 +257,33 @@ mod tests {
             (vec![best, (mapped, Some(25), 1.0, 1.0)], "nothing was measured"),
         ] {
             let error = of(&points).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_check_asks_for_recall_room_and_a_container_that_is_kept() {
+        let kept = || {
+            let (governed, fast) = (Kind::Governed, (2.0, 5.0));
+            curve(&[(governed, None, fast.0, fast.1), (governed, Some(25), fast.0, fast.1)])
+        };
+        assert!(kept().check().is_ok());
+        let measured = |change: fn(&mut Measured)| {
+            let mut measured = Measured { p99_ms: 2.0, recall: 0.9, ..Measured::default() };
+            change(&mut measured);
+            Outcome::Measured(measured)
+        };
+        for (outcome, told) in [
+            (measured(|point| point.recall = 0.88), "recall is 0.8800"),
+            (measured(|point| point.counted.limit_hits = 2), "met 2 times"),
+            (measured(|point| point.counted.oom_kills = 1), "met 0 times"),
+            (measured(|point| point.failed = 1), "1 queries failed"),
+            (Outcome::Refused { reason: "no memory".to_owned() }, "does not fit: no memory"),
+        ] {
+            let mut broken = kept();
+            broken.points[0].outcome = measured(|_| ());
+            broken.points[1].outcome = outcome;
+            let error = broken.check().unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
         }
     }

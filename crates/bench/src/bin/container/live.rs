@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -106,14 +106,13 @@ pub(crate) fn run(args: &LiveArgs) -> Result<()> {
         writes: Pace::new(None),
         reads: Pace::new(None),
     };
-    let started = Instant::now();
-    let steps = under_searches(args, &load, &server);
+    let (steps, searched) = under_searches(args, &load, &server)?;
     let report = Report {
         question: "live",
         budget_bytes: args.budget.0,
         data_bytes: points * TENANTS * row,
-        steps: steps?,
-        requests: load.tally.figures(started.elapsed().as_secs_f64()),
+        steps,
+        requests: load.tally.figures(searched.as_secs_f64()),
         broken: load.tally.broken(),
     };
     server.stop()?;
@@ -125,19 +124,22 @@ pub(crate) fn run(args: &LiveArgs) -> Result<()> {
     if args.check { report.check() } else { Ok(()) }
 }
 
-fn under_searches(args: &LiveArgs, load: &Load, server: &Server) -> Result<Vec<Step>> {
+/// What each step came to, and how long others searched.
+fn under_searches(args: &LiveArgs, load: &Load, server: &Server) -> Result<(Vec<Step>, Duration)> {
     let mut live = Live::new(server, args.budget.0);
     // Answers are kept before others search: they would be the first to go for page frames.
     live.make_answers()?;
     live.keep_answers()?;
-    thread::scope(|scope| {
+    let started = Instant::now();
+    let steps = thread::scope(|scope| {
         for lane in 0..args.readers {
             scope.spawn(move || load.search(server, lane));
         }
         let steps = live.all(args.shrunk.0, args.rounds);
         load.stop.store(true, Ordering::SeqCst);
         steps
-    })
+    })?;
+    Ok((steps, started.elapsed()))
 }
 
 impl Report {
@@ -147,7 +149,10 @@ impl Report {
             if step.slowest_ms() > step.most_ms {
                 broken.push(step.to_string());
             }
+            broken.extend(step.missed.iter().cloned());
         }
+        let searches = self.requests.values().map(|figures| figures.answered).sum::<usize>();
+        ensure!(searches > 0, "no search was answered");
         for (kind, figures) in &self.requests {
             for (reason, count) in &figures.refused {
                 broken.push(format!("{count} times a {kind} was refused: {reason}"));

@@ -3,22 +3,24 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use vectorizer_testkit::random::Random;
 
-use crate::http::Connection;
 use crate::pace::Pace;
 use crate::server::Server;
 use crate::tally::{Outcome, Tally};
 use crate::tenants::Tenant;
 use crate::vectors::Vectors;
+use vectorizer_bench::http::Connection;
 
 /// Points of one write.
 pub(crate) const BATCH: u64 = 100;
 /// Points of one page of a scroll, and of one delete.
 const PAGE: u64 = 100;
+/// How long a drop is asked for when the time is up.
+const DROP_PATIENCE: Duration = Duration::from_secs(15);
 /// Points of a collection that is made and dropped.
 const CHURN_POINTS: u64 = 500;
 /// A text that real payloads would have.
@@ -168,7 +170,9 @@ impl Load {
                 self.ask("write", &mut connection, ("PUT", "/collections/passing/points", &body));
             }
             let request = ("DELETE", path, &b""[..]);
-            self.tally.persist("drop", &mut connection, request, || false);
+            let asked = Instant::now();
+            let stop = || self.stopped() && asked.elapsed() > DROP_PATIENCE;
+            self.tally.persist("drop", &mut connection, request, stop);
             std::thread::sleep(Duration::from_millis(500));
         }
     }

@@ -3,7 +3,7 @@
 //! # Layout
 //! - `cgroup`, `server`: the container and what runs in it; `watch`, `metrics`: what it holds
 //! - `tenants`, `vectors`: the data; `preload`: filling it in through the library
-//! - `load`, `pace`, `http`, `tally`: the clients and how they fared; `truth`: whether anything
+//! - `load`, `pace`, `tally`: the clients and how they fared; `truth`: whether anything
 //!   was lost
 //! - `checkpoint`, `slope`: what becomes of it in hours; `report`: all figures, and the promise
 //! - `curve`: searches at budgets below the data; `live`: changes to a running server
@@ -13,7 +13,6 @@
 mod cgroup;
 mod checkpoint;
 mod curve;
-mod http;
 mod live;
 mod load;
 mod metrics;
@@ -35,14 +34,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use vectorizer_model::bytes::ByteCount;
 
 use crate::cgroup::Cgroup;
 use crate::checkpoint::{Checkpoint, Place};
 use crate::curve::CurveArgs;
-use crate::http::Connection;
 use crate::live::LiveArgs;
 use crate::load::{BATCH, Load};
 use crate::pace::Pace;
@@ -52,6 +50,7 @@ use crate::tally::Tally;
 use crate::tenants::Tenant;
 use crate::vectors::Vectors;
 use crate::watch::Seen;
+use vectorizer_bench::http::Connection;
 
 /// What a soak writes each second, unless it is told: less than two cores can link.
 const SOAK_WRITES: f64 = 300.0;
@@ -230,10 +229,14 @@ fn run(args: &Args, folder: &Path) -> Result<Report> {
     let started = Instant::now();
     let place = Place { server: &server, group: group.as_ref(), data: &data, tally: &load.tally };
     let (ingest, seen, checkpoints) = under_load(args, &load, &place);
+    let mut broken = load.tally.broken();
+    let seen = seen.unwrap_or_else(|error| {
+        broken.push(format!("{error:#}"));
+        Seen::default()
+    });
     let seconds = started.elapsed().as_secs_f64();
     let lost = truth::check(&server, &load.tenants, &vectors).err();
     let counted = group.as_ref().map(Cgroup::read).transpose()?;
-    let mut broken = load.tally.broken();
     if let Err(error) = server.stop() {
         broken.push(format!("{error:#}"));
     }
@@ -267,7 +270,11 @@ fn create(server: &Server, load: &Load) -> Result<()> {
 
 /// Runs all clients; the time until the writers ended, the most that was seen, and what was seen
 /// from time to time.
-fn under_load(args: &Args, load: &Load, place: &Place<'_>) -> (Duration, Seen, Vec<Checkpoint>) {
+fn under_load(
+    args: &Args,
+    load: &Load,
+    place: &Place<'_>,
+) -> (Duration, Result<Seen>, Vec<Checkpoint>) {
     let (started, server) = (Instant::now(), place.server);
     let watched = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -294,7 +301,8 @@ fn under_load(args: &Args, load: &Load, place: &Place<'_>) -> (Duration, Seen, V
         load.stop.store(true, Ordering::SeqCst);
         watched.store(true, Ordering::SeqCst);
         let checkpoints = checkpoints.join().unwrap_or_default();
-        (ingest, watch.join().unwrap_or_default(), checkpoints)
+        let seen = watch.join().unwrap_or_else(|_panic| Err(anyhow!("the watcher panicked")));
+        (ingest, seen, checkpoints)
     })
 }
 

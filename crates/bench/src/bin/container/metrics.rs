@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::http::Connection;
+use vectorizer_bench::http::Connection;
 
 /// The measurements of one moment.
 #[derive(Debug)]

@@ -82,6 +82,12 @@ impl Server {
         self.child.id()
     }
 
+    /// How many lines of its log hold a text.
+    pub(crate) fn log_lines(&self, text: &str) -> Result<usize> {
+        let log = fs::read_to_string(&self.log)?;
+        Ok(log.lines().filter(|line| line.contains(text)).count())
+    }
+
     /// Asks it to stop and waits.
     ///
     /// # Errors

@@ -59,7 +59,7 @@ pub(crate) fn slopes(checkpoints: &[Checkpoint], budget: u64) -> Vec<Slope> {
 
 /// Anonymous bytes beside those of caches and page frames, which take what is free.
 fn bytes_not_cached(at: &Checkpoint) -> u64 {
-    let cached = at.reserved_bytes.saturating_sub(at.unreclaimable_bytes);
+    let cached = at.held_bytes.saturating_sub(at.unreclaimable_bytes);
     at.anonymous_bytes.saturating_sub(cached)
 }
 
@@ -138,9 +138,18 @@ mod tests {
         // Frames that fill up are no leak.
         let mut filling = run(|minute| 100_000_000 + minute * 500_000);
         for at in &mut filling {
-            at.reserved_bytes = at.anonymous_bytes;
+            at.held_bytes = at.anonymous_bytes;
         }
         assert!(!slopes(&filling, budget)[0].is_steep());
+        // A leak is drift, which is held and cannot be given back.
+        let mut leak = run(|minute| 100_000_000 + minute * 500_000);
+        for at in &mut leak {
+            at.drift_bytes = at.anonymous_bytes - 100_000_000;
+            at.unreclaimable_bytes = 40_000_000 + at.drift_bytes;
+            at.held_bytes = at.anonymous_bytes;
+        }
+        let leak = slopes(&leak, budget);
+        assert!((leak[0].per_hour - 3e7).abs() < 1e3, "{}", leak[0]);
         assert_eq!(slopes(&run(|_| 1)[..9], budget).len(), 0, "too few");
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::http::{Answer, Connection};
+use vectorizer_bench::http::{Answer, Connection};
 
 /// How long a refused writer waits before it tries again.
 const RETRY: Duration = Duration::from_millis(250);
@@ -19,8 +19,11 @@ struct Kind {
     /// Those that the last checkpoint told.
     told: usize,
     refused: BTreeMap<String, u64>,
-    /// The longest time from a first refusal to the admission of the same request.
+    /// The longest time from a first refusal to the admission of the same request, or to its end;
+    /// of those that are not asked again, to the next that was answered.
     longest_refused: Duration,
+    /// Since when each one was refused.
+    refused_since: Option<Instant>,
 }
 
 /// The outcomes of all requests.
@@ -70,13 +73,13 @@ impl Tally {
         if answer.status == 200 {
             let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
             let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
-            kinds.entry(kind).or_default().micros.push(micros);
+            kinds.entry(kind).or_default().answered(micros);
             return Outcome::Answered(answer);
         }
         match refusal(&answer) {
             Ok(refusal) => {
                 let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-                *kinds.entry(kind).or_default().refused.entry(refusal).or_default() += 1;
+                kinds.entry(kind).or_default().refused(refusal);
                 Outcome::Refused
             }
             Err(error) => self.broke(format!("{kind} {path}: {error:#}")),
@@ -93,26 +96,25 @@ impl Tally {
         stop: impl Fn() -> bool,
     ) -> Option<Answer> {
         let mut refused: Option<Instant> = None;
-        loop {
+        let answer = loop {
             match self.ask(kind, connection, request) {
-                Outcome::Answered(answer) => {
-                    if let Some(since) = refused {
-                        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-                        let kind = kinds.entry(kind).or_default();
-                        kind.longest_refused = kind.longest_refused.max(since.elapsed());
-                    }
-                    return Some(answer);
-                }
+                Outcome::Answered(answer) => break Some(answer),
                 Outcome::Refused => {
                     refused.get_or_insert_with(Instant::now);
                     if stop() {
-                        return None;
+                        break None;
                     }
                     std::thread::sleep(RETRY);
                 }
-                Outcome::Broken => return None,
+                Outcome::Broken => break None,
             }
+        };
+        if let Some(since) = refused {
+            let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+            let kind = kinds.entry(kind).or_default();
+            kind.longest_refused = kind.longest_refused.max(since.elapsed());
         }
+        answer
     }
 
     fn broke(&self, what: String) -> Outcome {
@@ -144,7 +146,24 @@ impl Tally {
 }
 
 impl Kind {
+    fn answered(&mut self, micros: u32) {
+        self.micros.push(micros);
+        self.end_refusals();
+    }
+
+    fn refused(&mut self, reason: String) {
+        *self.refused.entry(reason).or_default() += 1;
+        self.refused_since.get_or_insert_with(Instant::now);
+    }
+
+    fn end_refusals(&mut self) {
+        if let Some(since) = self.refused_since.take() {
+            self.longest_refused = self.longest_refused.max(since.elapsed());
+        }
+    }
+
     fn figures(&mut self, seconds: f64) -> Figures {
+        self.end_refusals();
         self.micros.sort_unstable();
         let at = |percent| milliseconds(&self.micros, percent);
         Figures {
@@ -175,4 +194,33 @@ fn refusal(answer: &Answer) -> Result<String> {
     // Figures differ from one refusal to the next.
     let words: String = message.chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
     Ok(format!("{}: {words}", answer.status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_to_the_end_counts_as_long() {
+        let tally = Tally::default();
+        let mut kinds = tally.kinds.lock().unwrap();
+        let searches = kinds.entry("search").or_default();
+        searches.refused("503: no room".to_owned());
+        searches.refused_since = Instant::now().checked_sub(Duration::from_secs(12));
+        drop(kinds);
+        let figures = tally.figures(20.0);
+        assert!(figures["search"].longest_refused_ms > 11_999.0, "{figures:?}");
+        assert_eq!(figures["search"].answered, 0);
+    }
+
+    #[test]
+    fn an_answer_ends_refusals() {
+        let mut kind = Kind::default();
+        kind.refused("429".to_owned());
+        kind.refused_since = Instant::now().checked_sub(Duration::from_secs(3));
+        kind.answered(7);
+        assert!(kind.refused_since.is_none());
+        let longest = kind.figures(1.0).longest_refused_ms;
+        assert!((2_999.0..12_000.0).contains(&longest), "{longest}");
+    }
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::http::Connection;
 use crate::server::Server;
 use crate::tenants::Tenant;
 use crate::vectors::Vectors;
+use vectorizer_bench::http::Connection;
 
 /// Points of one page.
 const PAGE: usize = 1000;

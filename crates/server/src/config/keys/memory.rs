@@ -3,6 +3,7 @@
 use super::{BYTES, COUNT, FLAG, KnownKey, SHARE, key};
 
 const OPERATION: &str = "a byte count, at most memory.max_per_operation";
+const CACHE_SHARE: &str = "a share from 0.001 to 1, such as 0.8";
 const TTL: &str = "a duration such as 30s, 5m or 1h, or off";
 const ADDRESS: &str = "an address such as http://mimir:9009";
 
@@ -31,12 +32,17 @@ pub(super) const LIMITS: [KnownKey; 12] = [
     key("memory.operations.write.max_bytes", OPERATION, "", "What one write may hold."),
     key("memory.operations.scroll.max_bytes", OPERATION, "", "What one scroll may hold."),
     key("memory.operations.facet.max_bytes", OPERATION, "", "What one facet count may hold."),
-    key("memory.operations.build.max_bytes", OPERATION, "", "What one build of an index may hold."),
+    key(
+        "memory.operations.build.max_bytes",
+        "a byte count, at most memory.limit",
+        "",
+        "What one build of an index may hold; without it memory.limit.",
+    ),
     key(
         "memory.check_interval",
         "a duration such as 500ms or 30s",
         "30s",
-        "How often pressure is looked at and told while nothing asks for memory.",
+        "How often last_memory_check is noted; pressure is looked at ten times a second whatever it is.",
     ),
     key(
         "memory.warning_threshold",
@@ -60,7 +66,7 @@ pub(super) const LIMITS: [KnownKey; 12] = [
 ];
 
 /// Caches, tenants, measurements.
-pub(super) const CACHES: [KnownKey; 19] = [
+pub(super) const CACHES: [KnownKey; 21] = [
     key(
         "memory.cache.percent",
         "a number from 0 to 100",
@@ -72,30 +78,31 @@ pub(super) const CACHES: [KnownKey; 19] = [
         "memory.cache.max_items",
         COUNT,
         "1000",
-        "Items of the metadata cache; the others are bounded by bytes. Alias: CACHE_MAX_ITEMS.",
+        "Items of the metadata cache and of discovery together; the other caches are bounded by bytes. \
+         Alias: CACHE_MAX_ITEMS.",
     ),
     key(
         "memory.cache.tenant_max_items",
         COUNT,
         "500",
-        "Items of tenant discovery. Alias: CACHE_TENANT_MAX_ITEMS.",
+        "Items of tenant discovery among them. Alias: CACHE_TENANT_MAX_ITEMS.",
     ),
     key(
         "memory.cache.mimir_max_items",
         COUNT,
         "500",
-        "Items of Mimir discovery. Alias: CACHE_MIMIR_MAX_ITEMS.",
+        "Items of Mimir discovery among them. Alias: CACHE_MIMIR_MAX_ITEMS.",
     ),
     key(
         "memory.cache.memory_threshold",
-        SHARE,
+        CACHE_SHARE,
         "0.8",
         "The share of the caches' limit from which there is a warning. Alias: \
          CACHE_MEMORY_THRESHOLD.",
     ),
     key(
         "memory.cache.eviction_threshold",
-        SHARE,
+        CACHE_SHARE,
         "0.9",
         "The share of the caches' limit from which items are evicted. Alias: \
          CACHE_EVICTION_THRESHOLD.",
@@ -105,6 +112,13 @@ pub(super) const CACHES: [KnownKey; 19] = [
         "lru, lfu, ttl, size or hybrid",
         "hybrid",
         "Which items go first. Alias: CACHE_EVICTION_POLICY.",
+    ),
+    key(
+        "memory.cache.eviction_policy.NAME",
+        "lru, lfu, ttl, size or hybrid",
+        "",
+        "Which items of the cache of this name go first, instead of one policy for all; a line for \
+         each.",
     ),
     key(
         "memory.cache.ttl.query",
@@ -141,11 +155,17 @@ pub(super) const CACHES: [KnownKey; 19] = [
          by it.",
     ),
     key(
+        "tenants.point_quotas.NAME",
+        "a number from 1 on",
+        "",
+        "Points that the collections of the tenant of this name may have in all; a line for each.",
+    ),
+    key(
         "tenants.guarantees.NAME",
         BYTES,
         "",
-        "Bytes of this tenant in the query cache that others give up theirs for first; a line for \
-         each.",
+        "Bytes of this tenant in all caches together that others give up theirs for first; a line \
+         for each.",
     ),
     key(
         "tenants.keys.NAME",

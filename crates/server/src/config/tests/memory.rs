@@ -2,34 +2,14 @@
 
 use std::time::Duration;
 
+use vectorizer_api::memory::{CacheSettings, CacheShare};
+use vectorizer_memory::OperationKind;
+
 use super::{Machine, load, sources};
-use crate::config::{EvictionPolicy, OperationKind, cache_limit};
+use crate::config::{EvictionPolicy, Secret};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
-
-#[test]
-fn caches_hold_a_share_within_its_bounds() {
-    for (percent, limit, cluster_max, bytes) in [
-        (25, 4 * GIB, None, GIB),
-        (25, 64 * GIB, None, 2 * GIB),
-        (25, 300 * MIB, None, 100 * MIB),
-        (25, 128 * MIB, None, 64 * MIB),
-        (100, 3 * GIB, None, 3 * GIB / 2),
-        (1, 4 * GIB, None, 100 * MIB),
-        (0, 4 * GIB, None, 0),
-        (0, 4 * GIB, Some(GIB), 0),
-        (25, 64 * GIB, Some(GIB), GIB),
-        (25, 2 * GIB, Some(GIB), 512 * MIB),
-        (50, 4 * GIB, Some(3 * GIB), 2 * GIB),
-        (25, 4 * GIB, Some(50 * MIB), 50 * MIB),
-        (100, u64::MAX, None, 2 * GIB),
-    ] {
-        let found = cache_limit(percent, limit, cluster_max);
-        assert_eq!(found, bytes, "{percent} percent of {limit}, {cluster_max:?}");
-        assert!(found <= limit / 2);
-    }
-}
 
 #[test]
 fn the_aliases_of_caches_are_settings() {
@@ -52,7 +32,8 @@ fn the_aliases_of_caches_are_settings() {
     assert_eq!((lines.warning, lines.eviction, lines.emergency), (500, 600, 950));
     let entries = loaded.settings.server.cache_settings;
     assert_eq!((entries.items_max, entries.policy), (7, EvictionPolicy::Lfu));
-    assert_eq!(entries.bytes_max, u64::MAX, "no cluster mode");
+    assert_eq!(entries.cluster_bytes_max, None, "no cluster mode");
+    assert_eq!(entries.share, CacheShare::Percent(10));
     assert!((cache.eviction_threshold - 0.6).abs() < 1e-9);
     assert_eq!(cache.eviction_policy, EvictionPolicy::Lfu);
     // A tenth of the half of 8 GiB.
@@ -79,17 +60,22 @@ fn operations_are_bounded_by_the_limit() {
     ];
     let loaded = with(&given).unwrap();
     assert_eq!((loaded.budget.heap_bytes, loaded.budget.operation_bytes), (GIB, 100 * MIB));
-    let of = |kind| loaded.budget.operation_bytes_of(kind, &loaded.settings);
     let guarded = loaded.budget.memory_limits(&loaded.settings);
-    for (kind, guarded_kind) in [
-        (OperationKind::Search, vectorizer_memory::OperationKind::Search),
-        (OperationKind::Write, vectorizer_memory::OperationKind::Write),
-        (OperationKind::Facet, vectorizer_memory::OperationKind::Facet),
-    ] {
-        assert_eq!(guarded.max_of(guarded_kind), of(kind), "{kind:?}");
-    }
+    let of_each = OperationKind::ALL.map(|kind| guarded.max_of(kind));
+    assert_eq!(of_each, [64 * MIB, 100 * MIB, 100 * MIB, 100 * MIB, GIB]);
     assert_eq!(guarded.max_heap_size, loaded.budget.heap_bytes);
-    assert_eq!((of(OperationKind::Search), of(OperationKind::Build)), (64 * MIB, 100 * MIB));
+    // A build may hold more than one of the others, and less.
+    for bytes in ["900MB", "20MB"] {
+        let build = ("memory.operations.build.max_bytes", bytes);
+        let loaded = with(&[&given[..], &[build]].concat()).unwrap();
+        let limits = loaded.budget.memory_limits(&loaded.settings);
+        let expected = if bytes == "20MB" { 20 * MIB } else { 900 * MIB };
+        assert_eq!(limits.max_of(OperationKind::Build), expected);
+    }
+    let build = with(&[("memory.limit", "1GB"), ("memory.operations.build.max_bytes", "2GB")]);
+    let told = "memory.operations.build.max_bytes is 2.0 GiB (";
+    let build = build.unwrap_err();
+    assert!(build.contains(told) && build.contains("above memory.limit, which is 1.0"), "{build}");
     let refusal = with(&[
         ("memory.limit", "1GB"),
         ("memory.max_heap_size", "2GB"),
@@ -120,6 +106,8 @@ fn thresholds_ascend() {
         ("memory.cleanup_threshold", "0.8", "give memory.critical_threshold less than"),
         ("memory.cache.eviction_threshold", "0.7", "give memory.cache.memory_threshold less"),
         ("memory.warning_threshold", "0", "give it a share above 0, at most 1"),
+        ("memory.cache.memory_threshold", "0.8996", "give memory.cache.memory_threshold less"),
+        ("memory.cache.memory_threshold", "0.0004", "give it a share from 0.001 to 1"),
         ("memory.cleanup_threshold", "90", "memory.cleanup_threshold is `90` ("),
         ("memory.cleanup_threshold", "NaN", "memory.cleanup_threshold is `NaN` ("),
     ] {
@@ -151,6 +139,39 @@ fn items_expire_after_one_duration_or_each_cache_its_own() {
 }
 
 #[test]
+fn each_cache_may_have_a_policy_of_its_own() {
+    let machine = Machine::new("policies", 8 << 20);
+    let of = |text: &str, variables: &[(&str, &str)]| {
+        let loaded = load(&machine.0, &sources(Some(machine.file(text)), variables, &[]));
+        loaded.map(|loaded| loaded.settings.memory.cache_settings(0))
+    };
+    let text = "memory:\n  cache:\n    eviction_policy:\n      payloads: lru\n      query: size\n";
+    let alias = [("CACHE_EVICTION_POLICY", "lfu")];
+    let settings = of(text, &alias).unwrap();
+    for (cache, policy) in [
+        ("payloads", Some(EvictionPolicy::Lru)),
+        ("query", Some(EvictionPolicy::Size)),
+        ("metadata", Some(EvictionPolicy::Lfu)),
+        ("index_pages", None),
+    ] {
+        assert_eq!(settings.policy_of(cache), policy, "{cache}");
+    }
+    let one = of("memory: {cache: {eviction_policy: ttl}}\n", &[]).unwrap();
+    assert!(
+        CacheSettings::CACHES.iter().all(|name| one.policy_of(name) == Some(EvictionPolicy::Ttl))
+    );
+    for (given, told) in [
+        ("payloads: best", "memory.cache.eviction_policy.payloads is `best` ("),
+        ("index_pages: lru", "memory.cache.eviction_policy.index_pages is of no cache that has"),
+        ("paylods: lru", "name one of query, metadata, payloads, predicates, embeddings, tenant_"),
+    ] {
+        let refusal = of(&format!("memory: {{cache: {{eviction_policy: {{{given}}}}}}}\n"), &[]);
+        let refusal = refusal.unwrap_err();
+        assert!(refusal.contains(told), "{told}\n{refusal}");
+    }
+}
+
+#[test]
 fn tenants_have_quotas_by_name() {
     let machine = Machine::new("tenants", 8 << 20);
     let of = |text: &str| load(&machine.0, &sources(Some(machine.file(text)), &[], &[]));
@@ -167,9 +188,35 @@ fn tenants_have_quotas_by_name() {
     assert!(refusal.contains("tenants.quotas.b is `many` ("), "{refusal}");
     assert!(of("tenants: {quotas: 1GB}\n").unwrap_err().contains("tenants.quotas is a section"));
     let mimir = of("telemetry: {mimir: {url: 'http://mimir:9009/prometheus'}}\n").unwrap();
-    assert_eq!(mimir.settings.server.mimir_url.as_deref(), Some("http://mimir:9009/prometheus"));
+    let url = Secret::new("http://mimir:9009/prometheus");
+    assert_eq!(mimir.settings.server.mimir_url, Some(url));
     for url in ["mimir:9009", "http://", "http://:80", "http://a b"] {
         assert!(of(&format!("telemetry: {{mimir: {{url: '{url}'}}}}\n")).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn what_an_address_holds_in_secret_is_not_shown() {
+    let machine = Machine::new("mimir-secrets", 8 << 20);
+    let of = |url: &str| {
+        let text = format!("telemetry: {{mimir: {{url: '{url}'}}}}\n");
+        load(&machine.0, &sources(Some(machine.file(&text)), &[], &[]))
+    };
+    let url = "https://me:hush@mimir:9009/prometheus?token=hush#hush";
+    let loaded = of(url).unwrap();
+    let shown = |key: &str| {
+        let shown = loaded.settings.shown.iter().find(|shown| shown.key == key);
+        shown.and_then(|shown| shown.value.clone())
+    };
+    let expected = "https://mimir:9009/prometheus";
+    assert_eq!(shown("telemetry.mimir.url").as_deref(), Some(expected));
+    assert_eq!(loaded.settings.server.mimir_url.as_ref().map(Secret::reveal), Some(url));
+    let told = format!("{loaded:?} {:?}", loaded.settings.server);
+    assert!(!told.contains("hush"), "{told}");
+    for wrong in ["htp://me:hush@mimir", "http://me:hu/hush@mimir", "http://me:12/hush@mimir"] {
+        let refused = of(wrong).unwrap_err();
+        assert!(refused.contains("telemetry.mimir.url is `(hidden)`"), "{refused}");
+        assert!(!refused.contains("hush"), "{refused}");
     }
 }
 

@@ -15,6 +15,7 @@ fn tenants_have_quotas_guarantees_and_keys_by_name() {
     fs::write(&key, "from a file\n").unwrap();
     let text = format!(
         "tenants:\n  enabled: true\n  default_quota: 1GB\n  guarantees: {{acme: 10MB}}\n  \
+         point_quotas: {{acme: 7}}\n  \
          keys: {{acme.com: 'by itself'}}\n  key_files: {{other: {}}}\n",
         key.display()
     );
@@ -22,6 +23,7 @@ fn tenants_have_quotas_guarantees_and_keys_by_name() {
     let tenants = &loaded.settings.server.tenants;
     assert_eq!(tenants.default_quota, Some(GIB));
     assert_eq!(tenants.guarantees.get(&TenantName::new("acme").unwrap()), Some(&(10 * MIB)));
+    assert_eq!(tenants.point_quotas.get(&TenantName::new("acme").unwrap()), Some(&7));
     let keys = tenants.keys.iter().map(|(name, key)| (name.as_str(), key.reveal()));
     assert!(keys.eq([("acme.com", "by itself"), ("other", "from a file")]));
     assert!(loaded.settings.server.has_key());

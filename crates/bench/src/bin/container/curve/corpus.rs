@@ -1,13 +1,11 @@
 //! The vectors of a curve, its queries and the right answers.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
+use vectorizer_bench::{StoredSet, on_every_core};
 use vectorizer_model::Metric;
 use vectorizer_testkit::data::Matrix;
-use vectorizer_testkit::data::npy::{read_matrix, read_rows};
 use vectorizer_testkit::oracle::nearest;
 use vectorizer_testkit::random::Random;
 
@@ -50,14 +48,9 @@ impl Corpus {
 
     /// Reads `base.*.npy`, `query.*.npy` and `groundtruth.*.npy`.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
-        let base = read_matrix(&find(folder, "base.")?, usize::MAX)?;
-        let queries = read_matrix(&find(folder, "query.")?, usize::MAX)?;
-        let truth = read_rows(&find(folder, "groundtruth.")?, usize::MAX)?;
-        let name = folder.file_name().map_or_else(String::new, |n| n.to_string_lossy().into());
-        let unit = |row: &[f32]| (row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 0.02;
-        // Unit vectors are compared by angle, others by length.
-        let metric = if base.iter().take(100).all(unit) { Metric::Cosine } else { Metric::L2 };
-        let (dim, rows) = (base.dim, base.rows() as u64);
+        let set = StoredSet::read(folder)?;
+        let (metric, dim, rows) = (set.metric(), set.base.dim, set.base.rows() as u64);
+        let StoredSet { name, base, queries, truth } = set;
         Ok(Self { name, metric, dim, rows, origin: Origin::Read { base, queries, truth } })
     }
 
@@ -112,45 +105,16 @@ impl Corpus {
         let mut values = Vec::new();
         (0..self.rows).for_each(|row| values.extend(vectors.row(row)));
         let base = Matrix::new(self.dim, values);
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut found = Vec::new();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= judged {
-                    return found;
-                }
-                let near = nearest(self.metric, &base, &self.query(number as u64), k);
-                let ids: Vec<u64> = near.iter().map(|neighbour| neighbour.row.into()).collect();
-                found.push((number, ids));
-            }
-        };
-        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let mut found: Vec<_> = thread::scope(|scope| {
-            let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-            // A worker that panicked leaves its queries out, and recall asks for every one.
-            workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
-        });
-        found.sort_by_key(|(number, _)| *number);
-        found.into_iter().map(|(_, ids)| ids).collect()
+        on_every_core(judged, |number| {
+            let near = nearest(self.metric, &base, &self.query(number as u64), k);
+            near.iter().map(|neighbour| neighbour.row.into()).collect()
+        })
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "vectors are singles")]
 fn vary(random: &mut Random) -> f32 {
     (1.0 + DIFFERENCE * (2.0 * random.unit() - 1.0)) as f32
-}
-
-fn find(folder: &Path, prefix: &str) -> Result<PathBuf> {
-    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
-    for entry in entries {
-        let path = entry?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        if name.is_some_and(|name| name.starts_with(prefix)) {
-            return Ok(path);
-        }
-    }
-    bail!("{} has no file {prefix}*.npy", folder.display())
 }
 
 #[cfg(test)]

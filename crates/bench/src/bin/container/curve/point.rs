@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::json;
@@ -16,9 +16,14 @@ use vectorizer_model::settings::StorageType;
 use super::corpus::{Corpus, JUDGED};
 use super::folders::{Folders, collection, forget};
 use crate::cgroup::{Cgroup, Counted};
-use crate::http::Connection;
 use crate::server::{Server, Start};
 use crate::watch::{Seen, watch};
+use vectorizer_bench::http::Connection;
+
+/// What a server says that cannot start in so little memory.
+const TOLD_AT_START: &[&str] = &["memory"];
+/// How it refuses a search for which there is no room.
+const TOLD_AT_SEARCH: &[&str] = &["413:", "429:", "503:"];
 
 /// Who holds the index bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
@@ -133,11 +138,11 @@ impl Bench<'_> {
         });
         let server = match server {
             Ok(server) => server,
-            Err(error) => return Ok(refused(setting, &error.to_string())),
+            Err(error) => return refused(setting, &error.to_string(), TOLD_AT_START),
         };
         let first = Instant::now();
         if let Err(error) = self.ask(&mut Connection::new(server.address), 0) {
-            return Ok(refused(setting, &error.to_string()));
+            return refused(setting, &error.to_string(), TOLD_AT_SEARCH);
         }
         let first_ms = first.elapsed().as_secs_f64() * 1000.0;
         // Beyond the queries that are judged, which no cache of answers is to know.
@@ -150,8 +155,10 @@ impl Bench<'_> {
             let phase = self.phase(&server, &next, self.seconds);
             let seconds = started.elapsed().as_secs_f64();
             stop.store(true, Ordering::Relaxed);
-            (phase, seconds, watched.join().unwrap_or_default())
+            let seen = watched.join().unwrap_or_else(|_panic| Err(anyhow!("the watcher panicked")));
+            (phase, seconds, seen)
         });
+        let seen = seen?;
         let recall = self.recall(&server)?;
         let counted = group.read()?;
         server.stop()?;
@@ -225,10 +232,17 @@ impl Bench<'_> {
     }
 }
 
-fn refused(setting: Setting, why: &str) -> Point {
+/// A point that does not fit.
+///
+/// # Errors
+/// What the server said is nothing of memory.
+fn refused(setting: Setting, why: &str, told: &[&str]) -> Result<Point> {
     // The last line says why; those before are its log.
     let reason = why.lines().rfind(|line| !line.trim().is_empty()).unwrap_or(why).to_owned();
-    Point { setting, outcome: Outcome::Refused { reason } }
+    if !told.iter().any(|told| reason.contains(told)) {
+        bail!("{} at {:?} percent: {why}", setting.kind, setting.percent);
+    }
+    Ok(Point { setting, outcome: Outcome::Refused { reason } })
 }
 
 fn percentile(sorted: &[u32], percent: usize) -> f64 {

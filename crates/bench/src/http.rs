@@ -11,27 +11,35 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A way to ask a server, one request at a time.
-pub(crate) struct Connection {
+#[derive(Debug)]
+pub struct Connection {
     address: SocketAddr,
     stream: Option<BufReader<TcpStream>>,
 }
 
 /// What a server said.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    /// The code of HTTP.
+    pub status: u16,
+    /// All of the body.
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub(crate) fn json(&self) -> Result<Value> {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn json(&self) -> Result<Value> {
         let told = || String::from_utf8_lossy(&self.body[..self.body.len().min(200)]).into_owned();
         serde_json::from_slice(&self.body).with_context(|| format!("no JSON: {}", told()))
     }
 }
 
 impl Connection {
-    pub(crate) fn new(address: SocketAddr) -> Self {
+    /// To a server; it is reached with the first request.
+    pub fn new(address: SocketAddr) -> Self {
         Self { address, stream: None }
     }
 
@@ -39,15 +47,23 @@ impl Connection {
     ///
     /// # Errors
     /// Nobody answers, or not in time; then nothing is known of what became of the request.
-    pub(crate) fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer> {
-        let answer = self.exchange(method, path, body);
+    pub fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer> {
+        self.send(&request(method, path, "", body))
+    }
+
+    /// Sends a [`request`] as it is and reads the whole answer.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn send(&mut self, request: &[u8]) -> Result<Answer> {
+        let answer = self.exchange(request);
         if answer.is_err() {
             self.stream = None;
         }
         answer
     }
 
-    fn exchange(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer> {
+    fn exchange(&mut self, request: &[u8]) -> Result<Answer> {
         let stream = if let Some(stream) = self.stream.take() {
             stream
         } else {
@@ -57,12 +73,7 @@ impl Connection {
             BufReader::new(stream)
         };
         let stream = self.stream.insert(stream);
-        let length = body.len();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n\
-             content-length: {length}\r\n\r\n"
-        );
-        stream.get_mut().write_all(&[head.as_bytes(), body].concat())?;
+        stream.get_mut().write_all(request)?;
         let (mut status, mut length, mut closes) = (None, None, false);
         loop {
             let mut line = String::new();
@@ -88,4 +99,14 @@ impl Connection {
         }
         Ok(Answer { status: status.context("no status")?, body })
     }
+}
+
+/// A whole request with a body of JSON; further headers end with a line break each.
+pub fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n{headers}\
+         content-length: {length}\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
 }

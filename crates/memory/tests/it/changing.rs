@@ -1,0 +1,151 @@
+//! Limits that change while others hold bytes, ask for them, or change others.
+
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use vectorizer_memory::{
+    Class, Clock, Governor, Limits, MemoryError, MemoryGuard, MemoryLimits, OperationId,
+    OperationKind, Reclaim, Reservation, Scope, Tenant,
+};
+
+#[derive(Debug)]
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// A cache that gives back all it is asked for.
+#[derive(Debug)]
+struct Entries(Mutex<Vec<Reservation>>);
+
+impl Entries {
+    fn new(governor: &Arc<Governor>, count: u64) -> Arc<Self> {
+        let system = Tenant::system();
+        let entry = |_| governor.try_reserve(Class::QueryCache, &system, 10).expect("room");
+        let entries = Arc::new(Self(Mutex::new((0..count).map(entry).collect())));
+        let weak: Weak<Self> = Arc::downgrade(&entries);
+        governor.set_reclaimer(weak);
+        entries
+    }
+}
+
+impl Reclaim for Entries {
+    fn reclaim(&self, bytes: u64, _: &Scope) -> u64 {
+        let mut entries = self.0.lock().expect("whole");
+        let mut freed = 0;
+        while freed < bytes
+            && let Some(entry) = entries.pop()
+        {
+            freed += entry.bytes();
+        }
+        freed
+    }
+}
+
+fn guard(governor: &Arc<Governor>) -> Arc<MemoryGuard> {
+    let limits = MemoryLimits::of_root(governor.limits().root);
+    MemoryGuard::new(Arc::clone(governor), limits, Arc::new(Still)).expect("nothing is held")
+}
+
+/// Otherwise nothing would be admitted after it, and caches would keep what they hold.
+#[test]
+fn a_lowered_root_makes_room_for_drift_and_is_not_refused_for_it() {
+    let governor = Governor::new(Limits::of_root(100));
+    let _entries = Entries::new(&governor, 9);
+    governor.set_drift(20);
+    governor.set_limits(Limits::of_root(80)).unwrap();
+    assert_eq!(governor.reserved(), 60);
+    governor.set_limits(Limits::of_root(15)).unwrap();
+    assert_eq!(governor.reserved(), 0, "all that can go goes");
+}
+
+#[test]
+fn a_raised_root_takes_nothing_back_for_drift() {
+    let governor = Governor::new(Limits::of_root(100));
+    let _entries = Entries::new(&governor, 9);
+    governor.set_drift(50);
+    governor.set_limits(Limits::of_root(110)).unwrap();
+    governor.set_limits(Limits::of_root(110).with_class(Class::Text, 5)).unwrap();
+    assert_eq!(governor.reserved(), 90);
+}
+
+#[test]
+fn whoever_refuses_last_leaves_the_old_limits() {
+    let governor = Governor::new(Limits::of_root(400));
+    let guard = guard(&governor);
+    let (before, own) = (governor.limits(), guard.limits());
+    let system = Tenant::system();
+    for root in [100, 1000] {
+        let mut within = None;
+        let refused = guard.set_governor_limits(Limits::of_root(root), || {
+            within = Some(governor.available());
+            Err(MemoryError::ForeignReservation)
+        });
+        assert_eq!((refused, within), (Err(MemoryError::ForeignReservation), Some(root)));
+        assert_eq!((governor.limits(), guard.limits()), (before, own));
+        assert_eq!(governor.available(), 400);
+    }
+    guard.set_governor_limits(Limits::of_root(100), || Ok::<_, MemoryError>(())).unwrap();
+    assert_eq!(guard.limits(), MemoryLimits::of_root(100));
+    let operation = OperationId::new("test", OperationKind::Write, system);
+    assert!(guard.request_allocation(operation.clone(), 51).is_err());
+    assert!(guard.request_allocation(operation, 50).is_ok());
+}
+
+/// What operations may hold together is part of the same change.
+#[test]
+fn the_heap_of_operations_is_checked_before_a_cache_gives_back() {
+    let governor = Governor::new(Limits::of_root(100));
+    let limits = MemoryLimits { max_heap_size: 20, ..MemoryLimits::of_root(100) };
+    let guard = MemoryGuard::new(Arc::clone(&governor), limits, Arc::new(Still)).unwrap();
+    let held = governor.reserve(Class::Operations, &Tenant::system(), 15).unwrap();
+    let _entries = Entries::new(&governor, 8);
+    let tight = Limits::of_root(50).with_class(Class::Operations, 10);
+    assert_eq!(governor.set_limits(tight).unwrap_err().code(), "limit_below_held");
+    assert_eq!(governor.reserved(), 95);
+    guard.set_governor_limits(Limits::of_root(90), || Ok::<_, MemoryError>(())).unwrap();
+    assert_eq!(governor.limits().classes[Class::Operations.index()], 20, "the bound stays");
+    drop(held);
+}
+
+#[test]
+fn a_tenant_is_bounded_while_limits_change() {
+    let governor = Governor::new(Limits::of_root(100));
+    let acme = governor.tenant("acme");
+    let changed = guard(&governor).set_governor_limits(Limits::of_root(90), || {
+        governor.impose_tenant_limit(&acme, Some(20));
+        Ok::<_, MemoryError>(())
+    });
+    assert_eq!(changed, Ok(()));
+    assert!(governor.reserve(Class::Text, &acme, 21).is_err());
+    assert!(governor.reserve(Class::Text, &acme, 20).is_ok());
+    governor.impose_tenant_limit(&acme, None);
+    assert!(governor.reserve(Class::Text, &acme, 90).is_ok());
+}
+
+/// Bounds a tenant when asked for bytes.
+#[derive(Debug)]
+struct Imposer(Weak<Governor>, Tenant);
+
+impl Reclaim for Imposer {
+    fn reclaim(&self, _: u64, _: &Scope) -> u64 {
+        self.0.upgrade().expect("alive").impose_tenant_limit(&self.1, Some(30));
+        0
+    }
+}
+
+#[test]
+fn a_refused_bound_of_a_tenant_takes_no_imposed_one_back() {
+    let governor = Governor::new(Limits::of_root(100));
+    let acme = governor.tenant("acme");
+    let _held = governor.reserve(Class::Pinned, &acme, 20).unwrap();
+    let imposer = Arc::new(Imposer(Arc::downgrade(&governor), acme.clone()));
+    let weak: Weak<Imposer> = Arc::downgrade(&imposer);
+    governor.set_reclaimer(weak);
+    assert!(governor.set_tenant_limit(&acme, Some(10)).is_err());
+    let usage = governor.usage();
+    assert_eq!((&*usage.tenants[0].name, usage.tenants[0].limit), ("acme", 30));
+}
