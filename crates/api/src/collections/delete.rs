@@ -1,6 +1,6 @@
 //! Deletes a collection with all its points.
 
-use vectorizer_engine::EngineError;
+use vectorizer_engine::{EngineError, TaskQueue};
 use vectorizer_model::CollectionName;
 
 use crate::context::Context;
@@ -36,13 +36,29 @@ impl Operation for DeleteCollection {
         if !context.reaches(&self.name) {
             return Ok(false);
         }
-        let ticket = match context.engine().drop_collection(&self.name) {
+        let dropped = context
+            .engine()
+            .shard_of(&self.name)
+            .and_then(|shard| Ok((shard, context.engine().drop_collection(&self.name)?)));
+        let (shard, ticket) = match dropped {
             Err(EngineError::CollectionNotFound { .. }) => return Ok(false),
             other => other?,
         };
         match ticket.await.map_err(EngineError::from)? {
             Err(EngineError::CollectionNotFound { .. }) => Ok(false),
-            other => Ok(other.map(|_applied| true)?),
+            other => {
+                other?;
+                forget(context, shard);
+                Ok(true)
+            }
         }
     }
+}
+
+/// Has the answers of a shard given up, so that nobody pays for them any longer: later, and by
+/// nobody if too much is waiting. Then they go when there is no room.
+fn forget(context: &Guarded<'_>, shard: u32) {
+    let caches = context.leaf_caches();
+    let queue = TaskQueue { tenant: context.tenant().clone(), collection: shard.into() };
+    context.engine().spawn(&queue, move || caches.forget_shard(shard)).ok();
 }
