@@ -26,9 +26,6 @@ use crate::turn::{Turn, Turns};
 /// Waits for a while; the caller's runtime owns the timer.
 pub type Sleep = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// A cache, how long it keeps entries, and how many if that is bounded.
-type Bounded<'a> = (&'a dyn CacheControl, Option<Duration>, Option<u64>);
-
 /// What one cache may hold by itself; what all may together is the governor's to say.
 fn cache_bytes(limits: &Limits) -> u64 {
     if limits.caches == 0 { 0 } else { limits.root / 2 }

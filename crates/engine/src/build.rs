@@ -104,8 +104,7 @@ impl Shard {
         segment: &Segment,
         (name, hnsw): &(VectorName, HnswSettings),
         basis: Option<Basis<'_, PagedLinks<'_>>>,
-        files: &mut Unpublished<'_>,
-        means: Means<'_>,
+        (files, means): (&mut Unpublished<'_>, Means<'_>),
     ) -> Result<Option<ComponentRef>> {
         let Means { pace, memory, .. } = means;
         let params = params_of(hnsw);
@@ -147,7 +146,7 @@ impl Shard {
             }
         }
         drop(budget);
-        self.build_graph_in_parts((segment, name), (&params, needed), host, files, means)
+        self.build_graph_in_parts((segment, name), (&params, needed), host, (files, means))
     }
 
     /// As [`Self::build_graph`], within the memory that was reserved and is not in use.
@@ -156,9 +155,9 @@ impl Shard {
         (segment, name): (&Segment, &VectorName),
         (params, needed): (&Params, u64),
         host: Host<'_>,
-        files: &mut Unpublished<'_>,
-        Means { memory, draft_bytes, .. }: Means<'_>,
+        (files, means): (&mut Unpublished<'_>, Means<'_>),
     ) -> Result<Option<ComponentRef>> {
+        let Means { memory, draft_bytes, .. } = means;
         let available = memory.estimate().saturating_sub(memory.used());
         let workers = host.executor.workers();
         let of = (name, segment.rows());

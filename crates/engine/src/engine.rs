@@ -178,14 +178,6 @@ impl Engine {
         dropped.inspect(|_| self.0.inner.wake_committer())
     }
 
-    /// The number of a collection's shard, by which views are known.
-    ///
-    /// # Errors
-    /// [`EngineError::CollectionNotFound`].
-    pub fn shard_of(&self, name: &CollectionName) -> Result<u32> {
-        Ok(self.0.inner.collection(name)?.id.0)
-    }
-
     /// Hands over a write. Its ticket is done when the write is durable and every later view sees
     /// it. An operation that names more points by filter than one entry takes is refused here;
     /// [`Engine::write`] and [`Engine::submit_part`] hand it over in parts. One that changes

@@ -9,6 +9,7 @@ use vectorizer_model::encode::encode_filter_within;
 use vectorizer_model::{Condition, Filter, Ordinal, PointId};
 use vectorizer_payload::matches;
 
+use crate::besides::{BESIDES_BYTES, Besides};
 use crate::error::Result;
 use crate::predicate_cache::{PredicateCache, PredicateKey};
 use crate::state::LiveSegment;
@@ -24,36 +25,8 @@ const RUN_ROWS_MAX: u32 = 256;
 const RUN_BYTES_MAX: usize = 64 << 10;
 /// Rows of a run that follows no other.
 const RUN_ROWS_MIN: u32 = 8;
-/// Rows, and bytes of their payloads, that a query judges besides what it asks, if that was asked
-/// before: so a predicate that comes again and again is answered for all rows soon, and one that
-/// never does costs nothing more.
-const BESIDES_ROWS: u32 = 2048;
-const BESIDES_BYTES: usize = 1 << 20;
 /// What is not asked for its id has any.
 const ANY_ID: PointId = PointId::Num(0);
-
-/// What a query may still judge besides, in all segments together.
-#[derive(Debug)]
-pub(crate) struct Besides {
-    rows: u32,
-    bytes: usize,
-}
-
-impl Besides {
-    /// What any query may.
-    pub(crate) fn some() -> Self {
-        Self { rows: BESIDES_ROWS, bytes: BESIDES_BYTES }
-    }
-
-    /// For a query that is to cost no more than it must.
-    pub(crate) fn nothing() -> Self {
-        Self { rows: 0, bytes: 0 }
-    }
-
-    fn is_spent(&self) -> bool {
-        self.rows == 0 || self.bytes == 0
-    }
-}
 
 /// Judges rows of a segment by their payloads.
 pub(crate) struct Judge<'a> {

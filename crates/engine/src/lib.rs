@@ -12,7 +12,7 @@
 //! - `shard`: one shard's state; `memtable`, `deaths`: what changes in it; `apply`: how;
 //!   `cost`: what an operation takes; `parts`: operations by filter
 //! - [`view`]: what one request sees; `selection`, `nearest`: searching it; [`leaf`]: the questions
-//! - `row_payloads`: payloads as a view shows them; `judge`: rows by them; `row_caches`: what is
+//! - `row_payloads`: payloads as a view shows them; `judge`: rows by them, and some `besides`; `row_caches`: what is
 //!   kept of both, in `payload_cache` and `predicate_cache`; `verdicts`, `recently_asked`: of what
 //!   those are made
 //! - `manifest`, `catalogue`, `recovery`: what is on disk, and opening it
@@ -30,6 +30,7 @@ mod admit;
 mod applied;
 mod apply;
 mod background;
+mod besides;
 mod build;
 mod busy;
 mod catalogue;

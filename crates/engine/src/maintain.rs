@@ -206,7 +206,7 @@ impl Inner {
                 for wanted in shard.missing_graphs(&live.segment, &state.settings) {
                     let mut files = Unpublished::new(shard);
                     let build =
-                        || shard.build_graph(&live.segment, &wanted, None, &mut files, means);
+                        || shard.build_graph(&live.segment, &wanted, None, (&mut files, means));
                     match run_at(task.pace.niceness, build)? {
                         Some(graph) => shard.publish_components(*id, &[graph], files)?,
                         None => return Ok(false),

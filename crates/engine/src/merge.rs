@@ -84,7 +84,7 @@ impl Shard {
         let Some(mut segment) = self.open_merged(&state, &record)? else { return Ok(None) };
         for wanted in self.missing_graphs(&segment, &state.settings) {
             let basis = largest_graph(&sources, &map, &wanted.0)?;
-            let graph = self.build_graph(&segment, &wanted, basis, &mut files, means)?;
+            let graph = self.build_graph(&segment, &wanted, basis, (&mut files, means))?;
             let Some(graph) = graph else { return Ok(None) };
             segment = segment.with_components(&self.store(&state.settings), &[graph])?;
         }

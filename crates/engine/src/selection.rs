@@ -12,8 +12,9 @@ use vectorizer_payload::{
     Admitted, Leaf, Rows, Selected, estimate, sample_candidates, sample_rows, select,
 };
 
+use crate::besides::Besides;
 use crate::error::{EngineError, Result};
-use crate::judge::{Besides, Judge};
+use crate::judge::Judge;
 use crate::state::LiveSegment;
 use crate::verdicts::Asked;
 use crate::view::ReadView;

@@ -17,10 +17,10 @@ use vectorizer_model::{
 use vectorizer_payload::{include_keys, matches};
 use vectorizer_segment::{SegmentQuery, SegmentSearchError, Shortlist};
 
+use crate::besides::Besides;
 use crate::error::{EngineError, Result};
 use crate::executor::TaskQueue;
 use crate::identity::{SegmentKey, ViewIdentity};
-use crate::judge::Besides;
 use crate::leaf::{
     Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
 };

@@ -1,4 +1,4 @@
-//! The query cache: the hits of leaves, kept for as long as their view is the newest.
+//! The query cache: the hits of leaves, found for as long as their view is the newest.
 //!
 //! An entry is found by what the view shows, which writes and flushes change, and by the whole
 //! question, bit for bit. So a cached answer is the one that the same view would give again.
@@ -8,10 +8,14 @@ use std::sync::Arc;
 use vectorizer_cache::{CacheControl, ClockedCache, NewEntry, Options, allocated_bytes};
 use vectorizer_engine::{Hit, LeafSearch, ViewIdentity};
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Tenant};
-use vectorizer_model::encode::encode_filter;
+use vectorizer_model::Filter;
+use vectorizer_model::encode::encode_filter_within;
 
 /// Of all caches the cheapest to refill: one search.
 const EASE: u32 = 8;
+
+/// Filters of more bytes are part of no key.
+const FILTER_BYTES_MAX: usize = 4 << 10;
 
 /// What hits are found by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,9 +31,9 @@ pub struct QueryCache {
     cache: ClockedCache<LeafKey, Box<[Hit]>>,
 }
 
-/// A question whose answer is not cached.
+/// A question whose answer is not cached, and what it is kept under; that of a long filter is not.
 #[derive(Debug)]
-pub(crate) struct Missed(LeafKey);
+pub(crate) struct Missed(Option<LeafKey>);
 
 impl QueryCache {
     /// The name in reports and metrics.
@@ -48,15 +52,17 @@ impl QueryCache {
 
     /// The hits of a leaf in a view, or what they are to be kept under.
     pub(crate) fn find(&self, view: ViewIdentity, leaf: &LeafSearch) -> Result<Vec<Hit>, Missed> {
-        let key = LeafKey { view, leaf: question(leaf) };
+        let Some(leaf) = question(leaf) else { return Err(Missed(None)) };
+        let key = LeafKey { view, leaf };
         match self.cache.get(&key) {
             Some(hits) => Ok(hits.to_vec()),
-            None => Err(Missed(key)),
+            None => Err(Missed(Some(key))),
         }
     }
 
     /// Keeps hits; what does not fit is not kept, and counted.
     pub(crate) fn keep(&self, Missed(key): Missed, hits: &[Hit], tenant: &Tenant) {
+        let Some(key) = key else { return };
         let behind = |bytes: usize| allocated_bytes(bytes as u64);
         let heap_bytes = behind(key.leaf.len()) + behind(size_of_val(hits));
         let value = Box::from(hits);
@@ -65,18 +71,30 @@ impl QueryCache {
         self.cache.insert(entry, tenant);
     }
 
+    /// Gives up the hits of a shard. Looks at all.
+    pub fn forget_shard(&self, shard: u32) {
+        self.cache.remove_if(|key, _| key.view.shard == shard);
+    }
+
     /// What can be changed of it.
     pub fn control(&self) -> &dyn CacheControl {
         &self.cache
     }
 }
 
-/// All of a question, so that two are equal only if their answers are.
-fn question(leaf: &LeafSearch) -> Box<[u8]> {
+/// A filter's bytes, unless they are too many for a key.
+pub(crate) fn filter_key(filter: &Filter) -> Option<Box<[u8]>> {
+    encode_filter_within(filter, FILTER_BYTES_MAX).map(Vec::into_boxed_slice)
+}
+
+/// All of a question, so that two are equal only if their answers are; none if its filter is too
+/// long for a key.
+fn question(leaf: &LeafSearch) -> Option<Box<[u8]>> {
     // Named one by one, so that a new part of the question cannot be forgotten here.
     let LeafSearch { vector, query, filter, limit, params, distance_below } = leaf;
     let vectorizer_engine::SearchParams { ef, exact, indexed_only, rescore, oversampling } = params;
-    let mut bytes = Vec::with_capacity(64 + vector.0.len() + query.len() * 4);
+    let filter = filter_key(filter)?;
+    let mut bytes = Vec::with_capacity(64 + filter.len() + vector.0.len() + query.len() * 4);
     let mut number = |value: u64| bytes.extend(value.to_le_bytes());
     number(vector.0.len() as u64);
     number(query.len() as u64);
@@ -93,8 +111,8 @@ fn question(leaf: &LeafSearch) -> Box<[u8]> {
     bytes.extend([u8::from(*exact), u8::from(*indexed_only)]);
     bytes.extend(vector.0.as_bytes());
     bytes.extend(query.iter().flat_map(|component| component.to_bits().to_le_bytes()));
-    encode_filter(filter, &mut bytes);
-    bytes.into_boxed_slice()
+    bytes.extend(filter);
+    Some(bytes.into_boxed_slice())
 }
 
 #[cfg(test)]
@@ -105,7 +123,7 @@ mod tests {
     use vectorizer_engine::SearchParams;
     use vectorizer_memory::{Governor, Limits};
     use vectorizer_model::filter::{Predicate, Scalar};
-    use vectorizer_model::{Condition, Filter, KeyPath, PointId, VectorName};
+    use vectorizer_model::{Condition, KeyPath, PointId, VectorName};
 
     #[derive(Debug)]
     struct Still;
@@ -170,6 +188,8 @@ mod tests {
         let missed = cache.find(view, &leaf()).unwrap_err();
         cache.keep(missed, &hits, &Tenant::system());
         assert_eq!(cache.find(view, &leaf()).unwrap(), hits);
+        cache.forget_shard(2);
+        assert!(cache.find(view, &leaf()).is_ok(), "another's");
         for other in [
             ViewIdentity { shard: 2, ..view },
             ViewIdentity { version: 3, ..view },
@@ -178,6 +198,14 @@ mod tests {
             assert!(cache.find(other, &leaf()).is_err());
         }
         assert!(cache.control().stats().bytes > 0);
+        let mut long = leaf();
+        let ids = (0..1000).map(PointId::Num).collect();
+        long.filter.must.push(Condition::has_id(ids));
+        let missed = cache.find(view, &long).unwrap_err();
+        cache.keep(missed, &hits, &Tenant::system());
+        assert!(cache.find(view, &long).is_err(), "a key of 9 KB");
+        cache.forget_shard(1);
+        assert!(cache.find(view, &leaf()).is_err());
         drop(cache);
         assert_eq!(governor.reserved(), 0);
     }

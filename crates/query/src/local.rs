@@ -64,6 +64,14 @@ pub struct LeafCaches {
     pub metadata: Arc<MetadataCache>,
 }
 
+impl LeafCaches {
+    /// Gives up what is kept of a shard that is no more. Looks at all.
+    pub fn forget_shard(&self, shard: u32) {
+        self.hits.forget_shard(shard);
+        self.metadata.forget_shard(shard);
+    }
+}
+
 /// A shard of this node at one position of its history.
 #[derive(Debug, Clone)]
 pub struct LocalShard {

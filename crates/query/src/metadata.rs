@@ -1,7 +1,8 @@
-//! The metadata cache: how many points a filter admits, kept for as long as its view is the newest.
+//! The metadata cache: how many points a filter admits, found for as long as its view is the newest.
 //!
 //! An entry is found by what the view shows, which writes and flushes change, and by the filter,
-//! bit for bit. So a cached number is the one that the same view would count again.
+//! bit for bit. So a cached number is the one that the same view would count again. One that is not
+//! found any more goes when there is no room, as what was used longest ago.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use vectorizer_cache::{
 use vectorizer_engine::ViewIdentity;
 use vectorizer_memory::{CacheMemoryManager, Class, Clock, Tenant};
 use vectorizer_model::Filter;
-use vectorizer_model::encode::encode_filter;
+
+use crate::cache::filter_key;
 
 /// Cheap to refill: one look at the rows of a shard.
 const EASE: u32 = 4;
@@ -29,9 +31,9 @@ pub struct MetadataCache {
     cache: ClockedCache<CountKey, u64>,
 }
 
-/// A number that is not known.
+/// A number that is not known, and what it is kept under; a long filter's is not.
 #[derive(Debug)]
-pub(crate) struct Unknown(CountKey);
+pub(crate) struct Unknown(Option<CountKey>);
 
 impl MetadataCache {
     /// The name in reports and metrics.
@@ -52,20 +54,25 @@ impl MetadataCache {
 
     /// How many points a filter admits in a view, or what the number is to be kept under.
     pub(crate) fn find(&self, view: ViewIdentity, filter: &Filter) -> Result<u64, Unknown> {
-        let mut bytes = Vec::new();
-        encode_filter(filter, &mut bytes);
-        let key = CountKey { view, filter: bytes.into_boxed_slice() };
+        let Some(filter) = filter_key(filter) else { return Err(Unknown(None)) };
+        let key = CountKey { view, filter };
         match self.cache.get(&key) {
             Some(count) => Ok(**count),
-            None => Err(Unknown(key)),
+            None => Err(Unknown(Some(key))),
         }
     }
 
     /// Keeps a number; what does not fit is not kept, and counted.
     pub(crate) fn keep(&self, Unknown(key): Unknown, count: u64, tenant: &Tenant) {
+        let Some(key) = key else { return };
         let heap_bytes = allocated_bytes(key.filter.len() as u64);
         let entry = NewEntry { key, value: count, heap_bytes, refill_cost: 1, generation: None };
         self.cache.insert(entry, tenant);
+    }
+
+    /// Gives up the numbers of a shard. Looks at all.
+    pub fn forget_shard(&self, shard: u32) {
+        self.cache.remove_if(|key, _| key.view.shard == shard);
     }
 
     /// What can be changed of it.
@@ -106,6 +113,8 @@ mod tests {
         cache.keep(unknown, 7, &Tenant::system());
         assert_eq!(cache.find(view, &one(1)).unwrap(), 7);
         assert!(cache.find(view, &one(2)).is_err());
+        cache.forget_shard(2);
+        assert!(cache.find(view, &one(1)).is_ok(), "another's");
         for other in [
             ViewIdentity { shard: 2, ..view },
             ViewIdentity { version: 3, ..view },
@@ -118,8 +127,15 @@ mod tests {
             cache.keep(unknown, id, &Tenant::system());
         }
         assert_eq!(cache.control().stats().items, 8);
+        let ids = (0..1000).map(PointId::Num).collect();
+        let many = Filter { must: vec![Condition::has_id(ids)], ..Filter::default() };
+        let unknown = cache.find(view, &many).unwrap_err();
+        cache.keep(unknown, 9, &Tenant::system());
+        assert!(cache.find(view, &many).is_err(), "a key of 9 KB");
         items.set_limit(3, Duration::ZERO);
         assert_eq!(cache.control().stats().items, 3);
+        cache.forget_shard(1);
+        assert_eq!(cache.control().stats().items, 0);
         items.set_limit(0, Duration::ZERO);
         let unknown = cache.find(view, &one(1)).unwrap_err();
         cache.keep(unknown, 7, &Tenant::system());

@@ -1,6 +1,6 @@
 //! Deletes a collection with all its points.
 
-use vectorizer_engine::EngineError;
+use vectorizer_engine::{EngineError, TaskQueue};
 use vectorizer_model::CollectionName;
 
 use crate::context::Context;
@@ -41,7 +41,18 @@ impl Operation for DeleteCollection {
         match ticket.await.map_err(EngineError::from)? {
             Err(EngineError::CollectionNotFound { .. }) => Ok(false),
             Err(error) => Err(context.caller().refused(error)),
-            Ok(_applied) => Ok(true),
+            Ok(_applied) => {
+                forget(context, found.number());
+                Ok(true)
+            }
         }
     }
+}
+
+/// Has the answers of a shard given up, so that nobody pays for them any longer: later, and by
+/// nobody if too much is waiting. Then they go when there is no room.
+fn forget(context: &Guarded<'_>, shard: u32) {
+    let caches = context.leaf_caches();
+    let queue = TaskQueue { tenant: context.tenant().clone(), collection: shard.into() };
+    context.engine().spawn(&queue, move || caches.forget_shard(shard)).ok();
 }

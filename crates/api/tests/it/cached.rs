@@ -1,12 +1,13 @@
 //! An answer from the query cache is the one that the same view gives without it.
 
+use vectorizer_api::collections::DeleteCollection;
 use vectorizer_api::memory::SetMemory;
 use vectorizer_api::points::count::CountPoints;
 use vectorizer_api::points::scroll::ScrollPoints;
 use vectorizer_api::search::QueryPoints;
 use vectorizer_api::search::query::Query;
 use vectorizer_api::{NearestQuery, ScrollQuery, SearchParams, Target};
-use vectorizer_cache::EvictionPolicy;
+use vectorizer_cache::{CacheControl, EvictionPolicy};
 use vectorizer_model::{Condition, Filter, PointId};
 use vectorizer_query::CollectionView;
 
@@ -113,4 +114,19 @@ fn caches_follow_what_is_set_while_they_are_used() {
     set(1_000, None);
     (0..20).for_each(count);
     assert_eq!(items(), 20);
+}
+
+#[test]
+fn nothing_is_kept_of_a_collection_that_was_deleted() {
+    let world = World::filled();
+    check(&world);
+    let caches = [world.context.query_cache().control(), world.context.metadata_cache().control()];
+    assert!(caches.iter().all(|cache| cache.stats().items > 0));
+    world.run(DeleteCollection { name: things() }).expect("deleted");
+    // Elsewhere, and soon.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while caches.iter().any(|cache| cache.stats().items > 0) {
+        assert!(std::time::Instant::now() < until, "{:?}", caches.map(CacheControl::stats));
+        std::thread::yield_now();
+    }
 }

@@ -50,7 +50,10 @@ fn keep_house(engine: &Engine) -> Result<()> {
 }
 
 fn components(disk: &TraceDirectory) -> Vec<String> {
-    disk.contents().into_keys().filter(|name| name.ends_with(".vzc")).collect()
+    let is_component = |path: &String| {
+        path.rsplit('/').next().is_some_and(|name| vectorizer_segment::file_number(name).is_some())
+    };
+    disk.contents().into_keys().filter(is_component).collect()
 }
 
 /// A restart, which removes what no manifest names, finds nothing to remove.

@@ -84,10 +84,8 @@ impl Answer {
     /// A refused or failed request, as its caller may hear of it. Nothing else makes an answer of a
     /// failure.
     pub(super) fn failed(error: RestError, caller: &Caller, started: Instant) -> Self {
-        let error = match error {
-            RestError::Api(error) => RestError::Api(caller.told(error)),
-            other => other,
-        };
+        let error =
+            if let RestError::Api(error) = error { caller.told(error).into() } else { error };
         let refusal = error.refusal();
         if refusal.status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %refusal.text, "request failed");

@@ -50,7 +50,7 @@ fn whoever_has_a_collection_takes_no_newcomers_place() {
     let (tenants, context) = tenants(2);
     let x = ask(&tenants, "x").expect("a place");
     // A cache knows it for what it kept once.
-    context.query_cache().set_guarantee(x.tenant(), 0);
+    context.set_guarantee(x.tenant(), 0);
     let y = ask(&tenants, "y").expect("a place");
     let refused = ask(&tenants, "z").expect_err("both are taken").refusal();
     assert_eq!((refused.status.as_u16(), refused.retry_after), (429, Some(1)));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use vectorizer_engine::{Residency, StorageRule};
-use vectorizer_server::config::{BudgetRule, Configuration, Sources};
+use vectorizer_server::config::{BudgetRule, Configuration, Secret, Sources};
 
 use crate::server::{Folder, Server};
 
@@ -103,7 +103,7 @@ fn probes_and_names_fit() {
 
     let folder = Folder::new();
     let config = vectorizer_server::ServerConfig {
-        api_key: Some("secret".to_owned()),
+        api_key: Some(Secret::new("secret")),
         ..crate::server::config()
     };
     let limits = vectorizer_memory::Limits::of_root(1 << 30);

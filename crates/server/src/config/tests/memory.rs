@@ -143,7 +143,7 @@ fn each_cache_may_have_a_policy_of_its_own() {
     let machine = Machine::new("policies", 8 << 20);
     let of = |text: &str, variables: &[(&str, &str)]| {
         let loaded = load(&machine.0, &sources(Some(machine.file(text)), variables, &[]));
-        loaded.map(|loaded| loaded.settings.memory.cache_settings(0))
+        loaded.map(|loaded| loaded.settings.memory.cache_settings(None))
     };
     let text = "memory:\n  cache:\n    eviction_policy:\n      payloads: lru\n      query: size\n";
     let alias = [("CACHE_EVICTION_POLICY", "lfu")];
