@@ -21,7 +21,7 @@ use crate::build::Means;
 use crate::deaths::Deaths;
 use crate::error::Result;
 use crate::flush::flat_column;
-use crate::row_order::MergeOrder;
+use crate::row_order::{MergeOrder, OrderedRow};
 use crate::shard::Shard;
 use crate::state::{LiveSegment, ShardState};
 use crate::unpublished::Unpublished;
@@ -160,21 +160,13 @@ impl Shard {
             next += 1;
             Ok(())
         };
-        match MergeOrder::find(sources, names.iter().copied(), covered, budget)? {
-            Some(order) => {
-                order.write(budget, |(at, row, known)| write(&sources[at], row, Some(known)))?;
-            }
-            None => {
-                let mut cursors = sources
-                    .iter()
-                    .map(|live| Cursor::start(live, covered))
-                    .collect::<Result<Vec<_>>>()?;
-                while let Some(at) = smallest(&cursors) {
-                    let live = &sources[at];
-                    write(live, cursors[at].row, None)?;
-                    cursors[at].advance(live, covered)?;
-                }
-            }
+        let mut ordering = memory.draw(0)?;
+        let order = MergeOrder::find(sources, names.iter().copied(), covered, &mut ordering)?;
+        if let Some(order) = order {
+            let known = |(at, row, known): OrderedRow<'_>| write(&sources[at], row, Some(known));
+            order.write(&mut ordering, known)?;
+        } else {
+            each_by_id(sources, covered, |live, row| write(live, row, None))?;
         }
         let (rows, components) = writer.finish()?;
         Ok((SegmentRecord { id, rows, components }, RowMap { of_segment: map }))
@@ -348,6 +340,21 @@ impl Cursor {
         }
         Ok(())
     }
+}
+
+/// Shows the live rows of all sources in the order of ids.
+fn each_by_id(
+    sources: &[LiveSegment],
+    covered: SequenceNumber,
+    mut show: impl FnMut(&LiveSegment, Ordinal) -> Result<()>,
+) -> Result<()> {
+    let cursors = sources.iter().map(|live| Cursor::start(live, covered));
+    let mut cursors = cursors.collect::<Result<Vec<_>>>()?;
+    while let Some(at) = smallest(&cursors) {
+        show(&sources[at], cursors[at].row)?;
+        cursors[at].advance(&sources[at], covered)?;
+    }
+    Ok(())
 }
 
 fn smallest(cursors: &[Cursor]) -> Option<usize> {

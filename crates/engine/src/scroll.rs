@@ -4,8 +4,8 @@ use std::collections::BinaryHeap;
 
 use vectorizer_model::{Ordinal, PointId, Selection as _};
 
+use crate::besides::Besides;
 use crate::error::Result;
-use crate::judge::Besides;
 use crate::leaf::LeafScroll;
 use crate::selection::RowSelection;
 use crate::state::LiveSegment;

@@ -21,9 +21,7 @@ use crate::besides::Besides;
 use crate::error::{EngineError, Result};
 use crate::executor::TaskQueue;
 use crate::identity::{SegmentKey, ViewIdentity};
-use crate::leaf::{
-    Hit, LeafScroll, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector,
-};
+use crate::leaf::{Hit, LeafSearch, PayloadSelector, Record, SearchParams, Select, VectorSelector};
 use crate::locate::locate_in_segments;
 use crate::memtable::{Memtable, RowView, payload_bytes};
 use crate::memtable_scan::MemtableScan;

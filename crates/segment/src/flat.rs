@@ -137,13 +137,13 @@ impl FlatWriter {
             segment,
             rows,
             rows_file: first_file,
-            ids: Ids::default(),
-            versions: Vec::new(),
-            digests: Vec::new(),
+            ids: Ids { rows: rows as usize, ..Ids::default() },
+            versions: Vec::with_capacity(rows as usize),
+            digests: Vec::with_capacity(rows as usize),
             filter: IdFilter::new(rows as usize),
             columns,
             payload,
-            offsets: Vec::new(),
+            offsets: Vec::with_capacity(rows as usize + 1),
             payload_bytes: 0,
         })
     }
@@ -196,6 +196,8 @@ impl FlatWriter {
 /// Ids as they arrive, each with its row.
 #[derive(Default)]
 struct Ids {
+    /// At most.
+    rows: usize,
     nums: Vec<(u64, u32)>,
     uuids: Vec<(u128, u32)>,
 }
@@ -207,8 +209,8 @@ impl Ids {
     fn push(&mut self, id: PointId) {
         let row = u32::try_from(self.nums.len() + self.uuids.len()).unwrap_or(u32::MAX);
         match id {
-            PointId::Num(id) => self.nums.push((id, row)),
-            PointId::Uuid(id) => self.uuids.push((id, row)),
+            PointId::Num(id) => push_within(&mut self.nums, self.rows, (id, row)),
+            PointId::Uuid(id) => push_within(&mut self.uuids, self.rows, (id, row)),
         }
     }
 
@@ -233,6 +235,14 @@ impl Ids {
         }
         write_words(out, SectionKind::IdPlaces, &places, u32::to_le_bytes)
     }
+}
+
+/// Pushes into a list that never grows beyond its first room.
+fn push_within<T>(list: &mut Vec<T>, most: usize, item: T) {
+    if list.is_empty() {
+        list.reserve_exact(most);
+    }
+    list.push(item);
 }
 
 impl ColumnWriter {
