@@ -45,7 +45,6 @@ pub use footer::ComponentKind;
 pub use graph::{PagedLinks, write_graph};
 pub use graph_parts::{GraphFiles, GraphPlan, build_graph_in_parts};
 pub use payloads::{PatchRow, count_tombstones, read_tombstones, write_tombstones};
-pub use scan::Nearest;
 pub use search::SegmentQuery;
 pub use segment::{Segment, SegmentRecord};
 pub use shortlist::Shortlist;

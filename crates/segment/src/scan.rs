@@ -1,10 +1,12 @@
 //! Scanning the rows of one segment: all of them, or those that a selection admits.
 
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use vectorizer_model::{Ordinal, Scored, Scorer, Selection};
 
 use crate::error::{Result, SearchResult, SegmentError, SegmentSearchError};
+use crate::rows::RowTable;
 
 /// Rows that are scored or judged in one call.
 pub(crate) const BATCH: usize = 64;
@@ -30,7 +32,7 @@ pub(crate) fn scan<S: RunScorer, F: Selection>(
     rows: u32,
     scorer: &mut S,
     selection: &mut F,
-    nearest: Nearest,
+    nearest: Nearest<'_>,
 ) -> SearchResult<Vec<Scored>, F::Error> {
     let admitted = selection.cardinality().rows();
     let is_part = |part: u64| admitted.saturating_mul(part) >= u64::from(rows);
@@ -50,7 +52,7 @@ fn scan_all<S: RunScorer, F: Selection>(
     rows: u32,
     scorer: &mut S,
     selection: &mut F,
-    mut nearest: Nearest,
+    mut nearest: Nearest<'_>,
 ) -> SearchResult<Vec<Scored>, F::Error> {
     let mut distances = [0.0; RUN];
     for first in (0..rows).step_by(RUN) {
@@ -58,13 +60,13 @@ fn scan_all<S: RunScorer, F: Selection>(
         scorer.score_run(Ordinal(first), run)?;
         for (ordinal, &distance) in (first..).map(Ordinal).zip(&*run) {
             let scored = Scored { distance, ordinal };
-            let near = nearest.admits(scored);
+            let near = nearest.admits(scored)?;
             if near && selection.admits(ordinal).map_err(SegmentSearchError::Selection)? {
-                nearest.push(scored);
+                nearest.push(scored)?;
             }
         }
     }
-    Ok(nearest.into_sorted())
+    Ok(nearest.into_sorted()?)
 }
 
 /// Scores every row, and asks the selection about the nearest of many near ones at once.
@@ -72,7 +74,7 @@ fn scan_judging<S: RunScorer, F: Selection>(
     rows: u32,
     scorer: &mut S,
     selection: &mut F,
-    mut nearest: Nearest,
+    mut nearest: Nearest<'_>,
 ) -> SearchResult<Vec<Scored>, F::Error> {
     let mut near = Vec::with_capacity(2 * RUN);
     let mut distances = [0.0; RUN];
@@ -81,7 +83,11 @@ fn scan_judging<S: RunScorer, F: Selection>(
         scorer.score_run(Ordinal(first), run)?;
         let scored = (first..).map(Ordinal).zip(&*run);
         let scored = scored.map(|(ordinal, &distance)| Scored { distance, ordinal });
-        near.extend(scored.filter(|scored| nearest.admits(*scored)));
+        for scored in scored {
+            if nearest.admits(scored)? {
+                near.push(scored);
+            }
+        }
         if near.len() > RUN {
             near.sort_unstable();
             judge(&near, selection, &mut nearest)?;
@@ -90,29 +96,29 @@ fn scan_judging<S: RunScorer, F: Selection>(
     }
     near.sort_unstable();
     judge(&near, selection, &mut nearest)?;
-    Ok(nearest.into_sorted())
+    Ok(nearest.into_sorted()?)
 }
 
 /// Keeps those that the selection admits, given nearest first, of as many as are wanted.
 pub(crate) fn judge<F: Selection>(
     sorted: &[Scored],
     selection: &mut F,
-    nearest: &mut Nearest,
+    nearest: &mut Nearest<'_>,
 ) -> SearchResult<(), F::Error> {
     let mut batch = [Ordinal(0); BATCH];
     for sorted in sorted.chunks(BATCH) {
-        let near = sorted.iter().take_while(|scored| nearest.admits(**scored)).count();
+        // Ties come in the order of rows, and not of ids.
+        let near = sorted.partition_point(|scored| scored.distance <= nearest.within);
         let batch = &mut batch[..near];
         for (to, scored) in batch.iter_mut().zip(sorted) {
             *to = scored.ordinal;
         }
         selection.prefetch(batch);
         for &scored in &sorted[..near] {
-            if !nearest.admits(scored) {
-                return Ok(());
-            }
-            if selection.admits(scored.ordinal).map_err(SegmentSearchError::Selection)? {
-                nearest.push(scored);
+            if nearest.admits(scored)?
+                && selection.admits(scored.ordinal).map_err(SegmentSearchError::Selection)?
+            {
+                nearest.push(scored)?;
             }
         }
         if near < sorted.len() {
@@ -127,7 +133,7 @@ fn scan_admitted<S: Scorer<Error = SegmentError>, F: Selection>(
     rows: u32,
     scorer: &mut S,
     selection: &mut F,
-    mut nearest: Nearest,
+    mut nearest: Nearest<'_>,
 ) -> SearchResult<Vec<Scored>, F::Error> {
     let mut batch = Vec::with_capacity(BATCH);
     let mut distances = [0.0; BATCH];
@@ -141,72 +147,90 @@ fn scan_admitted<S: Scorer<Error = SegmentError>, F: Selection>(
         if batch.len() == BATCH || next.is_none() {
             let distances = &mut distances[..batch.len()];
             scorer.score(&batch, distances)?;
-            nearest.extend(&batch, distances);
+            nearest.extend(&batch, distances)?;
             batch.clear();
         }
         if next.is_none() {
-            return Ok(nearest.into_sorted());
+            return Ok(nearest.into_sorted()?);
         }
     }
 }
 
-/// The nearest of what it was given.
+/// The nearest rows of what it was given; of those at the same distance, those of the lowest ids.
 #[derive(Debug)]
-pub struct Nearest {
+pub(crate) struct Nearest<'t> {
     limit: usize,
     /// None farther is kept; falls as rows come.
     within: f32,
+    table: &'t RowTable,
+    /// Rows by the places of their ids, so that these break ties.
     heap: BinaryHeap<Scored>,
 }
 
-impl Nearest {
+impl<'t> Nearest<'t> {
     /// Keeps up to `limit`.
-    pub fn new(limit: usize) -> Self {
-        Self::within(limit, f32::INFINITY)
+    pub(crate) fn new(limit: usize, table: &'t RowTable) -> Self {
+        Self::within(limit, f32::INFINITY, table)
     }
 
     /// Keeps up to `limit` that are no farther than `within`.
-    pub(crate) fn within(limit: usize, within: f32) -> Self {
-        Self { limit, within, heap: BinaryHeap::with_capacity(limit.min(4096) + 1) }
+    pub(crate) fn within(limit: usize, within: f32, table: &'t RowTable) -> Self {
+        Self { limit, within, table, heap: BinaryHeap::with_capacity(limit.min(4096) + 1) }
     }
 
     /// Considers one row.
     #[inline]
-    pub fn push(&mut self, scored: Scored) {
-        if !self.admits(scored) {
-            return;
+    pub(crate) fn push(&mut self, scored: Scored) -> Result<()> {
+        if !self.admits(scored)? {
+            return Ok(());
         }
+        let ordinal = Ordinal(self.table.place(scored.ordinal)?);
         if self.heap.len() >= self.limit {
             self.heap.pop();
         }
-        self.heap.push(scored);
+        self.heap.push(Scored { ordinal, ..scored });
         if self.heap.len() >= self.limit {
             let farthest = self.heap.peek().map_or(self.within, |farthest| farthest.distance);
             self.within = self.within.min(farthest);
         }
+        Ok(())
     }
 
     /// Whether a row would be kept.
     #[inline]
-    fn admits(&self, scored: Scored) -> bool {
-        // Most rows are: one comparison is enough for them.
-        let beyond = scored.distance > self.within;
-        let nearer = || self.heap.peek().is_some_and(|farthest| scored < *farthest);
-        !beyond && (self.heap.len() < self.limit || nearer())
+    fn admits(&self, scored: Scored) -> Result<bool> {
+        // Most rows are beyond: one comparison is enough for them.
+        if scored.distance > self.within {
+            return Ok(false);
+        }
+        if self.heap.len() < self.limit {
+            return Ok(true);
+        }
+        let Some(farthest) = self.heap.peek() else { return Ok(false) };
+        match scored.distance.total_cmp(&farthest.distance) {
+            Ordering::Less => Ok(true),
+            Ordering::Equal => Ok(self.table.place(scored.ordinal)? < farthest.ordinal.0),
+            Ordering::Greater => Ok(false),
+        }
     }
 
     pub(crate) fn is_full(&self) -> bool {
         self.heap.len() >= self.limit
     }
 
-    pub(crate) fn extend(&mut self, ordinals: &[Ordinal], distances: &[f32]) {
+    pub(crate) fn extend(&mut self, ordinals: &[Ordinal], distances: &[f32]) -> Result<()> {
         for (&ordinal, &distance) in ordinals.iter().zip(distances) {
-            self.push(Scored { distance, ordinal });
+            self.push(Scored { distance, ordinal })?;
         }
+        Ok(())
     }
 
-    /// Nearest first, ties by ordinal.
-    pub fn into_sorted(self) -> Vec<Scored> {
-        self.heap.into_sorted_vec()
+    /// Nearest first, ties by id.
+    pub(crate) fn into_sorted(self) -> Result<Vec<Scored>> {
+        let mut sorted = self.heap.into_sorted_vec();
+        for scored in &mut sorted {
+            scored.ordinal = self.table.row_at(scored.ordinal.0)?;
+        }
+        Ok(sorted)
     }
 }

@@ -7,6 +7,7 @@ use vectorizer_quantize::QueryCodes;
 use crate::codes::CodeColumn;
 use crate::error::{Result, SearchResult, SegmentError, SegmentSearchError};
 use crate::graph::{GraphColumn, NextBlock, PagedLinks};
+use crate::rows::RowTable;
 use crate::scan::{BATCH, Nearest, RUN, RunScorer, judge, scan};
 use crate::segment::Segment;
 use crate::shortlist::Shortlist;
@@ -45,7 +46,8 @@ impl SegmentQuery<'_> {
 }
 
 impl Segment {
-    /// The admitted rows nearest to a query, nearest first, ties by ordinal.
+    /// The admitted rows nearest to a query, nearest first, ties by id as far as rows are scanned or
+    /// rescored.
     ///
     /// A row without the vector is never admitted; the caller's selection sees to that unless
     /// [`Segment::is_complete`]. Rows that segments searched before leave no room for on the
@@ -67,7 +69,7 @@ impl Segment {
             reader: parts.column.reader()?,
         };
         let Some(codes) = parts.codes.as_ref().filter(|_| !query.exact) else {
-            return scan(rows, &mut exact, selection, Nearest::new(query.limit));
+            return scan(rows, &mut exact, selection, Nearest::new(query.limit, self.rows_table()));
         };
         let next = NextBlock::default();
         let mut approximate = CodeScorer {
@@ -80,14 +82,14 @@ impl Segment {
         let candidates = match parts.graph.as_ref() {
             Some(graph) if !scan_is_cheaper(codes, selection, rows) => {
                 let links = graph.links()?.telling(&next);
-                walk(links, &mut approximate, selection, query, scratch)?
+                walk(links, &mut approximate, selection, (query, self.rows_table()), scratch)?
             }
             _ => None,
         };
         let mut candidates = if let Some(candidates) = candidates {
             candidates
         } else {
-            let nearest = Nearest::within(wanted, shortlist.within());
+            let nearest = Nearest::within(wanted, shortlist.within(), self.rows_table());
             scan(rows, &mut approximate, selection, nearest)?
         };
         shortlist.add(candidates.iter().map(|scored| scored.distance));
@@ -100,7 +102,7 @@ impl Segment {
             candidates.truncate(query.limit);
             return Ok(candidates);
         }
-        Ok(rescore(&mut exact, candidates, query)?)
+        Ok(rescore(&mut exact, candidates, query, self.rows_table())?)
     }
 }
 
@@ -114,14 +116,14 @@ fn walk<F: Selection>(
     mut links: PagedLinks<'_>,
     scorer: &mut CodeScorer<'_>,
     selection: &mut F,
-    query: &SegmentQuery<'_>,
+    (query, table): (&SegmentQuery<'_>, &RowTable),
     scratch: &mut Scratch,
 ) -> SearchResult<Option<Vec<Scored>>, F::Error> {
     let rows = vectorizer_hnsw::Links::rows(&links) as u64;
     let admitted = selection.cardinality().rows().min(rows);
     let everything = selection.cardinality() == Cardinality::Exact(rows);
     if !everything && admitted * 100 >= rows * WIDE_PERCENT as u64 {
-        let found = walk_wide(&mut links, scorer, selection, query, scratch)?;
+        let found = walk_wide(&mut links, scorer, selection, (query, table), scratch)?;
         if found.is_some() {
             return Ok(found);
         }
@@ -149,7 +151,7 @@ fn walk_wide<F: Selection>(
     links: &mut PagedLinks<'_>,
     scorer: &mut CodeScorer<'_>,
     selection: &mut F,
-    query: &SegmentQuery<'_>,
+    (query, table): (&SegmentQuery<'_>, &RowTable),
     scratch: &mut Scratch,
 ) -> SearchResult<Option<Vec<Scored>>, F::Error> {
     let rows = vectorizer_hnsw::Links::rows(links) as u64;
@@ -170,9 +172,9 @@ fn walk_wide<F: Selection>(
         Err(SearchError::Links(error) | SearchError::Scorer(error)) => return Err(error.into()),
         Err(SearchError::Selection(never)) => match never {},
     }
-    let mut nearest = Nearest::new(wanted);
+    let mut nearest = Nearest::new(wanted, table);
     judge(scratch.results(), selection, &mut nearest)?;
-    Ok(nearest.is_full().then(|| nearest.into_sorted()))
+    Ok(if nearest.is_full() { Some(nearest.into_sorted()?) } else { None })
 }
 
 /// A few admitted rows, spread over the segment.
@@ -194,6 +196,7 @@ fn rescore(
     exact: &mut ExactScorer<'_>,
     mut candidates: Vec<Scored>,
     query: &SegmentQuery<'_>,
+    table: &RowTable,
 ) -> Result<Vec<Scored>> {
     candidates.truncate(query.rescored.max(query.limit));
     let ordinals: Vec<Ordinal> = candidates.iter().map(|scored| scored.ordinal).collect();
@@ -201,9 +204,9 @@ fn rescore(
     for (ordinals, distances) in ordinals.chunks(BATCH).zip(distances.chunks_mut(BATCH)) {
         exact.score(ordinals, distances)?;
     }
-    let mut nearest = Nearest::new(query.limit);
-    nearest.extend(&ordinals, &distances);
-    Ok(nearest.into_sorted())
+    let mut nearest = Nearest::new(query.limit, table);
+    nearest.extend(&ordinals, &distances)?;
+    nearest.into_sorted()
 }
 
 struct ExactScorer<'a> {

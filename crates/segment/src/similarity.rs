@@ -29,10 +29,11 @@ impl<F: Fn(u32, &mut dyn FnMut(&[f32]))> VectorsByRow for F {
 
 /// Bytes that ordering so many rows takes beside the rows.
 pub fn order_bytes_needed(rows: usize, dim: usize) -> u64 {
-    (rows * size_of::<(f32, u32)>() + (SAMPLE_ROWS + 5) * dim * size_of::<f32>()) as u64
+    (rows * 2 * size_of::<(f32, u32)>() + (SAMPLE_ROWS + 5) * dim * size_of::<f32>()) as u64
 }
 
-/// Orders rows so that similar vectors lie side by side.
+/// Orders rows so that similar vectors lie side by side. Equal ones stay in the order of their
+/// numbers, and so does what lies on a line in that order.
 ///
 /// Cost: one product for each row and halving, so `rows * log2(rows / 8)` of them.
 pub fn order_by_similarity(rows: &mut [u32], dim: usize, vectors: &impl VectorsByRow) {
@@ -92,7 +93,7 @@ impl SimilarityTree {
             for (start, end) in level {
                 let middle = room.halve(&mut rows[start..end], &vectors);
                 tree.directions.extend_from_slice(&room.direction);
-                tree.middles.push(room.keys.get(middle).map_or(0.0, |(key, _)| *key));
+                tree.middles.push(room.halves.get(middle).map_or(0.0, |(key, _)| *key));
                 next.push((start, start + middle));
                 next.push((start + middle, end));
             }
@@ -120,7 +121,10 @@ struct Room {
     means: [Vec<f32>; 2],
     sums: [Vec<f32>; 2],
     direction: Vec<f32>,
+    /// Rows as they came, with where they lie along the direction.
     keys: Vec<(f32, u32)>,
+    /// The same, by halves.
+    halves: Vec<(f32, u32)>,
 }
 
 impl Room {
@@ -132,10 +136,12 @@ impl Room {
             sums: [vec![0.0; dim], vec![0.0; dim]],
             direction: vec![0.0; dim],
             keys: Vec::with_capacity(rows),
+            halves: Vec::with_capacity(rows),
         }
     }
 
-    /// Puts the rows of one half before those of the other; where the other begins.
+    /// Puts the rows of one half before those of the other, each as they came; where the other
+    /// begins, whose least key is then in the middle of `halves`.
     fn halve(&mut self, rows: &mut [u32], vectors: &impl VectorsByRow) -> usize {
         self.find_direction(rows, vectors);
         self.keys.clear();
@@ -146,8 +152,13 @@ impl Room {
         }
         let middle = rows.len() / 2;
         let by_key = |a: &(f32, u32), b: &(f32, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
-        self.keys.select_nth_unstable_by(middle, by_key);
-        for (row, (_, ordered)) in rows.iter_mut().zip(&self.keys) {
+        self.halves.clear();
+        self.halves.extend_from_slice(&self.keys);
+        let (_, least, _) = self.halves.select_nth_unstable_by(middle, by_key);
+        let is_below = |key: &&(f32, u32)| by_key(key, least).is_lt();
+        let below = self.keys.iter().filter(is_below);
+        let above = self.keys.iter().filter(|key| !is_below(key));
+        for (row, (_, ordered)) in rows.iter_mut().zip(below.chain(above)) {
             *row = *ordered;
         }
         middle
@@ -180,6 +191,21 @@ impl Room {
         let [from, to] = &self.means;
         let steps = self.direction.iter_mut().zip(from.iter().zip(to));
         steps.for_each(|(direction, (from, to))| *direction = to - from);
+        self.keep_sense();
+    }
+
+    /// Turns the direction so that the rows that came first tend to stay first.
+    fn keep_sense(&mut self) {
+        let middle = self.sample.len() / self.dim.max(1) / 2 * self.dim;
+        let sum = |rows: &[f32]| -> f32 {
+            let rows = rows.chunks_exact(self.dim.max(1));
+            rows.map(|row| kernels().dot(&self.direction, row)).sum()
+        };
+        // As many of the later ones as of the first.
+        let (first, later) = (&self.sample[..middle], &self.sample[self.sample.len() - middle..]);
+        if sum(first) > sum(later) {
+            self.direction.iter_mut().for_each(|value| *value = -*value);
+        }
     }
 
     /// Moves both means to the middle of the sampled rows that are nearer to them.
@@ -246,6 +272,19 @@ mod tests {
         assert!(together > 3000, "{together} of 3199");
         rows.sort_unstable();
         assert!(rows.into_iter().eq(0..3200), "each row once");
+    }
+
+    #[test]
+    fn what_has_an_order_keeps_it() {
+        for line in [1.0, 0.0, -1.0_f32] {
+            let show = |row: u32, to: &mut dyn FnMut(&[f32])| {
+                let value = f32::from(u16::try_from(row).unwrap()) * line;
+                to(&[value; DIM]);
+            };
+            let mut rows: Vec<u32> = (0..1000).collect();
+            order_by_similarity(&mut rows, DIM, &show);
+            assert!(rows.is_sorted(), "{line}");
+        }
     }
 
     #[test]
