@@ -114,6 +114,7 @@ impl Guarded<'_> {
 
     /// How many of these points are not there yet.
     async fn new_points(&self, collection: &CollectionName, ids: &[PointId]) -> Result<u64> {
+        let _held = self.draw(size_of_val(ids) as u64)?;
         let mut wanted = ids.to_vec();
         wanted.sort_unstable();
         wanted.dedup();

@@ -9,19 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use vectorizer_cache::{Cache, EvictionPolicy, NewEntry, Options};
-use vectorizer_memory::{CacheMemoryManager, Class, Clock, Governor, Limits, Tenant};
+use vectorizer_memory::{CacheMemoryManager, Class, Governor, Limits, Tenant};
 use vectorizer_testkit::reference_caches::{Lru, ReferenceCache, S3Fifo, WTinyLfu, hit_percent};
 use vectorizer_testkit::traces::Trace;
-
-/// Nothing expires here.
-#[derive(Debug)]
-struct Stopped;
-
-impl Clock for Stopped {
-    fn now(&self) -> Duration {
-        Duration::ZERO
-    }
-}
 
 struct Ours(Arc<Cache<u64, ()>>);
 
@@ -48,7 +38,7 @@ impl ReferenceCache for QuickCache {
 }
 
 fn manager() -> Arc<CacheMemoryManager> {
-    CacheMemoryManager::new(Governor::new(Limits::of_root(1 << 40)), Arc::new(Stopped))
+    CacheMemoryManager::new(Governor::new(Limits::of_root(1 << 40)), Arc::new(Duration::ZERO))
 }
 
 fn ours(policy: EvictionPolicy, capacity: usize) -> Ours {

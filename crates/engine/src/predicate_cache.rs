@@ -101,15 +101,6 @@ mod tests {
     use super::*;
     use vectorizer_memory::{Governor, Limits};
 
-    #[derive(Debug)]
-    struct Still;
-
-    impl Clock for Still {
-        fn now(&self) -> Duration {
-            Duration::ZERO
-        }
-    }
-
     const ROWS: u32 = 3_000;
 
     fn asked(rows: std::ops::Range<u32>) -> Asked {
@@ -121,10 +112,11 @@ mod tests {
     #[test]
     fn what_two_find_out_at_once_is_kept_and_never_less() {
         let governor = Governor::new(Limits::of_root(64 << 20).with_cache_limit(16 << 20));
-        let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Still));
+        let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Duration::ZERO));
         let system = Tenant::system();
         let charge = governor.reserve(Class::Metadata, &system, RecentlyAsked::BYTES);
-        let cache = PredicateCache::new(&manager, Arc::new(Still), 4 << 20, charge.expect("room"));
+        let cache =
+            PredicateCache::new(&manager, Arc::new(Duration::ZERO), 4 << 20, charge.expect("room"));
         let key = PredicateKey {
             segment: SegmentKey { shard: 1, segment: 2 },
             predicate: Box::from([1, 2, 3]),

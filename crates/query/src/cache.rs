@@ -125,15 +125,6 @@ mod tests {
     use vectorizer_model::filter::{Predicate, Scalar};
     use vectorizer_model::{Condition, KeyPath, PointId, VectorName};
 
-    #[derive(Debug)]
-    struct Still;
-
-    impl Clock for Still {
-        fn now(&self) -> Duration {
-            Duration::ZERO
-        }
-    }
-
     fn leaf() -> LeafSearch {
         LeafSearch {
             vector: VectorName::unnamed(),
@@ -181,8 +172,8 @@ mod tests {
     #[test]
     fn hits_are_those_of_the_same_view() {
         let governor = Governor::new(Limits::of_root(64 << 20).with_cache_limit(16 << 20));
-        let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Still));
-        let cache = QueryCache::new(&manager, Arc::new(Still), 4 << 20);
+        let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Duration::ZERO));
+        let cache = QueryCache::new(&manager, Arc::new(Duration::ZERO), 4 << 20);
         let view = ViewIdentity { shard: 1, version: 2, seq: 3 };
         let hits = [Hit { id: PointId::Num(7), distance: 0.5 }];
         let missed = cache.find(view, &leaf()).unwrap_err();
@@ -213,8 +204,8 @@ mod tests {
     #[test]
     fn a_cache_of_nothing_answers_nothing() {
         let governor = Governor::new(Limits::of_root(64 << 20).with_cache_limit(0));
-        let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Still));
-        let cache = QueryCache::new(&manager, Arc::new(Still), 0);
+        let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Duration::ZERO));
+        let cache = QueryCache::new(&manager, Arc::new(Duration::ZERO), 0);
         let view = ViewIdentity { shard: 1, version: 2, seq: 3 };
         let missed = cache.find(view, &leaf()).unwrap_err();
         cache.keep(missed, &[], &Tenant::system());

@@ -89,21 +89,12 @@ mod tests {
     use vectorizer_memory::{Governor, Limits};
     use vectorizer_model::{Condition, PointId};
 
-    #[derive(Debug)]
-    struct Still;
-
-    impl Clock for Still {
-        fn now(&self) -> Duration {
-            Duration::ZERO
-        }
-    }
-
     #[test]
     fn a_number_is_that_of_the_same_view_and_filter() {
         let governor = Governor::new(Limits::of_root(64 << 20).with_cache_limit(16 << 20));
-        let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Still));
+        let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Duration::ZERO));
         let items = SharedItems::new(1000);
-        let cache = MetadataCache::new(&manager, Arc::new(Still), 4 << 20, &items);
+        let cache = MetadataCache::new(&manager, Arc::new(Duration::ZERO), 4 << 20, &items);
         let view = ViewIdentity { shard: 1, version: 2, seq: 3 };
         let one = |id| {
             let must = vec![Condition::has_id(vec![PointId::Num(id)])];

@@ -4,18 +4,9 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use vectorizer_memory::{
-    Class, Clock, Governor, Limits, MemoryError, MemoryGuard, MemoryLimits, OperationId,
-    OperationKind, Reclaim, Reservation, Scope, Tenant,
+    Class, Governor, Limits, MemoryError, MemoryGuard, MemoryLimits, OperationId, OperationKind,
+    Reclaim, Reservation, Scope, Tenant,
 };
-
-#[derive(Debug)]
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Duration {
-        Duration::ZERO
-    }
-}
 
 /// A cache that gives back all it is asked for.
 #[derive(Debug)]
@@ -47,7 +38,8 @@ impl Reclaim for Entries {
 
 fn guard(governor: &Arc<Governor>) -> Arc<MemoryGuard> {
     let limits = MemoryLimits::of_root(governor.limits().root);
-    MemoryGuard::new(Arc::clone(governor), limits, Arc::new(Still)).expect("nothing is held")
+    MemoryGuard::new(Arc::clone(governor), limits, Arc::new(Duration::ZERO))
+        .expect("nothing is held")
 }
 
 /// Otherwise nothing would be admitted after it, and caches would keep what they hold.
@@ -100,7 +92,7 @@ fn whoever_refuses_last_leaves_the_old_limits() {
 fn the_heap_of_operations_is_checked_before_a_cache_gives_back() {
     let governor = Governor::new(Limits::of_root(100));
     let limits = MemoryLimits { max_heap_size: 20, ..MemoryLimits::of_root(100) };
-    let guard = MemoryGuard::new(Arc::clone(&governor), limits, Arc::new(Still)).unwrap();
+    let guard = MemoryGuard::new(Arc::clone(&governor), limits, Arc::new(Duration::ZERO)).unwrap();
     let held = governor.reserve(Class::Operations, &Tenant::system(), 15).unwrap();
     let _entries = Entries::new(&governor, 8);
     let tight = Limits::of_root(50).with_class(Class::Operations, 10);

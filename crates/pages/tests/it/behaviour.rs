@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use vectorizer_memory::{CacheMemoryManager, Class, Clock, Governor, Limits, Tenant};
+use vectorizer_memory::{CacheMemoryManager, Class, Governor, Limits, Tenant};
 use vectorizer_pages::{Config, Growth, Open, PageKind, PagesError, Pool, Region, Residency};
 use vectorizer_vfs::{Access, OsDirectory};
 
@@ -152,16 +152,6 @@ fn growing(governor: &Arc<Governor>, growth: Growth) -> Arc<Pool> {
     Pool::new(governor, config).unwrap()
 }
 
-/// Time stands still.
-#[derive(Debug)]
-struct Midnight;
-
-impl Clock for Midnight {
-    fn now(&self) -> Duration {
-        Duration::ZERO
-    }
-}
-
 #[test]
 fn a_pool_grows_into_what_is_free_and_gives_it_back() {
     let mib = MIB as u64;
@@ -178,7 +168,7 @@ fn a_pool_grows_into_what_is_free_and_gives_it_back() {
     assert!((2 * mib..3 * mib).contains(&usage.available), "{usage:?}");
 
     // Whoever is short has frames taken away, borrowed ones first.
-    let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Midnight));
+    let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Duration::ZERO));
     let managed = pool.managed();
     for cache in &managed {
         manager.register(Arc::downgrade(cache));

@@ -133,15 +133,6 @@ fn sockets_and_shared_memory_of_version_1_are_drift() {
     });
 }
 
-#[derive(Debug)]
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Duration {
-        Duration::ZERO
-    }
-}
-
 /// Waits until something is so.
 fn until(is_so: impl Fn() -> bool) {
     let since = Instant::now();
@@ -157,7 +148,7 @@ fn ladders_move_though_nobody_asks_for_memory() {
     let root = 16_384 * MB;
     let limits = Limits::of_root(root).with_base(base).with_cache_limit(100 * MB);
     let governor = Governor::new(limits);
-    let clock: Arc<dyn Clock> = Arc::new(Still);
+    let clock: Arc<dyn Clock> = Arc::new(Duration::ZERO);
     let caches = CacheMemoryManager::new(Arc::clone(&governor), Arc::clone(&clock));
     let limits = MemoryLimits::of_root(root);
     let guard = MemoryGuard::new(Arc::clone(&governor), limits, clock).expect("no limits");
