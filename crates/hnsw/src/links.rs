@@ -24,6 +24,10 @@ pub trait Links {
     /// Says that these rows' links on layer 0 will be read soon; may start loads, never waits.
     fn prefetch(&mut self, ordinals: &[Ordinal]);
 
+    /// Says whose links on layer 0, and whose neighbours, a walk will want after those that it asks
+    /// for now, the likeliest first. For whoever has to wait for a disk anyway; asks for nothing.
+    fn expect(&mut self, _waiting: impl Iterator<Item = Ordinal>) {}
+
     /// Replaces `out` by the neighbours of a row on a layer; by none if it does not lie there.
     ///
     /// # Errors

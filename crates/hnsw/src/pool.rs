@@ -116,6 +116,12 @@ impl Pool {
         self.keys.get(self.next).copied()
     }
 
+    /// The candidates that wait for expansion, nearest first.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = u64> {
+        let from = self.keys.get(self.next..).unwrap_or_default();
+        from.iter().copied().filter(|key| key & EXPANDED == 0)
+    }
+
     /// All candidates, packed, nearest first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = u64> {
         self.keys.iter().copied()

@@ -169,6 +169,7 @@ pub(crate) fn widen<L: Links, S: Scorer, F>(
             return Ok(false);
         }
         let current = layer.unpack(current).ordinal;
+        links.expect(pool.waiting().map(|key| layer.unpack(key).ordinal));
         links.neighbors(layer.level, current, neighbors).map_err(SearchError::Links)?;
         visited.retain_new(neighbors);
         visits.expanded += 1;

@@ -22,7 +22,7 @@
 //!   to take away; `store`: bringing in and making room; `reads`, `threads`: several reads at
 //!   once
 //! - `managed`: what the caches' manager may take of it
-//! - [`Pool`], [`Region`], [`Reader`], [`Guard`]: the way in
+//! - [`Pool`], [`Region`], [`Reader`], [`Guard`], [`Ahead`]: the way in
 //!
 //! After Leis et al. 2023, "Virtual-Memory Assisted Buffer Management" (vmcache); differs: readers
 //! are protected by epochs instead of versions, because kernels read whole rows unvalidated.
@@ -50,6 +50,6 @@ mod threads;
 pub use config::{Config, Growth, Misses, Open, PageKind, Residency};
 pub use error::{PagesError, Result};
 pub use pool::Pool;
-pub use reader::{Guard, Reader};
+pub use reader::{Ahead, Guard, Reader};
 pub use region::Region;
 pub use stats::Stats;

@@ -21,6 +21,8 @@ pub struct Reader {
     slot: usize,
     /// What the step pinned; empty between steps.
     pins: Vec<Extent>,
+    /// What later steps will pin, if this one reads.
+    wishes: Vec<Extent>,
     hits: u64,
     misses: u64,
 }
@@ -30,7 +32,7 @@ impl Reader {
         let slot = store.epochs.claim();
         let slot =
             slot.ok_or_else(|| PagesError::TooManyReaders { readers_max: store.epochs.len() })?;
-        Ok(Self { store, slot, pins: Vec::new(), hits: 0, misses: 0 })
+        Ok(Self { store, slot, pins: Vec::new(), wishes: Vec::new(), hits: 0, misses: 0 })
     }
 
     /// Begins a step. Keep it short: memory taken away meanwhile is given back only when it
@@ -72,6 +74,22 @@ impl Guard<'_> {
         region: &Region,
         ranges: impl IntoIterator<Item = Range<usize>>,
     ) -> Result<()> {
+        self.pin_ahead(region, ranges, |_| ())
+    }
+
+    /// [`Guard::pin`] that, if it has to read, first asks what later steps will pin: that is read
+    /// too, in the time of the same wait. Nothing is read for its sake alone, nor where reads come
+    /// one after another, and it fails nothing; whoever looks at the bytes pins them.
+    ///
+    /// # Errors
+    /// As [`Guard::pin`].
+    #[inline]
+    pub fn pin_ahead(
+        &mut self,
+        region: &Region,
+        ranges: impl IntoIterator<Item = Range<usize>>,
+        ahead: impl FnOnce(&mut Ahead<'_>),
+    ) -> Result<()> {
         let Backing::Governed(frames) = &region.backing else {
             return check(region.len, ranges);
         };
@@ -99,6 +117,9 @@ impl Guard<'_> {
             return Ok(());
         }
         self.reader.misses += absent;
+        if self.reader.store.reads_at_once(frames) {
+            ahead(&mut Ahead::new(self.reader));
+        }
         self.bring_in()
     }
 
@@ -109,23 +130,6 @@ impl Guard<'_> {
     #[inline]
     pub fn pin_range(&mut self, region: &Region, range: Range<usize>) -> Result<()> {
         self.pin(region, iter::once(range))
-    }
-
-    /// Says that a range will be pinned soon, perhaps by a later step: if this step has to read,
-    /// it reads this too, in the time of the same wait. Nothing is read for its sake alone, nor
-    /// where reads come one after another; whoever looks at the bytes pins them.
-    ///
-    /// Ranges that do not lie in a governed region of this pool are ignored.
-    pub fn want(&mut self, region: &Region, range: Range<usize>) {
-        if let Backing::Governed(frames) = &region.backing
-            && frames.belong_to(&self.reader.store.ledger)
-            && self.reader.store.reads_at_once(frames)
-            && !range.is_empty()
-            && range.end <= region.len
-        {
-            let extents = frames.extents(&range).map(|at| (frames.id, at));
-            self.reader.pins.extend(extents);
-        }
     }
 
     /// All bytes of a region, of which those may be looked at that this guard has pinned.
@@ -164,9 +168,15 @@ impl Guard<'_> {
         let store = Arc::clone(&self.reader.store);
         let slot = self.reader.slot;
         let pins = std::mem::take(&mut self.reader.pins);
+        let wishes = std::mem::take(&mut self.reader.wishes);
         store.epochs.leave(slot);
         let outcome = refuse_within_step().and_then(|()| {
             let wanted = Wanted::resolve(pins, &store.registry);
+            if !wishes.is_empty() {
+                let both = wanted.with(wishes, &store.registry);
+                // What fails of the wishes fails nothing, and what fails of the step fails again.
+                let _wished = store.bring_in(&both, None);
+            }
             enter_with(&store, slot, wanted)
         });
         match outcome {
@@ -192,6 +202,46 @@ impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.reader.store.epochs.leave(self.reader.slot);
+    }
+}
+
+/// What later steps will pin, as whoever has to read now knows it.
+#[derive(Debug)]
+pub struct Ahead<'r> {
+    reader: &'r mut Reader,
+    extents_max: usize,
+}
+
+impl<'r> Ahead<'r> {
+    fn new(reader: &'r mut Reader) -> Self {
+        let extents_max = reader.store.wishes_max();
+        Self { reader, extents_max }
+    }
+
+    /// The bytes of a range, if they are resident.
+    pub fn peek<'a>(&'a self, region: &'a Region, range: Range<usize>) -> Option<&'a [u8]> {
+        if let Backing::Governed(frames) = &region.backing {
+            let here = frames.belong_to(&self.reader.store.ledger) && !range.is_empty();
+            let resident = |range| frames.extents(range).all(|at| frames.states.touch(at));
+            if !here || range.end > region.len || !resident(&range) {
+                return None;
+            }
+        }
+        region.bytes().get(range)
+    }
+
+    /// Says that a range will be pinned soon. Beyond a small part of the pool, and outside of its
+    /// governed regions, it is ignored.
+    pub fn want(&mut self, region: &Region, range: Range<usize>) {
+        if let Backing::Governed(frames) = &region.backing
+            && frames.belong_to(&self.reader.store.ledger)
+            && !range.is_empty()
+            && range.end <= region.len
+        {
+            let absent = frames.extents(&range).filter(|at| !frames.states.is_resident(*at));
+            let left = self.extents_max.saturating_sub(self.reader.wishes.len());
+            self.reader.wishes.extend(absent.take(left).map(|at| (frames.id, at)));
+        }
     }
 }
 

@@ -20,6 +20,8 @@ use crate::stats::{Counters, count};
 const BATCH_EXTENTS: u64 = 64;
 /// At most this part of the pool is in limbo.
 const LIMBO_PART: u64 = 16;
+/// At most this part of the pool is read for the later steps of one search.
+const WISHES_PART: u64 = 64;
 /// How long to wait for others' reads before looking again.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Between two tries for room while all of it is being read into.
@@ -67,6 +69,12 @@ impl Wanted {
         Self { extents, spared }
     }
 
+    /// These, and others.
+    pub(crate) fn with(&self, mut others: Vec<Extent>, registry: &Registry) -> Self {
+        others.extend(&self.spared);
+        Self::resolve(others, registry)
+    }
+
     fn bytes(&self) -> u64 {
         let bytes = |(frames, at): &(Arc<Frames>, usize)| frames.run_bytes(&(*at..at + 1));
         self.extents.iter().map(bytes).sum()
@@ -104,6 +112,12 @@ impl Store {
 
     pub(crate) fn extent_bits(&self) -> u32 {
         self.extent_bits
+    }
+
+    /// Most extents that a step may read for later ones.
+    pub(crate) fn wishes_max(&self) -> usize {
+        usize::try_from((self.ledger.room() / WISHES_PART) >> self.extent_bits)
+            .unwrap_or(usize::MAX)
     }
 
     /// Whether reads of a region go side by side with those of the same step.

@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use vectorizer_kernels::{Rows, prefetch_rows};
 use vectorizer_model::{Ordinal, RowLayout, RowScorer};
+use vectorizer_pages::Ahead;
 use vectorizer_quantize::{QueryCodes, ScalarQuantizer};
 
 use crate::component::{ComponentRef, file_name};
 use crate::error::{Result, SegmentError};
 use crate::footer::SectionKind;
-use crate::store::{OpenComponent, PagedSection, PooledReader, ReaderAhead, Store};
+use crate::store::{OpenComponent, PagedSection, PooledReader, Store};
 
 #[derive(Debug)]
 pub(crate) struct CodeColumn {
@@ -74,7 +75,7 @@ impl CodeColumn {
     /// [`PagedSection::step_ahead`].
     pub(crate) fn score(
         &self,
-        reader: ReaderAhead<'_>,
+        (reader, ahead): (&mut PooledReader, impl FnOnce(&mut Ahead<'_>)),
         query: &QueryCodes,
         ordinals: &[Ordinal],
         out: &mut [f32],
@@ -84,7 +85,7 @@ impl CodeColumn {
             let start = layout.offset(ordinal);
             start..start + row_bytes
         });
-        self.codes.step_ahead(reader, ranges, |bytes| {
+        self.codes.step_ahead(reader, ranges, ahead, |bytes| {
             let rows = Rows { bytes, layout };
             prefetch_rows(rows, ordinals);
             query.score(rows, ordinals, out);
@@ -122,6 +123,11 @@ impl CodeColumn {
     pub(crate) fn room(&self, rows: usize) -> LoadedCodes {
         let bytes = Vec::with_capacity(self.layout.bytes(rows));
         LoadedCodes { bytes, layout: self.layout, rows: 0, quantizer: self.quantizer.clone() }
+    }
+
+    /// A row that a later step will score.
+    pub(crate) fn want(&self, ahead: &mut Ahead<'_>, row: Ordinal) {
+        self.codes.want(ahead, self.row_range(row));
     }
 
     /// Where a row lies among the codes.

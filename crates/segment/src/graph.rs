@@ -1,16 +1,17 @@
 //! One vector name's graph, its links read through page frames.
 
-use std::cell::Cell;
 use std::ops::Range;
 
 use vectorizer_hnsw::{Basis, Graph, Header, Links, UpperLayers, decode_block};
 use vectorizer_memory::Reservation;
 use vectorizer_model::{Ordinal, RowLayout};
+use vectorizer_pages::Ahead;
 use vectorizer_vfs::Directory;
 
 use crate::component::{ComponentHead, ComponentRef, ComponentWriter};
 use crate::error::{Result, SegmentError};
 use crate::footer::SectionKind;
+use crate::lookahead::Lookahead;
 use crate::store::{OpenComponent, PagedSection, PooledReader, Store};
 
 #[derive(Debug)]
@@ -68,7 +69,22 @@ impl GraphColumn {
     /// # Errors
     /// If there are too many readers.
     pub(crate) fn links(&self) -> Result<PagedLinks<'_>> {
-        Ok(PagedLinks { graph: self, reader: self.section.reader()?, next: None })
+        Ok(PagedLinks { graph: self, reader: self.section.reader()?, lookahead: None })
+    }
+
+    /// Says that a later step will read a row's links; if they are here, `out` is they.
+    pub(crate) fn want(&self, ahead: &mut Ahead<'_>, of: Ordinal, out: &mut Vec<Ordinal>) {
+        out.clear();
+        let range = self.block(of);
+        match self.section.peek(ahead, range.clone()) {
+            Some(block) => {
+                // Damage is told by the step that reads it.
+                if decode_block(block, self.rows, out).is_err() {
+                    out.clear();
+                }
+            }
+            None => self.section.want(ahead, range),
+        }
     }
 
     fn block(&self, of: Ordinal) -> Range<usize> {
@@ -77,34 +93,19 @@ impl GraphColumn {
     }
 }
 
-/// The links that a walk will read next, as far as it knows: whoever has to wait for a disk reads
-/// them in the same wait.
-#[derive(Debug, Default)]
-pub(crate) struct NextBlock(Cell<Option<Ordinal>>);
-
-impl NextBlock {
-    /// Hands out the section and the place of the block, once.
-    pub(crate) fn take<'g>(
-        &self,
-        graph: &'g GraphColumn,
-    ) -> Option<(&'g PagedSection, Range<usize>)> {
-        Some((&graph.section, graph.block(self.0.take()?)))
-    }
-}
-
 /// The links of a stored graph.
 #[derive(Debug)]
 pub struct PagedLinks<'a> {
     graph: &'a GraphColumn,
     reader: PooledReader,
-    /// Where prefetched rows are noted.
-    next: Option<&'a NextBlock>,
+    /// Where rows are noted that will be wanted.
+    lookahead: Option<&'a Lookahead<'a>>,
 }
 
 impl<'a> PagedLinks<'a> {
-    /// The same, telling `next` of what will be read.
-    pub(crate) fn telling(self, next: &'a NextBlock) -> Self {
-        Self { next: Some(next), ..self }
+    /// The same, noting what will be read.
+    pub(crate) fn noting(self, lookahead: &'a Lookahead<'a>) -> Self {
+        Self { lookahead: Some(lookahead), ..self }
     }
 }
 
@@ -120,15 +121,18 @@ impl Links for PagedLinks<'_> {
     }
 
     fn prefetch(&mut self, ordinals: &[Ordinal]) {
-        if let Some(next) = self.next {
-            next.0.set(ordinals.first().copied());
-        }
         let (layout, start) = (self.graph.layout, self.graph.blocks);
         let hinted = self.graph.section.step(&mut self.reader, std::iter::empty(), |bytes| {
             let bytes = bytes.get(start..).unwrap_or_default();
             vectorizer_kernels::prefetch_rows(vectorizer_kernels::Rows { bytes, layout }, ordinals);
         });
         debug_assert!(hinted.is_ok(), "pinning nothing cannot fail");
+    }
+
+    fn expect(&mut self, waiting: impl Iterator<Item = Ordinal>) {
+        if let Some(lookahead) = self.lookahead {
+            lookahead.note(waiting);
+        }
     }
 
     fn neighbors(&mut self, level: u8, of: Ordinal, out: &mut Vec<Ordinal>) -> Result<()> {
@@ -138,7 +142,13 @@ impl Links for PagedLinks<'_> {
         }
         let range = self.graph.block(of);
         let rows = self.graph.rows;
-        self.graph.section.step(&mut self.reader, std::iter::once(range.clone()), |bytes| {
+        let ahead = |ahead: &mut Ahead<'_>| {
+            if let Some(lookahead) = self.lookahead {
+                lookahead.want(ahead);
+            }
+        };
+        let ranges = std::iter::once(range.clone());
+        self.graph.section.step_ahead(&mut self.reader, ranges, ahead, |bytes| {
             decode_block(bytes.get(range).unwrap_or_default(), rows, out)
         })??;
         Ok(())

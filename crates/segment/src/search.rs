@@ -2,16 +2,18 @@
 
 use vectorizer_hnsw::{Outcome, Scratch, SearchError};
 use vectorizer_model::{AllRows, Cardinality, Ordinal, Scored, Scorer, Selection, VectorName};
+use vectorizer_pages::Ahead;
 use vectorizer_quantize::QueryCodes;
 
 use crate::codes::CodeColumn;
 use crate::error::{Result, SearchResult, SegmentError, SegmentSearchError};
-use crate::graph::{GraphColumn, NextBlock, PagedLinks};
+use crate::graph::PagedLinks;
+use crate::lookahead::Lookahead;
 use crate::rows::RowTable;
 use crate::scan::{BATCH, Nearest, RUN, RunScorer, judge, scan};
 use crate::segment::Segment;
 use crate::shortlist::Shortlist;
-use crate::store::{PooledReader, ReaderAhead};
+use crate::store::PooledReader;
 use crate::vectors::VectorColumn;
 
 /// Bytes of codes that are scanned in about the time that a graph search takes.
@@ -71,17 +73,17 @@ impl Segment {
         let Some(codes) = parts.codes.as_ref().filter(|_| !query.exact) else {
             return scan(rows, &mut exact, selection, Nearest::new(query.limit, self.rows_table()));
         };
-        let next = NextBlock::default();
+        let lookahead = parts.graph.as_ref().map(|graph| Lookahead::new(graph, codes));
         let mut approximate = CodeScorer {
             codes,
             query: codes.quantizer().query(query.query),
             reader: codes.reader()?,
-            walked: parts.graph.as_ref().map(|graph| (&**graph, &next)),
+            lookahead: lookahead.as_ref(),
         };
         let wanted = query.limit.max(query.rescored);
-        let candidates = match parts.graph.as_ref() {
-            Some(graph) if !scan_is_cheaper(codes, selection, rows) => {
-                let links = graph.links()?.telling(&next);
+        let candidates = match parts.graph.as_ref().zip(lookahead.as_ref()) {
+            Some((graph, lookahead)) if !scan_is_cheaper(codes, selection, rows) => {
+                let links = graph.links()?.noting(lookahead);
                 walk(links, &mut approximate, selection, (query, self.rows_table()), scratch)?
             }
             _ => None,
@@ -239,8 +241,8 @@ struct CodeScorer<'a> {
     codes: &'a CodeColumn,
     query: QueryCodes,
     reader: PooledReader,
-    /// The graph that is walked meanwhile, and what will be read of it.
-    walked: Option<(&'a GraphColumn, &'a NextBlock)>,
+    /// What a walk will read next.
+    lookahead: Option<&'a Lookahead<'a>>,
 }
 
 impl Scorer for CodeScorer<'_> {
@@ -250,9 +252,12 @@ impl Scorer for CodeScorer<'_> {
     fn prefetch(&mut self, _: &[Ordinal]) {}
 
     fn score(&mut self, ordinals: &[Ordinal], out: &mut [f32]) -> Result<()> {
-        let next = self.walked.and_then(|(graph, next)| next.take(graph));
-        let reader = ReaderAhead { reader: &mut self.reader, next };
-        self.codes.score(reader, &self.query, ordinals, out)
+        let ahead = |ahead: &mut Ahead<'_>| {
+            if let Some(lookahead) = self.lookahead {
+                lookahead.want(ahead);
+            }
+        };
+        self.codes.score((&mut self.reader, ahead), &self.query, ordinals, out)
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use vectorizer_memory::{Class, Governor, Reservation, Tenant};
-use vectorizer_pages::{Open, PageKind, Pool, Reader, Region, Residency};
+use vectorizer_pages::{Ahead, Open, PageKind, Pool, Reader, Region, Residency};
 use vectorizer_vfs::{Access, Directory};
 
 use crate::component::{self, ComponentRef};
@@ -71,13 +71,6 @@ impl Drop for PooledReader {
         let mut idle = self.frames.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.extend(self.reader.take());
     }
-}
-
-/// A reader, and what the step after its next one will read, as far as is known.
-#[derive(Debug)]
-pub(crate) struct ReaderAhead<'a> {
-    pub(crate) reader: &'a mut PooledReader,
-    pub(crate) next: Option<(&'a PagedSection, Range<usize>)>,
 }
 
 /// An open component: its footer, and its bytes through page frames.
@@ -207,15 +200,16 @@ impl PagedSection {
         ranges: impl Iterator<Item = Range<usize>>,
         with: impl FnOnce(&[u8]) -> T,
     ) -> Result<T> {
-        self.step_ahead(ReaderAhead { reader, next: None }, ranges, with)
+        self.step_ahead(reader, ranges, |_| (), with)
     }
 
-    /// As [`PagedSection::step`]; if it has to read, it reads for the step after it too.
+    /// As [`PagedSection::step`]; if it has to read, it reads for later steps too.
     #[inline]
     pub(crate) fn step_ahead<T>(
         &self,
-        ReaderAhead { reader, next }: ReaderAhead<'_>,
+        reader: &mut PooledReader,
         ranges: impl Iterator<Item = Range<usize>>,
+        ahead: impl FnOnce(&mut Ahead<'_>),
         with: impl FnOnce(&[u8]) -> T,
     ) -> Result<T> {
         if let Some(bytes) = self.region.stable_bytes() {
@@ -226,12 +220,24 @@ impl PagedSection {
         };
         let start = self.range.start;
         let mut guard = reader.enter();
-        if let Some((next, range)) = next {
-            guard.want(&next.region, next.range.start + range.start..next.range.start + range.end);
-        }
-        guard.pin(&self.region, ranges.map(|range| start + range.start..start + range.end))?;
+        let ranges = ranges.map(|range| start + range.start..start + range.end);
+        guard.pin_ahead(&self.region, ranges, ahead)?;
         let bytes = guard.bytes(&self.region);
         Ok(with(bytes.get(self.range.clone()).unwrap_or_default()))
+    }
+
+    /// A range of the section that a later step will read.
+    pub(crate) fn want(&self, ahead: &mut Ahead<'_>, range: Range<usize>) {
+        ahead.want(&self.region, self.range.start + range.start..self.range.start + range.end);
+    }
+
+    /// A range of the section, if it is resident.
+    pub(crate) fn peek<'a>(
+        &'a self,
+        ahead: &'a Ahead<'_>,
+        range: Range<usize>,
+    ) -> Option<&'a [u8]> {
+        ahead.peek(&self.region, self.range.start + range.start..self.range.start + range.end)
     }
 
     /// Reads one little-endian word of `N` bytes from a table of such words.

@@ -104,7 +104,8 @@ impl<L: Links, S: Scorer, F: Selection> Walk<'_, L, S, F> {
 
     /// One hop: every new neighbour is a candidate, admitted ones are results.
     fn expand(&mut self, current: Ordinal) -> Result<(), SearchErrorOf<L, S, F>> {
-        let Scratch { visited, neighbors, visits, .. } = &mut *self.scratch;
+        let Scratch { frontier, visited, neighbors, visits, .. } = &mut *self.scratch;
+        self.links.expect(frontier.waiting().map(|key| unpack(key).ordinal));
         self.links.neighbors(0, current, neighbors).map_err(SearchError::Links)?;
         visits.expanded += 1;
         visited.retain_new(neighbors);

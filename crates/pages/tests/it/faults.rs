@@ -30,6 +30,20 @@ fn a_failed_read_names_its_offset_and_can_be_retried() {
 }
 
 #[test]
+fn what_is_wanted_for_later_and_cannot_be_read_fails_nothing() {
+    let pool = pool(&governor(), MIB, PAGE);
+    let file = PatternFile::new(8 * PAGE);
+    let region = governed(&pool, &file);
+    file.broken_at.store(5 * PAGE as u64, SeqCst);
+    let mut reader = pool.reader().unwrap();
+    let mut guard = reader.enter();
+    let ranges = std::iter::once(PAGE..2 * PAGE);
+    guard.pin_ahead(&region, ranges, |ahead| ahead.want(&region, 5 * PAGE..6 * PAGE)).unwrap();
+    check(&guard.bytes(&region)[PAGE..2 * PAGE], PAGE);
+    assert!(guard.pin_range(&region, 5 * PAGE..6 * PAGE).is_err(), "the page is not broken");
+}
+
+#[test]
 fn a_pinned_region_that_cannot_be_read_holds_nothing() {
     let governor = governor();
     let pool = pool(&governor, MIB, PAGE);

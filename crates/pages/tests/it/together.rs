@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use vectorizer_pages::{Config, Misses, Open, Pool, Region, Residency};
+use vectorizer_pages::{Ahead, Config, Misses, Open, Pool, Region, Residency};
 use vectorizer_vfs::{Access, File, OsDirectory, Result};
 
 use crate::fixture::{
@@ -122,15 +122,25 @@ fn what_is_wanted_is_read_with_what_is_missed_and_never_for_its_own_sake() {
     let mut reader = pool.reader().unwrap();
     let page = |number: usize| number * PAGE..number * PAGE + 10;
     let mut guard = reader.enter();
-    guard.want(&region, page(9));
-    guard.want(&region, 64 * PAGE..65 * PAGE);
-    assert_eq!(file.reads.load(SeqCst), 0);
-    guard.pin_range(&region, page(3)).unwrap();
+    let one = |number: usize| std::iter::once(page(number));
+    let later = |ahead: &mut Ahead<'_>| {
+        ahead.want(&region, page(9));
+        ahead.want(&region, 64 * PAGE..65 * PAGE);
+        assert_eq!(ahead.peek(&region, page(9)), None);
+        assert_eq!(file.reads.load(SeqCst), 0);
+    };
+    guard.pin_ahead(&region, one(3), later).unwrap();
     drop(guard);
     assert_eq!(file.reads.load(SeqCst), 2);
     let mut guard = reader.enter();
-    guard.want(&region, page(20));
-    guard.pin(&region, [page(3), page(9)]).unwrap();
+    guard.pin_ahead(&region, [page(3), page(9)], |_| unreachable!("all is there")).unwrap();
     check(&guard.bytes(&region)[page(9)], 9 * PAGE);
-    assert_eq!(file.reads.load(SeqCst), 2, "all was there");
+    let more_than_its_part = |ahead: &mut Ahead<'_>| {
+        check(ahead.peek(&region, page(3)).unwrap(), 3 * PAGE);
+        (20..40).for_each(|number| ahead.want(&region, page(number)));
+    };
+    guard.pin_ahead(&region, one(63), more_than_its_part).unwrap();
+    drop(guard);
+    assert!((4..=6).contains(&file.reads.load(SeqCst)), "{:?}", pool.stats());
+    assert!(pool.stats().bytes_read <= (2 + 1 + 4) * PAGE as u64, "{:?}", pool.stats());
 }

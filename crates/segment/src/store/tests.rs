@@ -141,13 +141,13 @@ fn what_is_pinned_stays_while_sections_that_do_not_fit_are_warmed_and_read() {
 }
 
 #[test]
-fn a_step_that_reads_reads_for_the_next_step_too() {
+fn a_step_that_reads_reads_for_later_steps_too() {
     let fixture = Fixture::new(2);
     let (one, two) = (fixture.section("one", 1), fixture.section("two", 1));
     let mut reader = one.reader().unwrap();
     let page = |number: usize| number * PAGE..number * PAGE + PAGE;
-    let ahead = ReaderAhead { reader: &mut reader, next: Some((&two, page(7))) };
-    one.step_ahead(ahead, std::iter::once(page(3)), |_| ()).unwrap();
+    let ahead = |ahead: &mut Ahead<'_>| two.want(ahead, page(7));
+    one.step_ahead(&mut reader, std::iter::once(page(3)), ahead, |_| ()).unwrap();
     let read = fixture.stats().bytes_read;
     assert_eq!(read, 2 * PAGE as u64);
     let right = two.with_pinned(std::iter::once(page(7)), |bytes| bytes[7 * PAGE] == byte_of(8));
