@@ -14,7 +14,7 @@ use crate::codes::CodeColumn;
 use crate::graph::GraphColumn;
 
 /// Candidates that are looked ahead for.
-const CANDIDATES: usize = 8;
+const CANDIDATES: usize = 4;
 
 /// The candidates of one walk that wait.
 #[derive(Debug)]

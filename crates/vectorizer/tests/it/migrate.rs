@@ -111,18 +111,20 @@ fn a_migration_that_is_killed_is_run_again() {
     let seed = std::env::var("VECTORIZER_KILL_SEED").ok().and_then(|seed| seed.parse().ok());
     let mut random = Random(seed.unwrap_or(1));
     let (mut killed, mut halfway) = (0, 0);
+    // Later while nothing is converted and sooner when all is, however slow the machine is.
+    let mut latest = 6;
     for round in 0..3 {
         let folder = tempfile::tempdir().expect("a folder");
         fill(folder.path());
         let data = folder.path().join("data");
         let before = exported(&Server::start(&data, &[]));
         let migrate = ["migrate-to-cluster", "--path", path_text(&data)];
-        // Later and later, so that the last kills meet the last steps.
-        for kill in 0..12 {
+        let mut left_before = memory_collections().len();
+        for _ in 0..12 {
             let mut command = vectorizer(&migrate);
             command.stdout(Stdio::null()).stderr(Stdio::null());
             let mut child = command.spawn().expect("the binary starts");
-            std::thread::sleep(Duration::from_millis(random.below(6 + 5 * kill)));
+            std::thread::sleep(Duration::from_millis(random.below(latest)));
             killed += u64::from(child.try_wait().expect("waits").is_none());
             child.kill().ok();
             child.wait().expect("it ends");
@@ -130,6 +132,12 @@ fn a_migration_that_is_killed_is_run_again() {
             let left = strings(&left["would_convert"]).len();
             let noted = data.join("migrate-to-cluster.json").exists();
             halfway += u64::from(noted && (1..memory_collections().len()).contains(&left));
+            match left {
+                0 => latest -= latest / 4,
+                _ if left == left_before => latest += latest / 2,
+                _ => {}
+            }
+            left_before = left;
         }
         let done = answer(&migrate);
         let verified = strings(&done["verified"]);
