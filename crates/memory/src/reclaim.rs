@@ -66,7 +66,7 @@ impl Hook {
     }
 
     /// Has `bytes` given back; none without a reclaimer, or if this thread is within one.
-    fn reclaim(&self, bytes: u64, scope: &Scope) -> u64 {
+    pub(crate) fn reclaim(&self, bytes: u64, scope: &Scope) -> u64 {
         let held = lock(&self.0).clone();
         let Some(reclaimer) = held.and_then(|weak| weak.upgrade()) else { return 0 };
         if replace_reclaiming(true) {

@@ -74,13 +74,14 @@ impl Arena {
         Read::new(file, buffer, offset)
     }
 
-    /// Gives the memory of `range`, whole pages, back to the kernel.
+    /// Gives the memory of `ranges`, whole pages, back to the kernel. Returns how many of the first of
+    /// them were given back; the next one was refused.
     ///
     /// # Safety
-    /// The caller alone has taken the range; nobody reads it.
-    pub(crate) unsafe fn release(&self, range: Range<usize>) -> Result<()> {
-        // SAFETY: no reference to content of the range is alive, by the caller's word.
-        unsafe { self.0.release(range) }
+    /// The caller alone has taken the ranges; nobody reads them.
+    pub(crate) unsafe fn release(&self, ranges: &[Range<usize>]) -> (usize, Result<()>) {
+        // SAFETY: no reference to content of the ranges is alive, by the caller's word.
+        unsafe { self.0.release_all(ranges) }
     }
 }
 

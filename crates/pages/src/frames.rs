@@ -162,7 +162,7 @@ impl Frames {
         let addresses = self.addresses(&run);
         let bytes = addresses.len() as u64;
         // SAFETY: the caller claimed every extent of the run, so nobody else touches them.
-        let released = unsafe { self.arena.release(addresses) };
+        let (_, released) = unsafe { self.arena.release(&[addresses]) };
         debug_assert!(released.is_ok(), "{released:?}");
         for at in run {
             self.states.failed(at);
@@ -170,19 +170,17 @@ impl Frames {
         self.ledger.release(bytes);
     }
 
-    /// Gives back the memory of a run of extents that the caller has taken. Returns the bytes,
-    /// which stay charged: they are the caller's.
-    pub(crate) fn give_back_taken(&self, run: Range<usize>) -> u64 {
-        let addresses = self.addresses(&run);
-        let bytes = addresses.len() as u64;
-        // SAFETY: the caller took every extent of the run after all steps that saw them ended.
-        let released = unsafe { self.arena.release(addresses) };
-        if released.is_err() {
-            run.for_each(|at| self.states.kept(at));
-            return 0;
-        }
-        run.for_each(|at| self.states.freed(at));
-        bytes
+    /// Gives back the memory of runs of extents that the caller has taken. Returns how many extents
+    /// they were, and their bytes, which stay charged: they are the caller's.
+    pub(crate) fn give_back_taken(&self, runs: &[Range<usize>]) -> (u64, u64) {
+        let addresses: Vec<_> = runs.iter().map(|run| self.addresses(run)).collect();
+        // SAFETY: the caller took every extent of the runs after all steps that saw them ended.
+        let (released, _) = unsafe { self.arena.release(&addresses) };
+        let (freed, kept) = runs.split_at(released);
+        kept.iter().cloned().flatten().for_each(|at| self.states.kept(at));
+        freed.iter().cloned().flatten().for_each(|at| self.states.freed(at));
+        let extents = freed.iter().map(|run| run.len() as u64).sum();
+        (extents, addresses[..released].iter().map(|range| range.len() as u64).sum())
     }
 }
 

@@ -1,12 +1,14 @@
 //! Bringing extents in and making room for them.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use vectorizer_memory::Class;
+use vectorizer_model::bytes::MIB;
 
-use crate::clock::{Clock, Extent};
+use crate::clock::{Clock, Extent, Taken};
 use crate::epoch::{self, Epochs};
 use crate::error::{PagesError, Result};
 use crate::frames::{Frames, Run};
@@ -18,7 +20,9 @@ use crate::stats::{Counters, count};
 
 /// Extents taken away at once, so that one wait for steps to end serves many.
 const BATCH_EXTENTS: u64 = 64;
-/// At most this part of the pool is in limbo.
+/// No more is taken away at once than this, so that nobody waits long for an extent that is.
+const BATCH_BYTES_MAX: u64 = 16 * MIB;
+/// At most this part of the pool is marked ahead.
 const LIMBO_PART: u64 = 16;
 /// At most this part of the pool is read for the later steps of one search.
 const WISHES_PART: u64 = 64;
@@ -37,11 +41,36 @@ pub(crate) struct Store {
     pub(crate) registry: Registry,
     pub(crate) counters: Counters,
     reads: Reads,
+    /// Held by who gathers room bit by bit, before the clock: two who did so could each hold what
+    /// the other lacks.
+    gathering: Mutex<()>,
     clock: Mutex<Clock>,
     /// Signals that extents left transit.
     settled: Condvar,
     transit: Mutex<()>,
     extent_bits: u32,
+}
+
+/// The clock, while nobody else gathers room.
+#[derive(Debug)]
+pub(crate) struct HeldClock<'a> {
+    clock: MutexGuard<'a, Clock>,
+    /// Let go of after the clock.
+    _gathering: MutexGuard<'a, ()>,
+}
+
+impl Deref for HeldClock<'_> {
+    type Target = Clock;
+
+    fn deref(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+impl DerefMut for HeldClock<'_> {
+    fn deref_mut(&mut self) -> &mut Clock {
+        &mut self.clock
+    }
 }
 
 /// Extents that one step needs, and their frames.
@@ -103,6 +132,7 @@ impl Store {
             registry: Registry::default(),
             counters: Counters::default(),
             reads,
+            gathering: Mutex::default(),
             clock: Mutex::default(),
             settled: Condvar::new(),
             transit: Mutex::default(),
@@ -126,8 +156,8 @@ impl Store {
     }
 
     /// Keeps others from marking extents while the returned guard lives.
-    pub(crate) fn hold_clock(&self) -> MutexGuard<'_, Clock> {
-        lock(&self.clock)
+    pub(crate) fn hold_clock(&self) -> HeldClock<'_> {
+        HeldClock { _gathering: lock(&self.gathering), clock: lock(&self.clock) }
     }
 
     /// Charges `bytes`, taking extents away as needed. The caller is in no step and holds
@@ -137,7 +167,7 @@ impl Store {
             return Ok(());
         }
         refuse_within_step()?;
-        self.make_room(&mut lock(&self.clock), bytes, &[])
+        self.make_room(None, bytes, &[])
     }
 
     /// Charges `bytes` without taking anything away.
@@ -163,14 +193,13 @@ impl Store {
     /// Takes extents away until no more than the capacity is charged.
     pub(crate) fn shrink_to_capacity(&self) -> Result<()> {
         refuse_within_step()?;
-        let mut clock = lock(&self.clock);
         let mut tries = 0;
         loop {
             let over = self.ledger.used().saturating_sub(self.ledger.capacity());
             if over == 0 {
                 return Ok(());
             }
-            let freed = self.take_away(&mut clock, over, &[], &mut tries)?;
+            let freed = self.take_away(None, over, &[], &mut tries)?;
             self.ledger.release(freed);
         }
     }
@@ -192,10 +221,7 @@ impl Store {
             let bytes = |(frames, at): &&(Arc<Frames>, usize)| frames.run_bytes(&(*at..at + 1));
             let bytes = missing.iter().map(bytes).sum();
             if !self.charge_or_grow(bytes) {
-                match clock {
-                    Some(clock) => self.make_room(clock, bytes, &wanted.spared)?,
-                    None => self.make_room(&mut lock(&self.clock), bytes, &wanted.spared)?,
-                }
+                self.make_room(clock, bytes, &wanted.spared)?;
             }
             let read = self.read_charged(&missing);
             self.announce();
@@ -228,12 +254,18 @@ impl Store {
 
     /// Charges `bytes`, from free capacity or from what others lose; what was taken away goes
     /// to this caller and nobody in between.
-    fn make_room(&self, clock: &mut Clock, bytes: u64, spared: &[Extent]) -> Result<()> {
+    fn make_room(
+        &self,
+        mut clock: Option<&mut Clock>,
+        bytes: u64,
+        spared: &[Extent],
+    ) -> Result<()> {
+        let _gathering = clock.is_none().then(|| lock(&self.gathering));
         let (mut got, mut tries) = (0, 0);
         loop {
             if got >= bytes {
                 self.ledger.release(got - bytes);
-                break;
+                return Ok(());
             }
             let capacity = self.ledger.room();
             if bytes > capacity {
@@ -242,9 +274,9 @@ impl Store {
                 return Err(PagesError::WorkingSetTooLarge { needed, capacity });
             }
             if self.ledger.try_charge(bytes - got) {
-                break;
+                return Ok(());
             }
-            match self.take_away(clock, bytes - got, spared, &mut tries) {
+            match self.take_away(clock.as_deref_mut(), bytes - got, spared, &mut tries) {
                 Ok(freed) => got += freed,
                 Err(error) => {
                     self.ledger.release(got);
@@ -252,28 +284,24 @@ impl Store {
                 }
             }
         }
-        // The next batch outlives its steps while this caller reads.
-        if clock.limbo_is_empty() {
-            clock.mark(self.batch_bytes(), spared, &self.registry, &self.epochs);
-        }
-        Ok(())
     }
 
     /// Takes a batch away and returns its bytes, still charged; none if all was rescued or is
-    /// being read into.
+    /// being read into. Only what it chooses by needs the clock: others go on while the memory is
+    /// given back.
     fn take_away(
         &self,
-        clock: &mut Clock,
+        clock: Option<&mut Clock>,
         bytes: u64,
         spared: &[Extent],
         tries: &mut usize,
     ) -> Result<u64> {
-        let mut marked = true;
-        if clock.limbo_is_empty() {
-            let bytes = bytes.max(self.batch_bytes());
-            marked = clock.mark(bytes, spared, &self.registry, &self.epochs) > 0;
-        }
-        let (extents, freed) = clock.settle(&self.epochs);
+        let bytes = bytes.min(BATCH_BYTES_MAX).max(self.batch_bytes());
+        let (found, taken) = match clock {
+            Some(clock) => self.choose(clock, bytes, spared),
+            None => self.choose(&mut lock(&self.clock), bytes, spared),
+        };
+        let (extents, freed) = taken.give_back();
         self.announce();
         count(&self.counters.evictions, extents);
         if freed == 0 {
@@ -283,15 +311,31 @@ impl Store {
                 return Err(PagesError::Busy { capacity });
             }
         }
-        if !marked {
+        if !found {
             thread::sleep(BUSY_PAUSE);
         }
         Ok(freed)
     }
 
+    /// Takes what is to be given back, and says whether there was anything in limbo.
+    fn choose(&self, clock: &mut Clock, bytes: u64, spared: &[Extent]) -> (bool, Taken) {
+        let mark =
+            |clock: &mut Clock, bytes| clock.mark(bytes, spared, &self.registry, &self.epochs) > 0;
+        let found = !clock.limbo_is_empty() || mark(clock, bytes);
+        let taken = clock.take(bytes, &self.epochs);
+        if clock.limbo_is_empty() {
+            // The next batch outlives its steps while this one is given back and read into.
+            mark(clock, bytes.min(self.limbo_bytes()));
+        }
+        (found, taken)
+    }
+
     fn batch_bytes(&self) -> u64 {
-        let batch = BATCH_EXTENTS << self.extent_bits;
-        batch.min(self.ledger.room() / LIMBO_PART).max(1)
+        (BATCH_EXTENTS << self.extent_bits).min(self.limbo_bytes())
+    }
+
+    fn limbo_bytes(&self) -> u64 {
+        (self.ledger.room() / LIMBO_PART).max(1)
     }
 
     /// Wakes whoever waits for extents in transit.

@@ -1,5 +1,6 @@
 //! One vector name's graph, its links read through page frames.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use vectorizer_hnsw::{Basis, Graph, Header, Links, UpperLayers, decode_block};
@@ -8,11 +9,14 @@ use vectorizer_model::{Ordinal, RowLayout};
 use vectorizer_pages::Ahead;
 use vectorizer_vfs::Directory;
 
+use crate::codes::CodeColumn;
 use crate::component::{ComponentHead, ComponentRef, ComponentWriter};
 use crate::error::{Result, SegmentError};
 use crate::footer::SectionKind;
-use crate::lookahead::Lookahead;
 use crate::store::{OpenComponent, PagedSection, PooledReader, Store};
+
+/// Candidates that are looked ahead for.
+const CANDIDATES: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct GraphColumn {
@@ -90,6 +94,42 @@ impl GraphColumn {
     fn block(&self, of: Ordinal) -> Range<usize> {
         let at = self.blocks + self.layout.offset(of);
         at..at + self.layout.row_bytes()
+    }
+}
+
+/// What a walk will read next: whoever has to wait for a disk reads it in the same wait.
+///
+/// A walk goes from candidate to candidate, each known only when the one before it was scored. But
+/// most of those that wait now will have their turn, so their links can be asked for, and the codes of
+/// their neighbours where the links are resident. What is found does not depend on it. (`DiskANN`'s
+/// beam asks side by side too, and expands what it asked for, in whatever order.)
+#[derive(Debug)]
+pub(crate) struct Lookahead<'a> {
+    graph: &'a GraphColumn,
+    codes: &'a CodeColumn,
+    waiting: Cell<[Option<Ordinal>; CANDIDATES]>,
+}
+
+impl<'a> Lookahead<'a> {
+    /// Of a walk of `graph` that scores `codes`.
+    pub(crate) fn new(graph: &'a GraphColumn, codes: &'a CodeColumn) -> Self {
+        Self { graph, codes, waiting: Cell::default() }
+    }
+
+    /// Who waits from now on, the next one first.
+    pub(crate) fn note(&self, mut waiting: impl Iterator<Item = Ordinal>) {
+        self.waiting.set(std::array::from_fn(|_| waiting.next()));
+    }
+
+    /// Asks for what those that wait will read.
+    pub(crate) fn want(&self, ahead: &mut Ahead<'_>) {
+        let mut neighbors = Vec::new();
+        for waiting in self.waiting.get().into_iter().flatten() {
+            self.graph.want(ahead, waiting, &mut neighbors);
+            for neighbor in &neighbors {
+                self.codes.want(ahead, *neighbor);
+            }
+        }
     }
 }
 

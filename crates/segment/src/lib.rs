@@ -10,9 +10,8 @@
 //! - [`footer`], [`component`]: the file; [`store`]: where files and frames come from
 //! - [`flat`]: writing rows; `rows`, `vectors`, `codes`, `payloads`, `flushed`, `graph`: reading
 //!   them
-//! - [`segment`]: all of them together; [`search`]: the nearest rows; `lookahead`: what a walk will
-//!   read next; `scan`: by looking at each; [`field_index`]: one field; `similarity`: an order of
-//!   rows
+//! - [`segment`]: all of them together; [`search`]: the nearest rows; `scan`: by
+//!   looking at each; [`field_index`]: one field; `similarity`: an order of rows
 
 #![forbid(unsafe_code)]
 
@@ -27,7 +26,6 @@ pub mod footer;
 mod graph;
 mod graph_parts;
 mod id_filter;
-mod lookahead;
 mod payloads;
 mod rows;
 mod scan;

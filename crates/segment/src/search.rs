@@ -7,8 +7,7 @@ use vectorizer_quantize::QueryCodes;
 
 use crate::codes::CodeColumn;
 use crate::error::{Result, SearchResult, SegmentError, SegmentSearchError};
-use crate::graph::PagedLinks;
-use crate::lookahead::Lookahead;
+use crate::graph::{Lookahead, PagedLinks};
 use crate::rows::RowTable;
 use crate::scan::{BATCH, Nearest, RUN, RunScorer, judge, scan};
 use crate::segment::Segment;

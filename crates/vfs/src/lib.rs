@@ -15,6 +15,7 @@
 //! - [`process_memory`], [`machine_memory`], [`cgroup_memory`], [`open_file_limit`]: readings
 //! - [`crash`]: a disk in memory that can lose power
 
+mod advice;
 mod cgroup;
 pub mod crash;
 mod error;

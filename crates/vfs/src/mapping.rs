@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
+use crate::advice::{self, Pages};
 use crate::error::{MappingsExhausted, Result, failed, refused};
 
 /// The least read-ahead window that Linux is usually run with.
@@ -255,17 +256,31 @@ impl AnonymousRegion {
     /// # Safety
     /// No reference into the range lives, and no other thread reads or writes it meanwhile.
     pub unsafe fn release(&self, range: Range<usize>) -> Result<()> {
+        // SAFETY: by the caller's word.
+        unsafe { self.release_all(&[range]) }.1
+    }
+
+    /// The same for many ranges, with as few calls as the system allows. Returns how many of the
+    /// first of them were given back, and if not all, why not the next; the others are still held.
+    ///
+    /// # Panics
+    /// Those of [`Self::release`].
+    ///
+    /// # Safety
+    /// That of [`Self::release`], for every range.
+    pub unsafe fn release_all(&self, ranges: &[Range<usize>]) -> (usize, Result<()>) {
+        // SAFETY: the pages are of this region, and by contract nobody else uses them now.
+        let (done, outcome) = unsafe { advice::dont_need(ranges.iter().map(|of| self.told(of))) };
+        (done, outcome.map_err(|errno| refused("madvise", Path::new("anonymous"), errno)))
+    }
+
+    /// The pages of a range that can be given back.
+    fn told(&self, range: &Range<usize>) -> Pages {
         let whole = range.start.is_multiple_of(PAGE_BYTES) && range.end.is_multiple_of(PAGE_BYTES);
         let within = range.start <= range.end && range.end <= self.addresses.len;
         assert!(whole && within, "released ranges are whole pages of the region");
-        let pages = self.addresses.pages(&range, true);
-        if pages.is_empty() {
-            return Ok(());
-        }
-        let start = self.addresses.start.as_ptr().wrapping_add(pages.start);
-        // SAFETY: the pages are of this region, and by contract nobody else uses them now.
-        let answer = unsafe { madvise(start.cast(), pages.len(), Advice::LinuxDontNeed) };
-        answer.map_err(|errno| refused("madvise", Path::new("anonymous"), errno))
+        let pages = self.addresses.pages(range, true);
+        Pages { start: self.as_ptr().wrapping_add(pages.start), len: pages.len() }
     }
 
     /// Keeps the kernel from backing it with huge pages, so that what is resident is what was

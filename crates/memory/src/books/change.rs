@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
+use vectorizer_model::bytes::MIB;
+
 use super::Books;
 use crate::error::{MemoryError, Result, Scope};
 use crate::reclaim::Short;
 use crate::sync::{SeqCst, lock};
 use crate::{Class, Limits, Tenant};
+
+/// A root that falls by more falls in steps of so much.
+const STEP_BYTES: u64 = 16 * MIB;
 
 /// The bounds in force, and whether others are being tried.
 #[derive(Debug)]
@@ -55,6 +60,7 @@ impl Books {
         let _changing = self.begin_change()?;
         let before = self.limits_now();
         self.check_feasible(limits)?;
+        self.descend(&before, limits);
         self.publish(limits);
         let settled = self.settle_to(limits, before.root).map_err(E::from);
         let done = settled.and_then(|()| {
@@ -69,6 +75,29 @@ impl Books {
             return Err(refused);
         }
         Ok(())
+    }
+
+    /// Lowers the root as caches give back, to what is held at the time, until a step is left: whoever
+    /// asks meanwhile is short of its own bytes, and not of all that is to go.
+    fn descend(&self, from: &Limits, to: &Limits) {
+        // What counts as held for ordinary requests.
+        let held = || {
+            let beside = from.emergency.saturating_add(self.drift.load(SeqCst));
+            self.root.used().saturating_add(to.base).saturating_add(beside)
+        };
+        let least = to.root.saturating_add(STEP_BYTES);
+        let mut root = from.root;
+        // Others may take again what was given back.
+        for _ in 0..2 * (held().saturating_sub(to.root) / STEP_BYTES) {
+            root = root.min(held());
+            if root <= least {
+                break;
+            }
+            self.root.set_limit(root.saturating_sub(to.base));
+            if self.hook.reclaim(STEP_BYTES, &Scope::Root) == 0 {
+                break;
+            }
+        }
     }
 
     /// Has caches give back what is beyond the bounds. Below a lowered root they make room for drift

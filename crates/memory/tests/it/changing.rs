@@ -1,6 +1,8 @@
 //! Limits that change while others hold bytes, ask for them, or change others.
 
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Weak};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use vectorizer_memory::{
@@ -8,18 +10,24 @@ use vectorizer_memory::{
     Reclaim, Reservation, Scope, Tenant,
 };
 
+const MIB: u64 = 1 << 20;
+
 /// A cache that gives back all it is asked for.
 #[derive(Debug)]
 struct Entries(Mutex<Vec<Reservation>>);
 
 impl Entries {
     fn new(governor: &Arc<Governor>, count: u64) -> Arc<Self> {
-        let system = Tenant::system();
-        let entry = |_| governor.try_reserve(Class::QueryCache, &system, 10).expect("room");
-        let entries = Arc::new(Self(Mutex::new((0..count).map(entry).collect())));
+        let entries = Self::of(governor, count, 10);
         let weak: Weak<Self> = Arc::downgrade(&entries);
         governor.set_reclaimer(weak);
         entries
+    }
+
+    fn of(governor: &Arc<Governor>, count: u64, bytes: u64) -> Arc<Self> {
+        let system = Tenant::system();
+        let entry = |_| governor.try_reserve(Class::QueryCache, &system, bytes).expect("room");
+        Arc::new(Self(Mutex::new((0..count).map(entry).collect())))
     }
 }
 
@@ -62,6 +70,49 @@ fn a_raised_root_takes_nothing_back_for_drift() {
     governor.set_limits(Limits::of_root(110)).unwrap();
     governor.set_limits(Limits::of_root(110).with_class(Class::Text, 5)).unwrap();
     assert_eq!(governor.reserved(), 90);
+}
+
+/// Entries of whoever changes limits; while it takes them, another asks for a little.
+#[derive(Debug)]
+struct Interrupted {
+    entries: Arc<Entries>,
+    governor: Weak<Governor>,
+    changer: ThreadId,
+    /// The most that the other was short of.
+    short: AtomicU64,
+}
+
+impl Reclaim for Interrupted {
+    fn reclaim(&self, bytes: u64, scope: &Scope) -> u64 {
+        if thread::current().id() != self.changer {
+            self.short.fetch_max(bytes, SeqCst);
+            return self.entries.reclaim(bytes, scope);
+        }
+        let governor = self.governor.upgrade().expect("alive");
+        let asks = || {
+            let taken = governor.reserve(Class::Operations, &Tenant::system(), MIB);
+            taken.expect("caches make room").bytes()
+        };
+        thread::scope(|scope| scope.spawn(asks).join()).expect("no panic");
+        self.entries.reclaim(bytes, scope)
+    }
+}
+
+#[test]
+fn who_asks_while_the_root_is_lowered_is_not_short_of_all_that_is_to_go() {
+    let governor = Governor::new(Limits::of_root(1000 * MIB).with_base(10 * MIB));
+    governor.set_drift(30 * MIB);
+    let entries = Entries::of(&governor, 900, MIB);
+    let changer = thread::current().id();
+    let (weak, short) = (Arc::downgrade(&governor), AtomicU64::new(0));
+    let interrupted = Arc::new(Interrupted { entries, governor: weak, changer, short });
+    let weak: Weak<Interrupted> = Arc::downgrade(&interrupted);
+    governor.set_reclaimer(weak);
+    governor.set_limits(Limits::of_root(200 * MIB).with_base(10 * MIB)).unwrap();
+    let kept = governor.reserved();
+    assert!((120 * MIB..=160 * MIB).contains(&kept), "{kept} bytes kept of 160 MiB that could be");
+    let short = interrupted.short.load(SeqCst);
+    assert!(short > 0 && short <= 20 * MIB, "{short} bytes short of 1 MiB");
 }
 
 #[test]

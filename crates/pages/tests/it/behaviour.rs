@@ -193,6 +193,23 @@ fn a_pool_grows_into_what_is_free_and_gives_it_back() {
 }
 
 #[test]
+fn a_small_miss_takes_little_away_though_much_was_marked_before() {
+    let mib = MIB as u64;
+    let governor = Governor::new(Limits::of_root(64 * mib).with_cache_limit(0));
+    let pool = growing(&governor, Growth::Borrow { headroom: mib });
+    let region = governed(&pool, &PatternFile::new(80 * MIB));
+    read_all(&pool, &region);
+    assert!(pool.give_back(16 * mib) >= 16 * mib);
+    let _held = governor.reserve(Class::Operations, &Tenant::system(), governor.available());
+    let before = pool.stats();
+    assert!(before.evictions > 4096, "{before:?}");
+    read(&pool, &region, 0, PAGE);
+    let after = pool.stats();
+    assert_eq!(after.misses, before.misses + 1, "the first page is long gone");
+    assert!((1..=64).contains(&(after.evictions - before.evictions)), "{before:?} {after:?}");
+}
+
+#[test]
 fn a_pool_that_may_not_borrow_stays_within_what_caches_may_hold() {
     let mib = MIB as u64;
     let governor = Governor::new(Limits::of_root(64 * mib).with_cache_limit(4 * mib));

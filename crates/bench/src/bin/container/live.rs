@@ -126,7 +126,7 @@ pub(crate) fn run(args: &LiveArgs) -> Result<()> {
 
 /// What each step came to, and how long others searched.
 fn under_searches(args: &LiveArgs, load: &Load, server: &Server) -> Result<(Vec<Step>, Duration)> {
-    let mut live = Live::new(server, args.budget.0);
+    let mut live = Live::new(server, &load.tally, args.budget.0);
     // Answers are kept before others search: they would be the first to go for page frames.
     live.make_answers()?;
     live.keep_answers()?;

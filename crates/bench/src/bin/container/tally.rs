@@ -139,6 +139,21 @@ impl Tally {
         kinds.iter_mut().map(told).collect()
     }
 
+    /// How many of each kind were answered so far.
+    pub(crate) fn answered(&self) -> BTreeMap<&'static str, usize> {
+        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.iter().map(|(name, kind)| (*name, kind.micros.len())).collect()
+    }
+
+    /// The slowest that was answered since so many were.
+    pub(crate) fn slowest_ms(&self, since: &BTreeMap<&'static str, usize>) -> f64 {
+        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let later = kinds.iter().flat_map(|(name, kind)| {
+            kind.micros.iter().skip(since.get(name).copied().unwrap_or(0))
+        });
+        later.max().map_or(0.0, |micros| f64::from(*micros) / 1000.0)
+    }
+
     pub(crate) fn figures(&self, seconds: f64) -> BTreeMap<&'static str, Figures> {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         kinds.iter_mut().map(|(name, kind)| (*name, kind.figures(seconds))).collect()
@@ -211,6 +226,19 @@ mod tests {
         let figures = tally.figures(20.0);
         assert!(figures["search"].longest_refused_ms > 11_999.0, "{figures:?}");
         assert_eq!(figures["search"].answered, 0);
+    }
+
+    #[test]
+    fn the_slowest_is_that_of_later_answers_of_any_kind() {
+        let tally = Tally::default();
+        let answer =
+            |kind, micros| tally.kinds.lock().unwrap().entry(kind).or_default().answered(micros);
+        answer("search", 9000);
+        let since = tally.answered();
+        assert!(tally.slowest_ms(&since).abs() < f64::EPSILON);
+        answer("search", 2000);
+        answer("scroll", 3000);
+        assert!((tally.slowest_ms(&since) - 3.0).abs() < f64::EPSILON);
     }
 
     #[test]

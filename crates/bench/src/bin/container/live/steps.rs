@@ -13,6 +13,7 @@ use vectorizer_testkit::random::Random;
 
 use crate::metrics::Metrics;
 use crate::server::{Server, resident};
+use crate::tally::Tally;
 use vectorizer_bench::http::Connection;
 
 /// Bytes that an eviction is to free.
@@ -30,8 +31,10 @@ const KEPT: u64 = 150_000_000;
 const LEAK_LINE: &str = "much is held that nobody reserved";
 /// Less than so much drift is nothing that was leaked.
 const FORGOTTEN: u64 = leak::LEAKED_BYTES / 100 * 10;
-/// A leak is known when so much of it counts as held: what is reserved and not used yet hides some.
-const KNOWN: u64 = leak::LEAKED_BYTES / 100 * 80;
+/// A leak is known when as much counts as held as the process holds, but for so much.
+const UNKNOWN: u64 = leak::LEAKED_BYTES / 100 * 20;
+/// A search that an eviction or a change of limits held up is answered so soon after it.
+const HELD_UP: Duration = Duration::from_millis(200);
 const KEPT_METRIC: &str = "vectorizer_memory_reserved_bytes{class=\"query_cache\"}";
 
 /// How long something took, again and again.
@@ -63,15 +66,17 @@ impl fmt::Display for Step {
 /// A server and the way to tell it what to do.
 pub(super) struct Live<'a> {
     server: &'a Server,
+    /// How others fare.
+    tally: &'a Tally,
     budget: u64,
     connection: Connection,
     random: Random,
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(server: &'a Server, budget: u64) -> Self {
+    pub(super) fn new(server: &'a Server, tally: &'a Tally, budget: u64) -> Self {
         let connection = Connection::new(server.address);
-        Self { server, budget, connection, random: Random::new(5) }
+        Self { server, tally, budget, connection, random: Random::new(5) }
     }
 
     /// Every step, so many times.
@@ -89,6 +94,7 @@ impl<'a> Live<'a> {
 
     fn evictions(&mut self, what: &'static str, cache: &str, rounds: usize) -> Result<Step> {
         let (mut ms, mut freed, mut missed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut slowest = 0.0_f64;
         for _ in 0..rounds {
             if cache == "query" {
                 self.keep_answers()?;
@@ -96,28 +102,32 @@ impl<'a> Live<'a> {
                 thread::sleep(REFILL);
             }
             let body = json!({ "bytes": EVICTED, "cache": cache });
+            let since = self.tally.answered();
             let (answer, took) = self.ask("POST", "/api/cache/memory/evict", &body)?;
             ms.push(took);
+            thread::sleep(HELD_UP);
+            slowest = slowest.max(self.tally.slowest_ms(&since));
             let bytes = answer["freed_bytes"].as_u64().context("no freed_bytes")?;
             if bytes < EVICTED {
                 missed.push(format!("{what}: {bytes} bytes were freed"));
             }
             freed.push(format!("{:.0}", bytes as f64 / 1e6));
         }
-        let note = format!("freed {} MB", freed.join(", "));
+        let note = format!("freed {} MB, slowest search {slowest:.0} ms", freed.join(", "));
         Ok(Step { what, ms, most_ms: 100.0, missed, note })
     }
 
     /// A smaller limit, until it is answered and until the process holds as little.
     fn shrinks(&mut self, shrunk: u64, rounds: usize) -> Result<Vec<Step>> {
         let (mut answered, mut followed, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-        let mut missed = Vec::new();
+        let (mut missed, mut held_up) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
             thread::sleep(REFILL);
             let before = self.metric("vectorizer_memory_total_bytes")?;
             if before <= shrunk {
                 missed.push(format!("only {before} bytes were held before a limit of {shrunk}"));
             }
+            let since = self.tally.answered();
             let started = Instant::now();
             let path = "/api/cache/memory";
             let (_, took) = self.ask("PUT", path, &json!({ "max_memory_bytes": shrunk }))?;
@@ -129,24 +139,24 @@ impl<'a> Live<'a> {
             })?;
             followed.push(milliseconds(started));
             notes.push(format!("{:.0}", before as f64 / 1e6));
+            thread::sleep(HELD_UP);
+            held_up.push(self.tally.slowest_ms(&since));
             // Searches go on in the little room for a while.
             thread::sleep(REFILL);
             self.ask("PUT", path, &json!({ "max_memory_bytes": self.budget }))?;
         }
         let note = format!("from {} MB reserved", notes.join(", "));
-        let step = |what, ms, missed, note| Step { what, ms, most_ms: 2000.0, missed, note };
+        let step = |what, ms, most_ms, missed, note| Step { what, ms, most_ms, missed, note };
+        let plain = |what, ms, most_ms| step(what, ms, most_ms, Vec::new(), String::new());
         Ok(vec![
-            step("shrink, until it is answered", answered, missed, note),
-            step(
-                "shrink, until books and process hold as little",
-                followed,
-                Vec::new(),
-                String::new(),
-            ),
+            step("shrink, until it is answered", answered, 2000.0, missed, note),
+            plain("shrink, until books and process hold as little", followed, 2000.0),
+            plain("shrink, slowest search meanwhile", held_up, 250.0),
         ])
     }
 
-    /// A leak, until less can be admitted and until it is told.
+    /// A leak, until it counts as held and until it is told. What is reserved and not used yet hides
+    /// some of it from the drift; together they are what counts.
     fn leaks(&mut self, rounds: usize) -> Result<Vec<Step>> {
         let (mut lowered, mut told) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
@@ -156,13 +166,17 @@ impl<'a> Live<'a> {
             // The alarm is put down a look later.
             thread::sleep(REFILL);
             let told_before = self.server.log_lines(LEAK_LINE)?;
+            let before = anonymous_bytes(self.server)?;
             let started = Instant::now();
             self.signal(leak::LEAK)?;
             let (mut lower, mut warned) = (None, None);
             self.wait_until("the leak is known and told", |live| {
+                let anonymous = anonymous_bytes(live.server)?;
                 let metrics = Metrics::read(&mut live.connection)?;
-                let drift = metrics.get("vectorizer_memory_drift_bytes")?;
-                if drift >= KNOWN && lower.is_none() {
+                let reserved = metrics.get("vectorizer_memory_total_bytes")?;
+                let counted = reserved + metrics.get("vectorizer_memory_drift_bytes")?;
+                let leaked = anonymous + UNKNOWN >= before + leak::LEAKED_BYTES;
+                if leaked && counted + UNKNOWN >= anonymous && lower.is_none() {
                     lower = Some(milliseconds(started));
                 }
                 if warned.is_none() && live.server.log_lines(LEAK_LINE)? > told_before {
@@ -179,7 +193,7 @@ impl<'a> Live<'a> {
             Step { what, ms, most_ms: 1000.0, missed, note }
         };
         Ok(vec![
-            step("200 MiB leak, until less can be admitted", lowered),
+            step("200 MiB leak, until it counts as held", lowered),
             step("200 MiB leak, until it is told", told),
         ])
     }
@@ -256,4 +270,9 @@ impl<'a> Live<'a> {
 
 fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
+}
+
+fn anonymous_bytes(server: &Server) -> Result<u64> {
+    let (anonymous, _) = resident(server.pid()).context("the server's status cannot be read")?;
+    Ok(anonymous)
 }
