@@ -12,7 +12,8 @@ use vectorizer_query::Select;
 
 use crate::error::{ApiError, ErrorKind, Result};
 use crate::guarded::Guarded;
-use crate::point_quotas::PointClaim;
+use crate::point_quotas::{Claimed, PointClaim};
+use crate::turn::Taken;
 
 /// The pauses of a paced write double from here to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(2);
@@ -41,9 +42,9 @@ impl Guarded<'_> {
         }
         let found = self.collection(collection).await?;
         self.wait_for_pace(&found).await?;
-        let _claim = self.claim_points(&found, &operation).await?;
+        let (claim, _turn) = self.claim_points(&found, &operation).await?;
         let ticket = self.engine().submit(&found, operation, self.origin())?;
-        let applied = ticket.await.map_err(EngineError::from)??;
+        let applied = Claimed::new(ticket, claim).await.map_err(EngineError::from)??;
         Ok(Written { seq: applied.seq, points: applied.points })
     }
 
@@ -87,29 +88,34 @@ impl Guarded<'_> {
         Ok((Written { seq: applied.seq, points: applied.points }, part.next))
     }
 
-    /// Claims what a write may add to the points of the collection's owner, if these are bounded;
-    /// held until the write is seen.
+    /// Claims what a write may add to the points of the collection's owner, if these are bounded; with
+    /// the turn of who looks which are there, held until the write is seen. If its client leaves
+    /// before, the next who looks counts points of it twice, which is no fewer than there are.
     async fn claim_points(
         &self,
         found: &FoundCollection,
         operation: &Operation,
-    ) -> Result<Option<PointClaim<'_>>> {
-        let Operation::Upsert(batch) = operation else { return Ok(None) };
+    ) -> Result<(Option<PointClaim>, Option<Taken<'_>>)> {
+        let Operation::Upsert(batch) = operation else { return Ok((None, None)) };
         let owner = found.owner();
-        let Some(quota) = self.point_quotas().of(owner.name()) else { return Ok(None) };
-        let fits = |claim: &PointClaim<'_>| {
+        let Some(quota) = self.point_quotas().of(owner.name()) else { return Ok((None, None)) };
+        let fits = |claim: &PointClaim| {
             self.engine().points_of(owner).saturating_add(claim.of_all) <= quota.most
         };
-        let claim = quota.claim(batch.len() as u64, None);
+        let claim = quota.claim(batch.len() as u64);
         if fits(&claim) {
-            return Ok(Some(claim));
+            return Ok((Some(claim), None));
         }
         drop(claim);
         // Points that are there already are replaced and add nothing.
         let turn = quota.turn.take().await;
         let new = self.new_points(found.name(), &batch.ids).await?;
-        let claim = quota.claim(new, Some(turn));
-        if new == 0 || fits(&claim) { Ok(Some(claim)) } else { Err(full(owner, new, quota.most)) }
+        let claim = quota.claim(new);
+        if new == 0 || fits(&claim) {
+            Ok((Some(claim), Some(turn)))
+        } else {
+            Err(full(owner, new, quota.most))
+        }
     }
 
     /// How many of these points are not there yet.

@@ -8,7 +8,8 @@ use vectorizer_memory::Class;
 use crate::policy::EvictionPolicy;
 use crate::shared_items::SharedItems;
 
-/// A shard for each so many bytes of the limit, a power of two up to [`SHARDS_MAX`].
+/// A shard for each so many bytes of the limit, a power of two up to [`SHARDS_MAX`]. They stay as many:
+/// one that is off may be given any limit, and an empty shard takes next to nothing.
 const SHARD_BYTES: u64 = 1 << 20;
 const SHARDS_MAX: u64 = 16;
 
@@ -58,9 +59,25 @@ impl Options {
     }
 
     pub(crate) fn shard_count(&self) -> usize {
-        let by_limit = (self.limit_bytes / SHARD_BYTES).clamp(1, SHARDS_MAX);
+        let by_limit = match self.limit_bytes {
+            0 => SHARDS_MAX,
+            bytes => (bytes / SHARD_BYTES).clamp(1, SHARDS_MAX),
+        };
         let by_limit = usize::try_from(by_limit).unwrap_or(1);
         let count = self.shards.unwrap_or(by_limit).max(1);
         1 << count.ilog2()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_follow_the_limit_and_one_that_is_off_is_ready_for_any() {
+        let count = |limit| Options::new("some", Class::QueryCache, limit).shard_count();
+        let limits = [1, SHARD_BYTES, 3 * SHARD_BYTES, 16 * SHARD_BYTES, u64::MAX];
+        assert_eq!(limits.map(count), [1, 1, 2, 16, 16]);
+        assert_eq!(count(0), 16);
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use vectorizer_log::{Committed, Entry, LogError};
 use vectorizer_model::ShardId;
+use vectorizer_vfs::Niceness;
 
 use crate::collection::Collection;
 use crate::engine::{Inner, lock};
@@ -98,8 +99,8 @@ impl Inner {
         let (flush, fresh, settled) = (Arc::clone(inner), Arc::clone(inner), Arc::clone(inner));
         Ok(vec![
             spawn("commit", move || commit.run_committer(&send))?,
-            spawn("apply", move || apply.run_applier(&receive))?,
-            spawn("flush", move || flush.run_flusher())?,
+            spawn("apply", move || at_long_work(|| apply.run_applier(&receive)))?,
+            spawn("flush", move || at_long_work(|| flush.run_flusher()))?,
             spawn("build", move || fresh.run_builder(Lane::Fresh))?,
             spawn("merge", move || settled.run_builder(Lane::Settled))?,
         ])
@@ -326,6 +327,12 @@ fn refusal(cause: &LogError) -> EngineError {
     } else {
         EngineError::LogRefused { reason }
     }
+}
+
+/// Work of which there may be as much as of searches, with an equal claim.
+fn at_long_work(run: impl FnOnce()) {
+    Niceness::Long.apply();
+    run();
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {

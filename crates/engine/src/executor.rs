@@ -4,6 +4,9 @@
 //! Each tenant has a queue for each collection. A worker takes from the tenant that has had the
 //! least service, and of its collections from the one that has had the least. A tenant that floods
 //! waits behind itself only, and it alone is refused when it has too much waiting.
+//!
+//! Where cores are short these threads let those go first that pass requests on: beside a search, which
+//! runs until the scheduler's tick, each of the four times that a request is passed on would wait for it.
 
 mod fair;
 
@@ -14,6 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use vectorizer_memory::Tenant;
+use vectorizer_vfs::Niceness;
 
 use self::fair::{Fair, Taken, Waits};
 use crate::ticket::{Ticket, ticket};
@@ -145,9 +149,10 @@ impl Executor {
         let workers = (0..workers.max(1))
             .map(|number| {
                 let shared = Arc::clone(&shared);
-                std::thread::Builder::new()
-                    .name(format!("search-{number}"))
-                    .spawn(move || work(&shared))
+                std::thread::Builder::new().name(format!("search-{number}")).spawn(move || {
+                    Niceness::Long.apply();
+                    work(&shared);
+                })
             })
             .collect::<std::io::Result<Vec<_>>>()?;
         Ok(Self { shared, workers })

@@ -63,7 +63,7 @@ const MAP_BYTES: u64 = 4;
 /// change its claim on the way.
 fn niceness(shard: &ShardSummary, lane: Lane, backlog: f64) -> Niceness {
     let node = match lane {
-        Lane::Fresh if backlog >= 0.5 => Niceness::None,
+        Lane::Fresh if backlog >= 0.5 => Niceness::Long,
         Lane::Fresh if backlog >= 0.25 => Niceness::Low,
         Lane::Fresh | Lane::Settled => Niceness::Idle,
     };
@@ -80,7 +80,7 @@ fn niceness(shard: &ShardSummary, lane: Lane, backlog: f64) -> Niceness {
         Lane::Settled => (shard.segments.len() as u64, MANY_SEGMENTS, TOO_MANY_SEGMENTS),
     };
     if waiting >= equal {
-        Niceness::None
+        Niceness::Long
     } else if waiting >= claim {
         Niceness::Low
     } else {

@@ -109,18 +109,36 @@ mod tests {
         asked
     }
 
-    #[test]
-    fn what_two_find_out_at_once_is_kept_and_never_less() {
+    fn cache() -> PredicateCache {
         let governor = Governor::new(Limits::of_root(64 << 20).with_cache_limit(16 << 20));
         let manager = CacheMemoryManager::new(Arc::clone(&governor), Arc::new(Duration::ZERO));
-        let system = Tenant::system();
-        let charge = governor.reserve(Class::Metadata, &system, RecentlyAsked::BYTES);
-        let cache =
-            PredicateCache::new(&manager, Arc::new(Duration::ZERO), 4 << 20, charge.expect("room"));
-        let key = PredicateKey {
-            segment: SegmentKey { shard: 1, segment: 2 },
-            predicate: Box::from([1, 2, 3]),
+        let charge = governor.reserve(Class::Metadata, &Tenant::system(), RecentlyAsked::BYTES);
+        PredicateCache::new(&manager, Arc::new(Duration::ZERO), 4 << 20, charge.expect("room"))
+    }
+
+    fn key(predicate: &[u8]) -> PredicateKey {
+        let segment = SegmentKey { shard: 1, segment: 2 };
+        PredicateKey { segment, predicate: predicate.into() }
+    }
+
+    #[test]
+    fn a_predicate_is_charged_with_what_is_known_of_it() {
+        let (cache, system) = (cache(), Tenant::system());
+        let bytes_of = |key: &PredicateKey| {
+            let before = cache.cache.stats().bytes;
+            (0..2).for_each(|_| cache.keep(key.clone(), asked(0..500), None, &system));
+            cache.cache.stats().bytes - before
         };
+        // The first entry takes the room that is kept for others, too.
+        bytes_of(&key(&[1]));
+        let (short, long) = (bytes_of(&key(&[2])), bytes_of(&key(&[3; 3_000])));
+        assert!(long >= short + 2_900, "{short} and {long}");
+    }
+
+    #[test]
+    fn what_two_find_out_at_once_is_kept_and_never_less() {
+        let (cache, system) = (cache(), Tenant::system());
+        let key = key(&[1, 2, 3]);
         let keep = |rows, before| cache.keep(key.clone(), asked(rows), before, &system);
         keep(0..500, None);
         assert!(cache.find(&key).is_none(), "asked once");

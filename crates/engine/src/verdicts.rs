@@ -266,6 +266,8 @@ mod tests {
         let of = |admitted: u32| {
             let mut asked = Asked::none_of(64_000);
             (0..64_000).for_each(|row| asked.note(row, row < admitted));
+            let taken = size_of_val(&*asked.known) + size_of_val(&*asked.admitted);
+            assert_eq!(taken as u64, Asked::bytes_needed(64_000), "as was said beforehand");
             asked.into_verdicts().heap_bytes()
         };
         assert_eq!(of(0), 0);

@@ -33,6 +33,7 @@ pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("doors")
+        .on_thread_start(vectorizer_vfs::take_short_turns)
         .build()
         .context("cannot start threads")?;
     let _size_limit = runtime.block_on(async { signal(SignalKind::from_raw(FILE_TOO_LARGE)) });

@@ -36,7 +36,7 @@ pub use heap::{keep_little_freed_memory, release_freed_memory};
 pub use lock::{DirectoryLock, LOCK_FILE, LockHeld};
 pub use mapping::{AnonymousRegion, Mapping};
 pub use os::{FilePool, OsDirectory};
-pub use priority::Niceness;
+pub use priority::{Niceness, take_short_turns};
 pub use process::{
     MachineMemory, ProcessMemory, machine_memory, open_file_limit, process_memory,
     raise_open_file_limit,

@@ -1,15 +1,18 @@
-//! How much of the processor a thread asks for.
-#![expect(unsafe_code, reason = "the idle class is chosen through a C function")]
+//! How much of the processor a thread asks for, and how soon.
+#![expect(unsafe_code, reason = "the idle class and short turns are chosen through C functions")]
 //!
 //! Facts relied on: `sched_setscheduler` reads one `int`, the static priority, which is 0 for the
-//! class `SCHED_IDLE`; thread 0 is the calling one (`man sched_setscheduler`).
+//! class `SCHED_IDLE`; `sched_setattr` reads as many bytes as its first field says, and of a thread of the
+//! usual class takes niceness and, since Linux 6.12, the length of a turn; thread 0 is the calling one
+//! (`man sched_setscheduler`, `man sched_setattr`).
 
-/// How far a thread lets others go first: for background work.
+/// How far a thread lets others go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Niceness {
-    /// As any other thread.
-    None,
-    /// A tenth of what another thread gets where both want the same core.
+    /// A tenth of what another thread gets where both want the same core, so that whoever passes
+    /// requests on and is done at once need not wait: searches, and work with an equal claim.
+    Long,
+    /// A seventh of that: background work with a claim.
     Low,
     /// What others leave. A thread that wakes up takes the core at once.
     Idle,
@@ -24,8 +27,8 @@ impl Niceness {
     /// Makes the calling thread as nice, for good. Advice; a refusal changes nothing.
     pub fn apply(self) {
         match self {
-            Self::None => {}
-            Self::Low => lower_priority(10),
+            Self::Long => lower_priority(10),
+            Self::Low => lower_priority(19),
             Self::Idle => {
                 if !become_idle() {
                     lower_priority(19);
@@ -52,4 +55,102 @@ fn become_idle() -> bool {
 #[cfg(not(target_os = "linux"))]
 fn become_idle() -> bool {
     false
+}
+
+/// Has the calling thread's turns be short from now on, so that it is let in at once when it wakes up,
+/// though another's turn has not ended: for who passes requests on. It gets no more of the
+/// processor. Advice; a refusal changes nothing.
+pub fn take_short_turns() {
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    short::take_turns();
+}
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod short {
+    /// The least that there is.
+    const TURN_NANOSECONDS: u64 = 100_000;
+    #[cfg(target_arch = "x86_64")]
+    const SCHED_SETATTR: i64 = 314;
+    #[cfg(target_arch = "aarch64")]
+    const SCHED_SETATTR: i64 = 274;
+
+    /// The kernel's `sched_attr` in its first version.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Attributes {
+        size: u32,
+        class: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+
+    unsafe extern "C" {
+        fn syscall(number: i64, ...) -> i64;
+    }
+
+    pub(super) fn take_turns() {
+        let Ok(nice) = rustix::process::getpriority_process(None) else { return };
+        let size = u32::try_from(size_of::<Attributes>()).unwrap_or(0);
+        let asked = Attributes { size, nice, runtime: TURN_NANOSECONDS, ..Attributes::default() };
+        // SAFETY: the call takes thread, attributes and flags; the attributes have the size that they say
+        // and are read during the call, nothing else is.
+        unsafe { syscall(SCHED_SETATTR, 0_i32, &raw const asked, 0_u32) };
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// A number from the files of a thread, run in one of its own.
+    fn after(change: fn(), read: fn() -> Option<u64>) -> Option<u64> {
+        let changed = std::thread::spawn(move || {
+            change();
+            read()
+        });
+        changed.join().expect("no panic")
+    }
+
+    fn turn() -> Option<u64> {
+        let shown = std::fs::read_to_string("/proc/thread-self/sched").ok()?;
+        let line = shown.lines().find(|line| line.starts_with("se.slice"))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    fn nice() -> Option<u64> {
+        rustix::process::getpriority_process(None).ok()?.try_into().ok()
+    }
+
+    fn kernel() -> Option<(u32, u32)> {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+        let mut numbers = release.split('.').map(|number| number.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    }
+
+    #[test]
+    fn long_work_is_nicer_than_what_passes_it_on() {
+        let usual = nice().expect("at most as nice as the tests");
+        for (level, wanted) in [(|| Niceness::Long.apply()) as fn(), || Niceness::Low.apply()]
+            .into_iter()
+            .zip([10, 19])
+        {
+            assert_eq!(after(level, nice), Some(wanted.max(usual)));
+        }
+    }
+
+    #[test]
+    fn turns_are_short_where_the_kernel_can_say_so() {
+        let Some(usual) = turn().filter(|_| kernel() >= Some((6, 12))) else { return };
+        let short = after(take_short_turns, turn).expect("shown before");
+        assert!(short < usual, "{short} of {usual} ns");
+        let both = || {
+            Niceness::Long.apply();
+            take_short_turns();
+        };
+        assert_eq!(after(both, nice), after(|| Niceness::Long.apply(), nice), "as nice as before");
+    }
 }

@@ -40,7 +40,9 @@ fn a_limit_above_what_there_is_is_refused_with_both_numbers() {
     assert_eq!(world.governor.limits().root, 4 * GIB);
     set(7 * GIB / 2).expect("less than it was helps");
     set(3 * GIB).expect("all that there is");
+    set(3 * GIB + 1).expect_err("one more than there is");
     world.context.memory_guard().observe(Err("unreadable".to_owned()));
+    set(3 * GIB).expect("as much as now needs no measurement");
     assert!(set(5 * GIB).is_err(), "nobody knows whether there is as much");
     set(2 * GIB).expect("less needs no measurement");
     assert_eq!(world.governor.limits().root, 2 * GIB);

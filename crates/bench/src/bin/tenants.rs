@@ -1,7 +1,9 @@
 //! A tenant that floods at a fixed rate beside one that does not: what the neighbour's searches take
 //! alone and then, and how many of its repeated questions the query cache still answers.
 //!
-//! Server and load share this process, so that figures of a small machine hold the load's work too.
+//! Server and load share this process, so that figures of a small machine hold the load's work too. The
+//! flood's clients make their requests when the cores have nothing else to do, and the neighbour's is let in
+//! at once when an answer is there: other machines' cores would do both.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +25,7 @@ use vectorizer_model::{
 };
 use vectorizer_server::ServerConfig;
 use vectorizer_server::config::TenantSettings;
+use vectorizer_vfs::{Niceness, take_short_turns};
 
 const DIM: usize = 64;
 const BATCH: u64 = 1_000;
@@ -125,7 +128,8 @@ fn serve(engine: Engine, one_tenant: bool) -> Result<SocketAddr> {
     let tenants = TenantSettings { enabled: !one_tenant, quotas, ..TenantSettings::default() };
     let config = ServerConfig { rest_port: 0, tenants, ..ServerConfig::default() };
     let (ready, address) = std::sync::mpsc::channel();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().on_thread_start(take_short_turns).build()?;
     std::thread::spawn(move || {
         let ready = move |address| ready.send(address).unwrap_or_default();
         runtime.block_on(vectorizer_server::run(config, engine, ready, std::future::pending()))
@@ -178,6 +182,7 @@ struct Flood {
 
 impl Flood {
     fn lane(&self, address: SocketAddr, args: &Args) -> Result<()> {
+        Niceness::Idle.apply();
         let mut lane = Lane::new(address, "flood");
         let each = args.flood_lanes * FLOOD_BATCH * 1_000_000 / args.flood_rate.max(1);
         let mut due = Instant::now();
@@ -223,6 +228,7 @@ fn main() -> Result<()> {
         fill(&engine, tenant, args.rows)?;
     }
     let address = serve(engine.clone(), args.one_tenant)?;
+    take_short_turns();
     let mut fresh = 0;
     // Warms up, and fills the cache with what is repeated.
     ask(address, &engine, &args, &mut fresh)?;

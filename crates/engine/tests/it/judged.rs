@@ -8,7 +8,7 @@ use vectorizer_cache::CacheControl;
 use vectorizer_engine::{Engine, Hit, LeafScroll, LeafSearch, ReadView, Scratch, SearchParams};
 use vectorizer_engine::{PayloadSelector, Select, VectorSelector};
 use vectorizer_model::operation::PointSelector;
-use vectorizer_model::{Metric, Operation, Payload, PointId, Value, VectorName};
+use vectorizer_model::{Condition, Filter, Metric, Operation, Payload, PointId, Value, VectorName};
 use vectorizer_vfs::crash::TraceDirectory;
 use vectorizer_vfs::{Directory, OsDirectory};
 
@@ -37,12 +37,21 @@ fn view(engine: &Engine) -> ReadView {
     engine.view(&name()).expect("there")
 }
 
+fn tag(tag: i64) -> Condition {
+    Condition::Filter(equals(tag))
+}
+
 /// The nearest row with a tag.
 fn search(view: &ReadView, tag: i64) -> vectorizer_engine::error::Result<Vec<Hit>> {
+    search_for(view, equals(tag))
+}
+
+/// The nearest row that a filter admits.
+fn search_for(view: &ReadView, filter: Filter) -> vectorizer_engine::error::Result<Vec<Hit>> {
     let search = LeafSearch {
         vector: VectorName::unnamed(),
         query: vec![0.0; DIM],
-        filter: equals(tag),
+        filter,
         limit: 1,
         params: SearchParams::default(),
         distance_below: None,
@@ -228,4 +237,40 @@ fn what_is_gone_is_not_kept() {
     engine.drop_collection(&name()).expect("accepted").wait().expect("done").expect("dropped");
     engine.flush().expect("room");
     assert_eq!(kept(), [0, 0]);
+}
+
+/// Rows whose ids a predicate names are judged by these, each by its own, however often it is asked.
+#[test]
+fn a_predicate_that_names_ids_asks_each_row_for_its_own() {
+    const ROWS: u64 = 6_000;
+    let engine =
+        filled(&TraceDirectory::new().directory(), ROWS, |id| tagged(id % 3, String::new()));
+    let seventh = || Condition::has_id((0..ROWS).step_by(7).map(PointId::Num).collect());
+    let both = || Condition::Filter(Filter { must: vec![seventh(), tag(1)], ..Filter::default() });
+    let either = Filter { should: vec![seventh(), tag(1)], ..Filter::default() };
+    let is_admitted = |number: usize, id: u64| match number {
+        0 => !id.is_multiple_of(7) || id % 3 != 1,
+        _ => id.is_multiple_of(7) && id % 3 == 2,
+    };
+    let filters = [
+        Filter { must_not: vec![both()], ..Filter::default() },
+        Filter { must: vec![Condition::Filter(either), tag(2)], ..Filter::default() },
+    ];
+    for (number, filter) in filters.into_iter().enumerate() {
+        let expected: Vec<PointId> =
+            (0..ROWS).filter(|id| is_admitted(number, *id)).map(PointId::Num).collect();
+        for _ in 0..2 {
+            let page = LeafScroll { filter: filter.clone(), from: None, limit: 30 };
+            let (ids, _) = view(&engine).scroll(&page).expect("readable");
+            assert_eq!(ids, expected[..30]);
+        }
+        for time in 0..4 {
+            let hits = search_for(&view(&engine), filter.clone()).expect("readable");
+            assert_eq!(hits.first().map(|hit| hit.id), expected.first().copied(), "time {time}");
+        }
+        for time in 0..3 {
+            let found = view(&engine).matching_ids(&filter).expect("readable");
+            assert!(found == expected, "{} of {}, time {time}", found.len(), expected.len());
+        }
+    }
 }

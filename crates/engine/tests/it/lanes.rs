@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ScopedJoinHandle;
 
-use vectorizer_engine::{Engine, EngineOptions};
+use vectorizer_engine::{Engine, EngineOptions, TaskQueue};
+use vectorizer_memory::Tenant;
 use vectorizer_model::Metric;
 use vectorizer_vfs::{Directory, OsDirectory};
 
@@ -111,4 +112,27 @@ fn both_lanes_work_beside_writers_and_readers() {
     engine.close().expect("closed");
     drop(engine);
     check(&open(&root), &model);
+}
+
+/// Whoever passes requests on waits for no search where both want the same core.
+#[test]
+#[cfg(target_os = "linux")]
+fn searches_let_other_threads_go_first() {
+    let nice = || -> i64 {
+        let shown = std::fs::read_to_string("/proc/thread-self/stat").expect("there");
+        // The name, in brackets, may have spaces; niceness is 17 fields after it.
+        let (_, fields) = shown.rsplit_once(") ").expect("a name");
+        fields.split(' ').nth(16).and_then(|of| of.parse().ok()).expect("a number")
+    };
+    let usual = nice();
+    let engine = Engine::open_in(
+        vectorizer_vfs::crash::TraceDirectory::new().directory(),
+        None,
+        governor(),
+        options(),
+    );
+    let engine = engine.expect("opens");
+    let queue = TaskQueue { tenant: Tenant::system(), collection: 1 };
+    let searching = engine.spawn(&queue, nice).expect("room").wait().expect("done");
+    assert_eq!(searching, 10.max(usual));
 }

@@ -1,6 +1,10 @@
 //! What a change of limits takes with it, and what a refused one leaves.
 
-use vectorizer_api::memory::{CacheSettings, CacheShare, GetMemory, MemoryLimits, SetMemory};
+use std::time::Duration;
+
+use vectorizer_api::memory::{
+    CacheSettings, CacheShare, GetMemory, MemoryLimits, OwnPolicies, SetMemory,
+};
 use vectorizer_api::points::CountPoints;
 use vectorizer_api::{ApiError, ErrorKind};
 use vectorizer_cache::{CacheControl, EvictionPolicy};
@@ -87,6 +91,42 @@ fn more_memory_and_another_policy_are_one_change() {
     let policy = Some(EvictionPolicy::Size);
     set(&world, SetMemory { policy, ..to_caches(64 * MIB) }).expect("room");
     assert_eq!(counted(&world), ENTRIES, "nothing went for the change");
+}
+
+#[test]
+fn caches_are_held_against_the_root_that_comes_with_them() {
+    let world = world(256 * MIB);
+    let before = world.governor.limits();
+    let change = SetMemory { memory_bytes: Some(128 * MIB), ..to_caches(200 * MIB) };
+    let refused = set(&world, change).expect_err("more than the root");
+    assert_eq!(refused.kind, ErrorKind::InvalidArgument, "{refused}");
+    assert!(refused.message.contains(&(128 * MIB).to_string()), "{refused}");
+    assert_eq!(world.governor.limits(), before);
+}
+
+#[test]
+fn a_policy_for_all_takes_the_place_of_those_of_single_caches() {
+    let world = world(256 * MIB);
+    let own = |policy| {
+        let mut policies = OwnPolicies::default();
+        policies[0] = Some(policy);
+        SetMemory { policies, ..SetMemory::default() }
+    };
+    let shown = || {
+        let settings = world.context.cache_settings();
+        (settings.policy, settings.policies[0], settings.discovery_ttl)
+    };
+    let minute = Some(Duration::from_mins(1));
+    let change = SetMemory { discovery_ttl: minute, ..own(EvictionPolicy::Lru) };
+    set(&world, change).expect("room");
+    set(&world, own(EvictionPolicy::Lfu)).expect("room");
+    let usual = EvictionPolicy::default();
+    assert_eq!(shown(), (usual, Some(EvictionPolicy::Lfu), minute), "what is absent stays");
+    let all = SetMemory { policy: Some(EvictionPolicy::Size), ..SetMemory::default() };
+    set(&world, all).expect("room");
+    assert_eq!(shown(), (EvictionPolicy::Size, None, minute));
+    set(&world, SetMemory { policy: Some(usual), ..own(EvictionPolicy::Ttl) }).expect("room");
+    assert_eq!(shown(), (usual, Some(EvictionPolicy::Ttl), minute));
 }
 
 #[test]
