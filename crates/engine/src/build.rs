@@ -8,8 +8,8 @@ use vectorizer_memory::{AllocationGuard, Class};
 use vectorizer_model::settings::{FieldIndexKind, HnswSettings, VectorSettings};
 use vectorizer_model::{BudgetExceeded, CollectionSettings, KeyPath, SegmentId, VectorName};
 use vectorizer_segment::{
-    ComponentKind, ComponentRef, GraphFiles, PagedLinks, Segment, build_graph_in_parts,
-    field_index_bytes, write_field_index, write_graph,
+    ComponentKind, ComponentRef, GraphFiles, PagedLinks, Segment, WRITE_GRAPH_BYTES,
+    build_graph_in_parts, field_index_bytes, write_field_index, write_graph,
 };
 
 use vectorizer_vfs::Niceness;
@@ -131,7 +131,7 @@ impl Shard {
         let needed = u64::from(segment.rows()) * build_bytes_per_row(&self.state().settings);
         let mut budget = memory.draw(0)?;
         // What was reserved is all that the build may take.
-        if needed <= memory.estimate() && budget.try_grow(code_bytes).is_ok() {
+        if needed <= memory.estimate() && budget.try_grow(code_bytes + WRITE_GRAPH_BYTES).is_ok() {
             let Some(codes) = segment.load_codes(name)? else { return Ok(None) };
             match vectorizer_hnsw::build_on(&codes, basis, &params, host, &mut budget) {
                 Err(BuildError::Hnsw(HnswError::Budget(_))) => {}

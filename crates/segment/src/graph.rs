@@ -7,7 +7,7 @@ use vectorizer_hnsw::{Basis, Graph, Header, Links, UpperLayers, decode_block};
 use vectorizer_memory::Reservation;
 use vectorizer_model::{Ordinal, RowLayout};
 use vectorizer_pages::Ahead;
-use vectorizer_vfs::Directory;
+use vectorizer_vfs::{Directory, SequentialWriter};
 
 use crate::codes::CodeColumn;
 use crate::component::{ComponentHead, ComponentRef, ComponentWriter};
@@ -194,6 +194,9 @@ impl Links for PagedLinks<'_> {
         Ok(())
     }
 }
+
+/// Memory that [`write_graph`] takes beside the graph.
+pub const WRITE_GRAPH_BYTES: u64 = SequentialWriter::bytes_needed() as u64;
 
 /// Writes a graph component.
 ///

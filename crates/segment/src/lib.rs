@@ -42,7 +42,7 @@ pub use error::{SegmentError, SegmentSearchError};
 pub use field_index::{field_index_bytes, write_field_index};
 pub use flat::{FlatColumn, FlatRow, FlatTarget, FlatWriter};
 pub use footer::ComponentKind;
-pub use graph::{PagedLinks, write_graph};
+pub use graph::{PagedLinks, WRITE_GRAPH_BYTES, write_graph};
 pub use graph_parts::{GraphFiles, GraphPlan, build_graph_in_parts};
 pub use payloads::{PatchRow, count_tombstones, read_tombstones, write_tombstones};
 pub use search::SegmentQuery;
