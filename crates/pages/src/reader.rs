@@ -239,8 +239,12 @@ impl<'r> Ahead<'r> {
             && range.end <= region.len
         {
             let absent = frames.extents(&range).filter(|at| !frames.states.is_resident(*at));
-            let left = self.extents_max.saturating_sub(self.reader.wishes.len());
-            self.reader.wishes.extend(absent.take(left).map(|at| (frames.id, at)));
+            for extent in absent.map(|at| (frames.id, at)) {
+                let wishes = &mut self.reader.wishes;
+                if wishes.len() < self.extents_max && !wishes.contains(&extent) {
+                    wishes.push(extent);
+                }
+            }
         }
     }
 }

@@ -60,12 +60,20 @@ impl Check<'_> {
         let table = self.segment.rows_table();
         let mut previous = None;
         for place in 0..table.rows() {
-            let ordinal = table.row_at(place)?;
-            if ordinal.0 >= table.rows() || table.place(ordinal)? != place {
-                let what = format!("the id at {place} leads to a row that does not lead back");
-                self.tell(ComponentKind::Rows, "", 0, what);
-                continue;
-            }
+            let led = table.row_at(place).and_then(|row| Ok((row, table.place(row)?)));
+            let ordinal = match led {
+                Ok((row, back)) if back == place => row,
+                Ok(_) => {
+                    let what = format!("the id at {place} leads to a row that does not lead back");
+                    self.tell(ComponentKind::Rows, "", table.place_in_order(place), what);
+                    continue;
+                }
+                Err(damage @ SegmentError::Damaged { .. }) => {
+                    (self.damaged)(damage);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let [id_at, version_at, digest_at] = table.places(ordinal)?;
             let (id, version) = (table.id(ordinal)?, table.version(ordinal)?);
             let mut wrong = |at, what| {

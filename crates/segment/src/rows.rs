@@ -8,13 +8,15 @@ use vectorizer_memory::Reservation;
 use vectorizer_model::{Ordinal, PointId, SequenceNumber};
 
 use crate::component::ComponentRef;
-use crate::error::Result;
+use crate::error::{Result, SegmentError};
 use crate::footer::SectionKind;
 use crate::id_filter::IdFilter;
 use crate::store::{OpenComponent, PagedSection, Store};
 
 #[derive(Debug)]
 pub(crate) struct RowTable {
+    /// The file's name, for reports of damage.
+    file: String,
     nums: PagedSection,
     uuids: PagedSection,
     versions: PagedSection,
@@ -69,7 +71,19 @@ impl RowTable {
         let filter = component.read(store, SectionKind::IdFilter)?.unwrap_or_default();
         let filter =
             IdFilter::parse(&filter).ok_or_else(|| component.damaged(0, "the id filter"))?;
-        Ok(Self { nums, uuids, versions, digests, filter, rows, num_count, order, _charge: charge })
+        let file = reference.file_name();
+        Ok(Self {
+            file,
+            nums,
+            uuids,
+            versions,
+            digests,
+            filter,
+            rows,
+            num_count,
+            order,
+            _charge: charge,
+        })
     }
 
     /// Brings in the ids, which every hit needs; see [`PagedSection::warm`].
@@ -94,6 +108,11 @@ impl RowTable {
         Ok([id, self.versions.place(at * 8), self.digests.place(at * 8)])
     }
 
+    /// Where the row of a place in the order of ids is told in the file.
+    pub(crate) fn place_in_order(&self, place: u32) -> u64 {
+        self.order.as_ref().map_or(0, |order| order.rows.place(place as usize * 4))
+    }
+
     pub(crate) fn rows(&self) -> u32 {
         self.rows
     }
@@ -107,7 +126,7 @@ impl RowTable {
     pub(crate) fn place(&self, ordinal: Ordinal) -> Result<u32> {
         match &self.order {
             None => Ok(ordinal.0),
-            Some(order) => Ok(u32::from_le_bytes(order.places.word(ordinal.index())?)),
+            Some(order) => self.within(&order.places, ordinal.index()),
         }
     }
 
@@ -115,8 +134,22 @@ impl RowTable {
     pub(crate) fn row_at(&self, place: u32) -> Result<Ordinal> {
         match &self.order {
             None => Ok(Ordinal(place)),
-            Some(order) => Ok(Ordinal(u32::from_le_bytes(order.rows.word(place as usize)?))),
+            Some(order) => self.within(&order.rows, place as usize).map(Ordinal),
         }
+    }
+
+    /// A number of one of the tables of the order, below the number of rows.
+    fn within(&self, table: &PagedSection, number: usize) -> Result<u32> {
+        let found = u32::from_le_bytes(table.word(number)?);
+        if found < self.rows {
+            return Ok(found);
+        }
+        let what = "a number in the order of rows";
+        Err(SegmentError::Damaged {
+            file: self.file.clone(),
+            offset: table.place(number * 4),
+            what,
+        })
     }
 
     fn id_at(&self, place: u32) -> Result<PointId> {

@@ -66,7 +66,7 @@ fn scan_all<S: RunScorer, F: Selection>(
             }
         }
     }
-    Ok(nearest.into_sorted()?)
+    Ok(nearest.into_sorted())
 }
 
 /// Scores every row, and asks the selection about the nearest of many near ones at once.
@@ -96,7 +96,7 @@ fn scan_judging<S: RunScorer, F: Selection>(
     }
     near.sort_unstable();
     judge(&near, selection, &mut nearest)?;
-    Ok(nearest.into_sorted()?)
+    Ok(nearest.into_sorted())
 }
 
 /// Keeps those that the selection admits, given nearest first, of as many as are wanted.
@@ -151,7 +151,7 @@ fn scan_admitted<S: Scorer<Error = SegmentError>, F: Selection>(
             batch.clear();
         }
         if next.is_none() {
-            return Ok(nearest.into_sorted()?);
+            return Ok(nearest.into_sorted());
         }
     }
 }
@@ -163,8 +163,15 @@ pub(crate) struct Nearest<'t> {
     /// None farther is kept; falls as rows come.
     within: f32,
     table: &'t RowTable,
-    /// Rows by the places of their ids, so that these break ties.
-    heap: BinaryHeap<Scored>,
+    heap: BinaryHeap<Kept>,
+}
+
+/// A row that is kept. The place of its id breaks ties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Kept {
+    /// With the place in place of the row.
+    by: Scored,
+    row: Ordinal,
 }
 
 impl<'t> Nearest<'t> {
@@ -184,13 +191,13 @@ impl<'t> Nearest<'t> {
         if !self.admits(scored)? {
             return Ok(());
         }
-        let ordinal = Ordinal(self.table.place(scored.ordinal)?);
+        let place = Ordinal(self.table.place(scored.ordinal)?);
         if self.heap.len() >= self.limit {
             self.heap.pop();
         }
-        self.heap.push(Scored { ordinal, ..scored });
+        self.heap.push(Kept { by: Scored { ordinal: place, ..scored }, row: scored.ordinal });
         if self.heap.len() >= self.limit {
-            let farthest = self.heap.peek().map_or(self.within, |farthest| farthest.distance);
+            let farthest = self.heap.peek().map_or(self.within, |farthest| farthest.by.distance);
             self.within = self.within.min(farthest);
         }
         Ok(())
@@ -206,7 +213,7 @@ impl<'t> Nearest<'t> {
         if self.heap.len() < self.limit {
             return Ok(true);
         }
-        let Some(farthest) = self.heap.peek() else { return Ok(false) };
+        let Some(Kept { by: farthest, .. }) = self.heap.peek() else { return Ok(false) };
         match scored.distance.total_cmp(&farthest.distance) {
             Ordering::Less => Ok(true),
             Ordering::Equal => Ok(self.table.place(scored.ordinal)? < farthest.ordinal.0),
@@ -226,11 +233,36 @@ impl<'t> Nearest<'t> {
     }
 
     /// Nearest first, ties by id.
-    pub(crate) fn into_sorted(self) -> Result<Vec<Scored>> {
-        let mut sorted = self.heap.into_sorted_vec();
-        for scored in &mut sorted {
-            scored.ordinal = self.table.row_at(scored.ordinal.0)?;
-        }
-        Ok(sorted)
+    pub(crate) fn into_sorted(self) -> Vec<Scored> {
+        let sorted = self.heap.into_sorted_vec().into_iter();
+        sorted.map(|kept| Scored { ordinal: kept.row, ..kept.by }).collect()
     }
+}
+
+/// Cuts a list that is sorted by distance to the nearest `limit`, those at the same distance in the
+/// order of their ids. Of runs that end before `settled`, the order among equals is left as it is.
+pub(crate) fn cut(
+    sorted: &mut Vec<Scored>,
+    limit: usize,
+    settled: usize,
+    table: &RowTable,
+) -> Result<()> {
+    let (mut start, mut run) = (0, Vec::new());
+    while start < limit.min(sorted.len()) {
+        let rest = &mut sorted[start..];
+        let distance = rest[0].distance;
+        let len = rest.iter().take_while(|scored| scored.distance.total_cmp(&distance).is_eq());
+        let len = len.count();
+        if len > 1 && start + len > settled {
+            run.clear();
+            for scored in &rest[..len] {
+                run.push((table.place(scored.ordinal)?, *scored));
+            }
+            run.sort_unstable_by_key(|(place, _)| *place);
+            rest.iter_mut().zip(&run).for_each(|(to, (_, scored))| *to = *scored);
+        }
+        start += len;
+    }
+    sorted.truncate(limit);
+    Ok(())
 }

@@ -9,7 +9,7 @@ use crate::codes::CodeColumn;
 use crate::error::{Result, SearchResult, SegmentError, SegmentSearchError};
 use crate::graph::{Lookahead, PagedLinks};
 use crate::rows::RowTable;
-use crate::scan::{BATCH, Nearest, RUN, RunScorer, judge, scan};
+use crate::scan::{BATCH, Nearest, RUN, RunScorer, cut, judge, scan};
 use crate::segment::Segment;
 use crate::shortlist::Shortlist;
 use crate::store::PooledReader;
@@ -47,8 +47,8 @@ impl SegmentQuery<'_> {
 }
 
 impl Segment {
-    /// The admitted rows nearest to a query, nearest first, ties by id as far as rows are scanned or
-    /// rescored.
+    /// The admitted rows nearest to a query, nearest first, ties by id. Of more than `ef` rows at the
+    /// same distance by their codes a walk of the graph finds some.
     ///
     /// A row without the vector is never admitted; the caller's selection sees to that unless
     /// [`Segment::is_complete`]. Rows that segments searched before leave no room for on the
@@ -90,20 +90,23 @@ impl Segment {
         let mut candidates = if let Some(candidates) = candidates {
             candidates
         } else {
+            if let Some(lookahead) = &lookahead {
+                lookahead.note(std::iter::empty());
+            }
             let nearest = Nearest::within(wanted, shortlist.within(), self.rows_table());
             scan(rows, &mut approximate, selection, nearest)?
         };
         shortlist.add(candidates.iter().map(|scored| scored.distance));
-        candidates.truncate(wanted);
         let within = shortlist.within();
         if within.is_finite() {
             candidates.truncate(candidates.partition_point(|scored| scored.distance <= within));
         }
         if query.rescored == 0 {
-            candidates.truncate(query.limit);
+            cut(&mut candidates, query.limit, 0, self.rows_table())?;
             return Ok(candidates);
         }
-        Ok(rescore(&mut exact, candidates, query, self.rows_table())?)
+        cut(&mut candidates, wanted, wanted, self.rows_table())?;
+        Ok(rescore(&mut exact, &candidates, query, self.rows_table())?)
     }
 }
 
@@ -133,7 +136,7 @@ fn walk<F: Selection>(
     let ef = query.ef.max(query.limit);
     let params = vectorizer_hnsw::SearchParams {
         ef,
-        limit: query.limit.max(query.rescored).min(ef),
+        limit: ef,
         visit_limit: usize::try_from(admitted.max(1)).unwrap_or(usize::MAX).max(query.ef * 64),
         seeds: &seeds,
     };
@@ -175,7 +178,7 @@ fn walk_wide<F: Selection>(
     }
     let mut nearest = Nearest::new(wanted, table);
     judge(scratch.results(), selection, &mut nearest)?;
-    Ok(if nearest.is_full() { Some(nearest.into_sorted()?) } else { None })
+    Ok(nearest.is_full().then(|| nearest.into_sorted()))
 }
 
 /// A few admitted rows, spread over the segment.
@@ -195,19 +198,21 @@ fn seeds<F: Selection>(selection: &mut F, rows: u64) -> SearchResult<Vec<Ordinal
 /// Replaces approximate distances by exact ones and keeps the nearest.
 fn rescore(
     exact: &mut ExactScorer<'_>,
-    mut candidates: Vec<Scored>,
+    candidates: &[Scored],
     query: &SegmentQuery<'_>,
     table: &RowTable,
 ) -> Result<Vec<Scored>> {
-    candidates.truncate(query.rescored.max(query.limit));
     let ordinals: Vec<Ordinal> = candidates.iter().map(|scored| scored.ordinal).collect();
     let mut distances = vec![0.0; ordinals.len()];
     for (ordinals, distances) in ordinals.chunks(BATCH).zip(distances.chunks_mut(BATCH)) {
         exact.score(ordinals, distances)?;
     }
-    let mut nearest = Nearest::new(query.limit, table);
-    nearest.extend(&ordinals, &distances)?;
-    nearest.into_sorted()
+    let scored = ordinals.into_iter().zip(distances);
+    let mut nearest: Vec<Scored> =
+        scored.map(|(ordinal, distance)| Scored { distance, ordinal }).collect();
+    nearest.sort_unstable();
+    cut(&mut nearest, query.limit, 0, table)?;
+    Ok(nearest)
 }
 
 struct ExactScorer<'a> {

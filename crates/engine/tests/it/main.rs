@@ -29,4 +29,5 @@ mod several;
 mod stops;
 mod storage_types;
 mod tenants;
+mod ties;
 mod verify;
