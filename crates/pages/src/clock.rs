@@ -110,6 +110,10 @@ impl Clock {
 }
 
 impl Taken {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn push(&mut self, frames: Arc<Frames>, at: usize) {
         self.bytes += frames.run_bytes(&(at..at + 1));
         if self.regions.last().is_none_or(|(of, _)| of.id != frames.id) {

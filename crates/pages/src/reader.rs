@@ -267,7 +267,8 @@ fn enter_with(store: &Store, slot: usize, wanted: Wanted) -> Result<Wanted> {
         if wanted.are_resident() {
             return Ok(wanted);
         }
-        // Another's read of a wanted extent failed; this thread tries it itself.
+        // Another's read of a wanted extent failed, or another, who had taken one before the clock was
+        // held, has given it back only now; this thread reads it itself.
         store.epochs.leave(slot);
     }
 }

@@ -1,6 +1,7 @@
 //! Bringing extents in and making room for them.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -22,7 +23,8 @@ use crate::stats::{Counters, count};
 const BATCH_EXTENTS: u64 = 64;
 /// No more is taken away at once than this, so that nobody waits long for an extent that is.
 const BATCH_BYTES_MAX: u64 = 16 * MIB;
-/// At most this part of the pool is marked ahead.
+/// At most this part of the pool is marked ahead of the next shortage, and taken away at once where
+/// less is short. A larger shortage has all of its batch marked.
 const LIMBO_PART: u64 = 16;
 /// At most this part of the pool is read for the later steps of one search.
 const WISHES_PART: u64 = 64;
@@ -45,6 +47,8 @@ pub(crate) struct Store {
     /// the other lacks.
     gathering: Mutex<()>,
     clock: Mutex<Clock>,
+    /// Bytes taken to shrink to the capacity and still charged; it rises under the clock.
+    shrinking: AtomicU64,
     /// Signals that extents left transit.
     settled: Condvar,
     transit: Mutex<()>,
@@ -134,6 +138,7 @@ impl Store {
             reads,
             gathering: Mutex::default(),
             clock: Mutex::default(),
+            shrinking: AtomicU64::new(0),
             settled: Condvar::new(),
             transit: Mutex::default(),
             extent_bits,
@@ -195,13 +200,33 @@ impl Store {
         refuse_within_step()?;
         let mut tries = 0;
         loop {
-            let over = self.ledger.used().saturating_sub(self.ledger.capacity());
-            if over == 0 {
+            if self.ledger.used() <= self.ledger.capacity() {
                 return Ok(());
             }
-            let freed = self.take_away(None, over, &[], &mut tries)?;
-            self.ledger.release(freed);
+            let (found, taken) = self.choose_excess();
+            let bytes = taken.bytes();
+            let freed = self.give_back_taken(found, taken, &mut tries);
+            // In this order, or who looks in between would take as much again.
+            self.ledger.release(*freed.as_ref().unwrap_or(&0));
+            self.shrinking.fetch_sub(bytes, SeqCst);
+            freed?;
         }
+    }
+
+    /// [`Store::choose`] of what is beyond the capacity and not being given back by another who
+    /// shrinks; none if that is all of it.
+    fn choose_excess(&self) -> (bool, Taken) {
+        let mut clock = lock(&self.clock);
+        // Read before what is charged: what is released in between is then no excess.
+        let shrinking = self.shrinking.load(SeqCst);
+        let over = self.ledger.used().saturating_sub(self.ledger.capacity());
+        let over = over.saturating_sub(shrinking);
+        if over == 0 {
+            return (false, Taken::default());
+        }
+        let (found, taken) = self.choose(&mut clock, self.batch_of(over), &[]);
+        self.shrinking.fetch_add(taken.bytes(), SeqCst);
+        (found, taken)
     }
 
     /// Makes all wanted extents resident at some moment, not necessarily the same one. `clock` is
@@ -296,11 +321,17 @@ impl Store {
         spared: &[Extent],
         tries: &mut usize,
     ) -> Result<u64> {
-        let bytes = bytes.min(BATCH_BYTES_MAX).max(self.batch_bytes());
+        let bytes = self.batch_of(bytes);
         let (found, taken) = match clock {
             Some(clock) => self.choose(clock, bytes, spared),
             None => self.choose(&mut lock(&self.clock), bytes, spared),
         };
+        self.give_back_taken(found, taken, tries)
+    }
+
+    /// Gives back what was chosen and returns its bytes, still charged. Waits a little if there was
+    /// nothing to be found.
+    fn give_back_taken(&self, found: bool, taken: Taken, tries: &mut usize) -> Result<u64> {
         let (extents, freed) = taken.give_back();
         self.announce();
         count(&self.counters.evictions, extents);
@@ -330,8 +361,10 @@ impl Store {
         (found, taken)
     }
 
-    fn batch_bytes(&self) -> u64 {
-        (BATCH_EXTENTS << self.extent_bits).min(self.limbo_bytes())
+    /// What is taken away at once where so much is short.
+    fn batch_of(&self, short: u64) -> u64 {
+        let least = (BATCH_EXTENTS << self.extent_bits).min(self.limbo_bytes());
+        short.min(BATCH_BYTES_MAX).max(least)
     }
 
     fn limbo_bytes(&self) -> u64 {

@@ -14,6 +14,7 @@
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
+use rustix::io::Errno;
 use rustix::mm::{Advice, madvise};
 
 /// Ranges that one call is to take; the kernel takes up to 1024.
@@ -42,35 +43,51 @@ pub(crate) unsafe fn dont_need(
         let told = some.iter_mut().zip(&mut ranges).map(|(at, range)| *at = range).count();
         let process = if told > 1 { process::this() } else { None };
         // SAFETY: by the caller's word.
-        let (through, outcome) = unsafe { dont_need_of(process, &some[..told]) };
-        done += through;
+        let Through { ranges, outcome, refused } = unsafe { dont_need_of(process, &some[..told]) };
+        if let Some(errno) = refused {
+            process::refused(errno);
+        }
+        done += ranges;
         if told < AT_ONCE || outcome.is_err() {
             return (done, outcome);
         }
     }
 }
 
+/// How far a few ranges were given back.
+#[derive(Debug)]
+struct Through {
+    ranges: usize,
+    /// Why not all were.
+    outcome: rustix::io::Result<()>,
+    /// Why the system did not take several at once.
+    refused: Option<Errno>,
+}
+
+/// Whether the system will never take several ranges at once, if that is its answer now.
+fn is_lasting(refused: Errno) -> bool {
+    matches!(refused, Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::BADF)
+}
+
 /// The same for a few, with a handle of this process if the system takes several at once.
 ///
 /// # Safety
 /// That of [`dont_need`].
-unsafe fn dont_need_of(
-    process: Option<BorrowedFd<'_>>,
-    ranges: &[Pages],
-) -> (usize, rustix::io::Result<()>) {
-    let bytes = process.map_or(0, |process| {
+unsafe fn dont_need_of(process: Option<BorrowedFd<'_>>, ranges: &[Pages]) -> Through {
+    let at_once = process.map_or(Ok(0), |process| {
         // SAFETY: by the caller's word.
         unsafe { process::dont_need(process, ranges) }
     });
-    let mut done = whole(ranges, bytes);
+    let refused = at_once.err();
+    let mut done = whole(ranges, at_once.unwrap_or(0));
     for &Pages { start, len } in &ranges[done..] {
         // SAFETY: by the caller's word.
         if let Err(errno) = unsafe { madvise(start.cast(), len, Advice::LinuxDontNeed) } {
-            return (done, Err(errno));
+            return Through { ranges: done, outcome: Err(errno), refused };
         }
         done += 1;
     }
-    (done, Ok(()))
+    Through { ranges: done, outcome: Ok(()), refused }
 }
 
 /// How many of the first ranges lie wholly within so many bytes.
@@ -90,18 +107,18 @@ fn whole(ranges: &[Pages], bytes: usize) -> usize {
 ))]
 mod process {
     use std::ffi::{c_int, c_long, c_uint};
-    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsFd, OwnedFd};
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
     use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
-    use super::{AsRawFd, BorrowedFd, Pages};
+    use super::{AsRawFd, BorrowedFd, Errno, Pages};
 
     const PROCESS_MADVISE: c_long = 440;
     const DONT_NEED: c_int = 4;
 
-    /// Whether the system refused to take several ranges at once; it is not asked again.
+    /// Whether the system refused for good to take several ranges at once; it is not asked again.
     static REFUSED: AtomicBool = AtomicBool::new(false);
 
     unsafe extern "C" {
@@ -110,19 +127,40 @@ mod process {
 
     /// A handle of this process, unless that is of no use.
     pub(super) fn this() -> Option<BorrowedFd<'static>> {
-        static THIS: OnceLock<Option<OwnedFd>> = OnceLock::new();
+        static THIS: OnceLock<OwnedFd> = OnceLock::new();
         if REFUSED.load(Relaxed) {
             return None;
         }
-        let open = || pidfd_open(getpid(), PidfdFlags::empty()).ok();
-        THIS.get_or_init(open).as_ref().map(std::os::fd::AsFd::as_fd)
+        if THIS.get().is_none() {
+            match open() {
+                // Another may have been as fast; its handle is as good.
+                Ok(handle) => drop(THIS.set(handle)),
+                Err(errno) => refused(errno),
+            }
+        }
+        THIS.get().map(OwnedFd::as_fd)
+    }
+
+    /// A new handle of this process.
+    pub(super) fn open() -> rustix::io::Result<OwnedFd> {
+        pidfd_open(getpid(), PidfdFlags::empty())
+    }
+
+    /// Takes note of a refusal.
+    pub(super) fn refused(errno: Errno) {
+        if super::is_lasting(errno) {
+            REFUSED.store(true, Relaxed);
+        }
     }
 
     /// Gives back what it can; how many bytes.
     ///
     /// # Safety
     /// That of [`super::dont_need`].
-    pub(super) unsafe fn dont_need(process: BorrowedFd<'_>, ranges: &[Pages]) -> usize {
+    pub(super) unsafe fn dont_need(
+        process: BorrowedFd<'_>,
+        ranges: &[Pages],
+    ) -> rustix::io::Result<usize> {
         let no_flags: c_uint = 0;
         // SAFETY: the arguments are of the kernel's types: a handle, a readable array and its length.
         // What it does to the ranges is by the caller's word.
@@ -136,9 +174,9 @@ mod process {
                 no_flags,
             )
         };
-        usize::try_from(bytes).unwrap_or_else(|_refused| {
-            REFUSED.store(true, Relaxed);
-            0
+        usize::try_from(bytes).map_err(|_negative| {
+            let error = std::io::Error::last_os_error();
+            Errno::from_io_error(&error).unwrap_or(Errno::INVAL)
         })
     }
 }
@@ -148,20 +186,26 @@ mod process {
     any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
 )))]
 mod process {
-    use super::{AsRawFd, BorrowedFd, Pages};
+    use super::{AsRawFd, BorrowedFd, Errno, Pages};
 
     /// There is no such call.
     pub(super) fn this() -> Option<BorrowedFd<'static>> {
         None
     }
 
-    /// Never called.
+    /// Nothing is ever refused.
+    pub(super) fn refused(_errno: Errno) {}
+
+    /// Nothing is done.
     ///
     /// # Safety
     /// Nothing is done.
-    pub(super) unsafe fn dont_need(process: BorrowedFd<'_>, _ranges: &[Pages]) -> usize {
+    pub(super) unsafe fn dont_need(
+        process: BorrowedFd<'_>,
+        _ranges: &[Pages],
+    ) -> rustix::io::Result<usize> {
         let _unused = process.as_raw_fd();
-        0
+        Ok(0)
     }
 }
 
@@ -194,11 +238,44 @@ mod tests {
         }
         let ranges = [1, 3, 6].map(|number| Pages { start: at(number), len: page });
         // SAFETY: pages of the region, which only this test uses.
-        let (done, outcome) = unsafe { dont_need_of(Some(no_process.as_fd()), &ranges) };
-        assert_eq!((done, outcome), (3, Ok(())));
+        let through = unsafe { dont_need_of(Some(no_process.as_fd()), &ranges) };
+        assert_eq!((through.ranges, through.outcome), (3, Ok(())));
         // SAFETY: as above.
         let left = (0..8).map(|number| unsafe { at(number).read() });
         assert_eq!(left.collect::<Vec<_>>(), [7, 0, 7, 0, 7, 7, 0, 7]);
+    }
+
+    #[test]
+    fn only_a_lasting_refusal_ends_the_asking() {
+        let refusals = [Errno::NOSYS, Errno::PERM, Errno::INVAL, Errno::BADF];
+        assert_eq!(refusals.map(is_lasting), [true; 4]);
+        let passing = [Errno::NOMEM, Errno::INTR, Errno::AGAIN, Errno::MFILE];
+        assert_eq!(passing.map(is_lasting), [false; 4]);
+    }
+
+    #[cfg(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+    ))]
+    #[test]
+    fn a_system_that_takes_many_ranges_is_given_all_in_one_call() {
+        let page = rustix::param::page_size();
+        let region = crate::AnonymousRegion::reserve(AT_ONCE * page).unwrap();
+        let ranges: Vec<_> = (0..AT_ONCE)
+            .map(|at| Pages { start: region.as_ptr().wrapping_add(at * page), len: page })
+            .collect();
+        // SAFETY: each is within the region, which only this test uses.
+        ranges.iter().for_each(|range| unsafe { range.start.write(7) });
+        let Ok(this) = process::open() else { return };
+        // SAFETY: pages of the region, which only this test uses.
+        match unsafe { process::dont_need(this.as_fd(), &ranges) } {
+            Ok(bytes) => {
+                assert_eq!(bytes, AT_ONCE * page);
+                // SAFETY: as above.
+                assert!(ranges.iter().all(|range| unsafe { range.start.read() } == 0));
+            }
+            Err(errno) => assert!(is_lasting(errno), "{errno}"),
+        }
     }
 
     #[test]

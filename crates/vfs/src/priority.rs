@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "the idle class and short turns are chosen through C functions")]
 //!
 //! Facts relied on: `sched_setscheduler` reads one `int`, the static priority, which is 0 for the
-//! class `SCHED_IDLE`; `sched_setattr` reads as many bytes as its first field says, and of a thread of the
+//! class `SCHED_IDLE`; `sched_getscheduler` answers with the class, 0 for the usual one; `sched_setattr` reads as many bytes as its first field says, and of a thread of the
 //! usual class takes niceness and, since Linux 6.12, the length of a turn; thread 0 is the calling one
 //! (`man sched_setscheduler`, `man sched_setattr`).
 
@@ -24,7 +24,7 @@ unsafe extern "C" {
 }
 
 impl Niceness {
-    /// Makes the calling thread as nice, for good. Advice; a refusal changes nothing.
+    /// Makes the calling thread at least as nice, for good. Advice; a refusal changes nothing.
     pub fn apply(self) {
         match self {
             Self::Long => lower_priority(10),
@@ -39,9 +39,11 @@ impl Niceness {
 }
 
 fn lower_priority(nice: i32) {
-    // On Linux, niceness belongs to the thread, and 0 names the calling one.
-    let lowered = rustix::process::setpriority_process(None, nice);
-    debug_assert!(lowered.is_ok(), "a thread may always lower its own priority");
+    // On Linux, niceness belongs to the thread, and 0 names the calling one. Who started the process
+    // may have made it nicer already.
+    if rustix::process::getpriority_process(None).is_ok_and(|own| own < nice) {
+        rustix::process::setpriority_process(None, nice).ok();
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -73,6 +75,12 @@ mod short {
     const SCHED_SETATTR: i64 = 314;
     #[cfg(target_arch = "aarch64")]
     const SCHED_SETATTR: i64 = 274;
+    // The C library may answer for the kernel that there is no such call.
+    #[cfg(target_arch = "x86_64")]
+    const SCHED_GETSCHEDULER: i64 = 145;
+    #[cfg(target_arch = "aarch64")]
+    const SCHED_GETSCHEDULER: i64 = 120;
+    const SCHED_OTHER: i64 = 0;
 
     /// The kernel's `sched_attr` in its first version.
     #[repr(C)]
@@ -92,7 +100,17 @@ mod short {
         fn syscall(number: i64, ...) -> i64;
     }
 
+    /// The calling thread's class and its flags, or -1.
+    pub(super) fn class() -> i64 {
+        // SAFETY: the call takes a thread and touches no memory.
+        unsafe { syscall(SCHED_GETSCHEDULER, 0_i32) }
+    }
+
     pub(super) fn take_turns() {
+        // The attributes name the class, and another than the usual one was chosen by somebody.
+        if class() != SCHED_OTHER {
+            return;
+        }
         let Ok(nice) = rustix::process::getpriority_process(None) else { return };
         let size = u32::try_from(size_of::<Attributes>()).unwrap_or(0);
         let asked = Attributes { size, nice, runtime: TURN_NANOSECONDS, ..Attributes::default() };
@@ -107,7 +125,7 @@ mod tests {
     use super::*;
 
     /// A number from the files of a thread, run in one of its own.
-    fn after(change: fn(), read: fn() -> Option<u64>) -> Option<u64> {
+    fn after<T: Send + 'static>(change: fn(), read: fn() -> Option<T>) -> Option<T> {
         let changed = std::thread::spawn(move || {
             change();
             read()
@@ -121,8 +139,8 @@ mod tests {
         line.rsplit(' ').next()?.parse().ok()
     }
 
-    fn nice() -> Option<u64> {
-        rustix::process::getpriority_process(None).ok()?.try_into().ok()
+    fn nice() -> Option<i32> {
+        rustix::process::getpriority_process(None).ok()
     }
 
     fn kernel() -> Option<(u32, u32)> {
@@ -133,13 +151,35 @@ mod tests {
 
     #[test]
     fn long_work_is_nicer_than_what_passes_it_on() {
-        let usual = nice().expect("at most as nice as the tests");
+        let usual = nice().expect("nothing is refused");
         for (level, wanted) in [(|| Niceness::Long.apply()) as fn(), || Niceness::Low.apply()]
             .into_iter()
             .zip([10, 19])
         {
             assert_eq!(after(level, nice), Some(wanted.max(usual)));
         }
+    }
+
+    #[test]
+    fn nobody_becomes_less_nice() {
+        let twice = || {
+            Niceness::Low.apply();
+            Niceness::Long.apply();
+        };
+        assert_eq!(after(twice, nice), after(|| Niceness::Low.apply(), nice));
+    }
+
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    #[test]
+    fn a_chosen_class_is_kept() {
+        const BATCH: i32 = 3;
+        let batch = || {
+            let priority = 0;
+            // SAFETY: the priority is read during the call, and nothing else.
+            unsafe { sched_setscheduler(0, BATCH, &raw const priority) };
+            take_short_turns();
+        };
+        assert_eq!(after(batch, || Some(short::class())), Some(i64::from(BATCH)));
     }
 
     #[test]

@@ -78,11 +78,13 @@ impl Books {
     }
 
     /// Lowers the root as caches give back, to what is held at the time, until a step is left: whoever
-    /// asks meanwhile is short of its own bytes, and not of all that is to go.
+    /// asks meanwhile is short of its own bytes, and not of all that is to go. Emergency bytes are as
+    /// they will be from the start, or caches would make room for those that there were.
     fn descend(&self, from: &Limits, to: &Limits) {
+        self.emergency.store(to.emergency, SeqCst);
         // What counts as held for ordinary requests.
         let held = || {
-            let beside = from.emergency.saturating_add(self.drift.load(SeqCst));
+            let beside = to.emergency.saturating_add(self.drift.load(SeqCst));
             self.root.used().saturating_add(to.base).saturating_add(beside)
         };
         let least = to.root.saturating_add(STEP_BYTES);

@@ -100,15 +100,26 @@ impl Reclaim for Interrupted {
 
 #[test]
 fn who_asks_while_the_root_is_lowered_is_not_short_of_all_that_is_to_go() {
-    let governor = Governor::new(Limits::of_root(1000 * MIB).with_base(10 * MIB));
+    lower_under_requests(0, 0);
+}
+
+#[test]
+fn a_root_that_is_lowered_with_its_emergency_bytes_makes_no_room_for_the_old_ones() {
+    lower_under_requests(200 * MIB, 20 * MIB);
+}
+
+fn lower_under_requests(emergency: u64, emergency_after: u64) {
+    let limits =
+        |root, emergency| Limits::of_root(root * MIB).with_base(10 * MIB).with_emergency(emergency);
+    let governor = Governor::new(limits(1000, emergency));
     governor.set_drift(30 * MIB);
-    let entries = Entries::of(&governor, 900, MIB);
+    let entries = Entries::of(&governor, 700, MIB);
     let changer = thread::current().id();
     let (weak, short) = (Arc::downgrade(&governor), AtomicU64::new(0));
     let interrupted = Arc::new(Interrupted { entries, governor: weak, changer, short });
     let weak: Weak<Interrupted> = Arc::downgrade(&interrupted);
     governor.set_reclaimer(weak);
-    governor.set_limits(Limits::of_root(200 * MIB).with_base(10 * MIB)).unwrap();
+    governor.set_limits(limits(200, emergency_after)).expect("caches give back");
     let kept = governor.reserved();
     assert!((120 * MIB..=160 * MIB).contains(&kept), "{kept} bytes kept of 160 MiB that could be");
     let short = interrupted.short.load(SeqCst);

@@ -1,8 +1,9 @@
 //! One case per promise.
 
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::Duration;
 
 use vectorizer_memory::{CacheMemoryManager, Class, Governor, Limits, Tenant};
@@ -207,6 +208,31 @@ fn a_small_miss_takes_little_away_though_much_was_marked_before() {
     let after = pool.stats();
     assert_eq!(after.misses, before.misses + 1, "the first page is long gone");
     assert!((1..=64).contains(&(after.evictions - before.evictions)), "{before:?} {after:?}");
+}
+
+#[test]
+fn many_who_shrink_at_once_take_no_more_than_each_was_asked_for() {
+    let mib = MIB as u64;
+    let governor = Governor::new(Limits::of_root(64 * mib).with_cache_limit(0));
+    let pool = growing(&governor, Growth::Borrow { headroom: mib });
+    let region = governed(&pool, &PatternFile::new(80 * MIB));
+    read_all(&pool, &region);
+    let before = pool.stats();
+    let together = Barrier::new(8);
+    let shrink = || {
+        together.wait();
+        pool.give_back(4 * mib)
+    };
+    let given: u64 = thread::scope(|scope| {
+        let shrinkers: Vec<_> = (0..8).map(|_| scope.spawn(shrink)).collect();
+        shrinkers.into_iter().map(|shrinker| shrinker.join().unwrap()).sum()
+    });
+    let after = pool.stats();
+    assert!(given == 32 * mib && after.used <= after.capacity, "{given}: {after:?}");
+    // Each may take a least batch where less is left to take.
+    let most = given / PAGE as u64 + 8 * 64;
+    let taken = after.evictions - before.evictions;
+    assert!(taken <= most, "{taken} extents for {given} bytes");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What was asked and how it went.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -31,6 +32,8 @@ struct Kind {
 pub(crate) struct Tally {
     kinds: Mutex<BTreeMap<&'static str, Kind>>,
     broken: Mutex<Vec<String>>,
+    /// Since when each client waits for what it asked.
+    waiting: Mutex<HashMap<ThreadId, Instant>>,
 }
 
 /// One kind of request in figures.
@@ -59,6 +62,22 @@ pub(crate) enum Outcome {
 impl Tally {
     /// Asks once and notes how it went.
     pub(crate) fn ask(
+        &self,
+        kind: &'static str,
+        connection: &mut Connection,
+        (method, path, body): (&str, &str, &[u8]),
+    ) -> Outcome {
+        self.waiting_now().insert(thread::current().id(), Instant::now());
+        let outcome = self.ask_and_note(kind, connection, (method, path, body));
+        self.waiting_now().remove(&thread::current().id());
+        outcome
+    }
+
+    fn waiting_now(&self) -> MutexGuard<'_, HashMap<ThreadId, Instant>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask_and_note(
         &self,
         kind: &'static str,
         connection: &mut Connection,
@@ -104,7 +123,7 @@ impl Tally {
                     if stop() {
                         break None;
                     }
-                    std::thread::sleep(RETRY);
+                    thread::sleep(RETRY);
                 }
                 Outcome::Broken => break None,
             }
@@ -145,13 +164,16 @@ impl Tally {
         kinds.iter().map(|(name, kind)| (*name, kind.micros.len())).collect()
     }
 
-    /// The slowest that was answered since so many were.
+    /// The slowest that was answered since so many were, or that is waited for so long already.
     pub(crate) fn slowest_ms(&self, since: &BTreeMap<&'static str, usize>) -> f64 {
+        // Looked at first: what is answered meanwhile is among the answered.
+        let waited = self.waiting_now().values().map(Instant::elapsed).max().unwrap_or_default();
         let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let later = kinds.iter().flat_map(|(name, kind)| {
             kind.micros.iter().skip(since.get(name).copied().unwrap_or(0))
         });
-        later.max().map_or(0.0, |micros| f64::from(*micros) / 1000.0)
+        let answered = later.max().map_or(0.0, |micros| f64::from(*micros) / 1000.0);
+        answered.max(waited.as_secs_f64() * 1000.0)
     }
 
     pub(crate) fn figures(&self, seconds: f64) -> BTreeMap<&'static str, Figures> {
@@ -239,6 +261,15 @@ mod tests {
         answer("search", 2000);
         answer("scroll", 3000);
         assert!((tally.slowest_ms(&since) - 3.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn what_is_not_answered_yet_is_slow_too() {
+        let tally = Tally::default();
+        let asked = Instant::now().checked_sub(Duration::from_secs(3)).expect("long after boot");
+        tally.waiting_now().insert(thread::current().id(), asked);
+        let slowest = tally.slowest_ms(&tally.answered());
+        assert!((2_999.0..12_000.0).contains(&slowest), "{slowest}");
     }
 
     #[test]

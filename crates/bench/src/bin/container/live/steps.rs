@@ -33,8 +33,11 @@ const LEAK_LINE: &str = "much is held that nobody reserved";
 const FORGOTTEN: u64 = leak::LEAKED_BYTES / 100 * 10;
 /// A leak is known when as much counts as held as the process holds, but for so much.
 const UNKNOWN: u64 = leak::LEAKED_BYTES / 100 * 20;
-/// A search that an eviction or a change of limits held up is answered so soon after it.
-const HELD_UP: Duration = Duration::from_millis(200);
+/// A search may be held up for so long.
+const HELD_UP_MOST_MS: f64 = 250.0;
+/// So soon after an eviction or a change of limits, a search that it held up for longer than that is
+/// answered, or has been waited for as long.
+const HELD_UP: Duration = Duration::from_millis(300);
 const KEPT_METRIC: &str = "vectorizer_memory_reserved_bytes{class=\"query_cache\"}";
 
 /// How long something took, again and again.
@@ -151,7 +154,7 @@ impl<'a> Live<'a> {
         Ok(vec![
             step("shrink, until it is answered", answered, 2000.0, missed, note),
             plain("shrink, until books and process hold as little", followed, 2000.0),
-            plain("shrink, slowest search meanwhile", held_up, 250.0),
+            plain("shrink, slowest search meanwhile", held_up, HELD_UP_MOST_MS),
         ])
     }
 
