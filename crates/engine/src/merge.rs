@@ -12,7 +12,7 @@ use vectorizer_hnsw::Basis;
 use vectorizer_hnsw::links::NO_LINK;
 use vectorizer_memory::{AllocationGuard, Class, Drawn};
 use vectorizer_model::settings::VectorSettings;
-use vectorizer_model::{Budget, Ordinal, PointId, SegmentId, SequenceNumber, VectorName};
+use vectorizer_model::{Budget, Ordinal, SegmentId, SequenceNumber, VectorName};
 use vectorizer_segment::{
     FlatRow, FlatTarget, FlatWriter, PagedLinks, PatchRow, Segment, SegmentRecord,
 };
@@ -21,7 +21,7 @@ use crate::build::Means;
 use crate::deaths::Deaths;
 use crate::error::Result;
 use crate::flush::flat_column;
-use crate::row_order::{MergeOrder, OrderedRow};
+use crate::row_order::{Known, OrderedRow, each_row};
 use crate::shard::Shard;
 use crate::state::{LiveSegment, ShardState};
 use crate::unpublished::Unpublished;
@@ -152,7 +152,8 @@ impl Shard {
             .map(|live| (live.segment.id(), vec![GONE; live.segment.rows() as usize]))
             .collect();
         let mut next = 0;
-        let mut write = |live: &LiveSegment, ordinal: Ordinal, known: Known<'_>| -> Result<()> {
+        let write = |(at, ordinal, known): OrderedRow<'_>| -> Result<()> {
+            let live = &sources[at];
             push_row(&mut writer, (live, ordinal), &names, known)?;
             if let Some(places) = map.get_mut(&live.segment.id()) {
                 places[ordinal.index()] = next;
@@ -161,13 +162,7 @@ impl Shard {
             Ok(())
         };
         let mut ordering = memory.draw(0)?;
-        let order = MergeOrder::find(sources, names.iter().copied(), covered, &mut ordering)?;
-        if let Some(order) = order {
-            let known = |(at, row, known): OrderedRow<'_>| write(&sources[at], row, Some(known));
-            order.write(&mut ordering, known)?;
-        } else {
-            each_by_id(sources, covered, |live, row| write(live, row, None))?;
-        }
+        each_row((sources, covered), names.iter().copied(), &mut ordering, write)?;
         let (rows, components) = writer.finish()?;
         Ok((SegmentRecord { id, rows, components }, RowMap { of_segment: map }))
     }
@@ -275,9 +270,6 @@ fn carry_patches(
     Ok(())
 }
 
-/// A vector that was read before, if the row has it.
-type Known<'a> = Option<(&'a VectorName, &'a [f32])>;
-
 fn push_row(
     writer: &mut FlatWriter,
     (live, ordinal): (&LiveSegment, Ordinal),
@@ -307,59 +299,6 @@ fn push_row(
         vectors: &vectors,
         payload: &payload,
     })?)
-}
-
-/// The next live row of one source, in the order of ids.
-struct Cursor {
-    place: u32,
-    row: Ordinal,
-    id: Option<PointId>,
-}
-
-impl Cursor {
-    fn start(live: &LiveSegment, covered: SequenceNumber) -> Result<Self> {
-        let mut cursor = Self { place: 0, row: Ordinal(0), id: None };
-        cursor.settle(live, covered)?;
-        Ok(cursor)
-    }
-
-    fn advance(&mut self, live: &LiveSegment, covered: SequenceNumber) -> Result<()> {
-        self.place += 1;
-        self.settle(live, covered)
-    }
-
-    fn settle(&mut self, live: &LiveSegment, covered: SequenceNumber) -> Result<()> {
-        self.id = None;
-        while self.place < live.segment.rows() {
-            self.row = live.segment.row_at(self.place)?;
-            if !live.deaths.is_dead(self.row, covered) {
-                self.id = Some(live.segment.id_of(self.row)?);
-                break;
-            }
-            self.place += 1;
-        }
-        Ok(())
-    }
-}
-
-/// Shows the live rows of all sources in the order of ids.
-fn each_by_id(
-    sources: &[LiveSegment],
-    covered: SequenceNumber,
-    mut show: impl FnMut(&LiveSegment, Ordinal) -> Result<()>,
-) -> Result<()> {
-    let cursors = sources.iter().map(|live| Cursor::start(live, covered));
-    let mut cursors = cursors.collect::<Result<Vec<_>>>()?;
-    while let Some(at) = smallest(&cursors) {
-        show(&sources[at], cursors[at].row)?;
-        cursors[at].advance(&sources[at], covered)?;
-    }
-    Ok(())
-}
-
-fn smallest(cursors: &[Cursor]) -> Option<usize> {
-    let heads = cursors.iter().enumerate().filter_map(|(at, cursor)| Some((cursor.id?, at)));
-    heads.min().map(|(_, at)| at)
 }
 
 /// Vectors of some live rows of all sources; shape `[n, dim]`.

@@ -2,8 +2,11 @@
 //! finds on its page others that it will want.
 //!
 //! The order is that of the vector that takes the most bytes. It is a matter of speed alone: where
-//! there is no memory to find it, rows are written in the order of their ids.
+//! there is no memory to find it, a flush writes rows in the order of their ids, and a merge as they
+//! lie, one source after another. Rows without vectors stay in the order of their ids.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use vectorizer_model::settings::VectorSettings;
@@ -29,7 +32,7 @@ fn leading<'a>(
     let numbered = vectors.enumerate();
     let (at, (name, settings)) = numbered.max_by_key(|(at, (_, settings))| {
         let bytes = settings.dim as usize * settings.datatype.bytes();
-        (bytes, std::cmp::Reverse(*at))
+        (bytes, Reverse(*at))
     })?;
     Some((at, name, settings.dim as usize))
 }
@@ -69,8 +72,76 @@ struct Entry {
     row: Ordinal,
 }
 
+/// A vector that was read before, if the row has it.
+pub(crate) type Known<'a> = Option<(&'a VectorName, &'a [f32])>;
+
+/// A row to be written, by its source, and the vector that was read of it, shape `[dim]`, zeros if
+/// it has none.
+pub(crate) type OrderedRow<'a> = (usize, Ordinal, Known<'a>);
+
+/// Shows all live rows of a merge's sources in the order in which they are to be written.
+///
+/// # Errors
+/// If a page cannot be read, and what `write` fails with.
+pub(crate) fn each_row<'a>(
+    (sources, covered): (&'a [LiveSegment], SequenceNumber),
+    vectors: impl Iterator<Item = (&'a VectorName, &'a VectorSettings)>,
+    budget: &mut dyn Budget,
+    write: impl FnMut(OrderedRow<'_>) -> Result<()>,
+) -> Result<()> {
+    let Some((_, name, dim)) = leading(vectors) else {
+        return each_by_id(sources, covered, write);
+    };
+    match MergeOrder::find(sources, (name, dim), covered, budget)? {
+        Some(order) => order.write(budget, write),
+        None => each_as_it_lies(sources, covered, write),
+    }
+}
+
+/// Shows the rows of one source after another, similar ones side by side as they are there.
+fn each_as_it_lies(
+    sources: &[LiveSegment],
+    covered: SequenceNumber,
+    mut write: impl FnMut(OrderedRow<'_>) -> Result<()>,
+) -> Result<()> {
+    for (at, live) in sources.iter().enumerate() {
+        for row in (0..live.segment.rows()).map(Ordinal) {
+            if !live.deaths.is_dead(row, covered) {
+                write((at, row, None))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Shows rows that lie in the order of their ids, as those without vectors do, in that order.
+fn each_by_id(
+    sources: &[LiveSegment],
+    covered: SequenceNumber,
+    mut write: impl FnMut(OrderedRow<'_>) -> Result<()>,
+) -> Result<()> {
+    let next = |at: usize, from: u32| -> Result<Option<Reverse<(PointId, usize, u32)>>> {
+        let LiveSegment { segment, deaths } = &sources[at];
+        for place in from..segment.rows() {
+            if !deaths.is_dead(segment.row_at(place)?, covered) {
+                return Ok(Some(Reverse((segment.id_at(place)?, at, place))));
+            }
+        }
+        Ok(None)
+    };
+    let mut heads = BinaryHeap::with_capacity(sources.len());
+    for at in 0..sources.len() {
+        heads.extend(next(at, 0)?);
+    }
+    while let Some(Reverse((_, at, place))) = heads.pop() {
+        write((at, sources[at].segment.row_at(place)?, None))?;
+        heads.extend(next(at, place + 1)?);
+    }
+    Ok(())
+}
+
 /// The live rows of a merge in the order in which they are written.
-pub(crate) struct MergeOrder<'a> {
+struct MergeOrder<'a> {
     sources: &'a [LiveSegment],
     name: &'a VectorName,
     dim: usize,
@@ -79,22 +150,14 @@ pub(crate) struct MergeOrder<'a> {
     held: u64,
 }
 
-/// A row to be written, by its source, and the vector that was read of it, shape `[dim]`, zeros if
-/// it has none.
-pub(crate) type OrderedRow<'a> = (usize, Ordinal, (&'a VectorName, &'a [f32]));
-
 impl<'a> MergeOrder<'a> {
-    /// Finds the order; none if there is no memory for it, or nothing to go by.
-    ///
-    /// # Errors
-    /// If a page cannot be read.
-    pub(crate) fn find(
+    /// Finds the order; none if there is no memory for it.
+    fn find(
         sources: &'a [LiveSegment],
-        vectors: impl Iterator<Item = (&'a VectorName, &'a VectorSettings)>,
+        (name, dim): (&'a VectorName, usize),
         covered: SequenceNumber,
         budget: &mut dyn Budget,
     ) -> Result<Option<Self>> {
-        let Some((_, name, dim)) = leading(vectors) else { return Ok(None) };
         let rows: usize = sources.iter().map(|live| live.segment.rows() as usize).sum();
         let sampled = (SAMPLE_BYTES / (dim * size_of::<f32>())).clamp(1, rows.max(1));
         let tree = SimilarityTree::bytes_needed(sampled, dim);
@@ -151,10 +214,7 @@ impl<'a> MergeOrder<'a> {
     }
 
     /// Shows each row in its turn, and gives back what the order took.
-    ///
-    /// # Errors
-    /// If a page cannot be read, and what `write` fails with.
-    pub(crate) fn write(
+    fn write(
         self,
         budget: &mut dyn Budget,
         mut write: impl FnMut(OrderedRow<'_>) -> Result<()>,
@@ -193,8 +253,119 @@ impl<'a> MergeOrder<'a> {
         order_by_similarity(&mut order, dim, &show);
         for at in order {
             let Entry { source, row, .. } = group[at as usize];
-            write((source as usize, row, (self.name, &shown[place(at)])))?;
+            write((source as usize, row, Some((self.name, &shown[place(at)]))))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vectorizer_memory::{Governor, Limits};
+    use vectorizer_model::budget::Unbounded;
+    use vectorizer_model::operation::{PointBatch, PointSelector};
+    use vectorizer_model::vector::VectorColumn;
+    use vectorizer_model::{
+        BudgetExceeded, CollectionName, CollectionSettings, Metric, Operation, Payload,
+    };
+    use vectorizer_vfs::crash::TraceDirectory;
+
+    use crate::{Engine, EngineOptions, Residency};
+
+    struct Nothing;
+
+    impl Budget for Nothing {
+        fn try_grow(&mut self, requested: u64) -> std::result::Result<(), BudgetExceeded> {
+            Err(BudgetExceeded { requested, available: 0 })
+        }
+
+        fn shrink(&mut self, _: u64) {}
+
+        fn held(&self) -> u64 {
+            0
+        }
+    }
+
+    /// Ids in an order that says nothing of their vectors.
+    fn mixed(at: u64) -> u64 {
+        at * 389 % 600
+    }
+
+    /// Two segments of 300 rows, with a tenth of the first one's deleted.
+    fn engine(name: &CollectionName, settings: CollectionSettings) -> Engine {
+        let root = TraceDirectory::new().directory();
+        let residency = Residency::Governed;
+        let options = EngineOptions { background: false, residency, ..EngineOptions::default() };
+        let governor = Governor::new(Limits::of_root(1 << 30));
+        let engine = Engine::open_in(root, None, governor, options).expect("opens");
+        let columns: Vec<VectorName> = settings.vectors.keys().cloned().collect();
+        let created = engine.create_collection(name.clone(), settings);
+        created.expect("accepted").wait().expect("done").expect("created");
+        for half in 0..2 {
+            let ats = half * 300..(half + 1) * 300;
+            let vectors = columns.iter().map(|name| VectorColumn {
+                name: name.clone(),
+                dim: 2,
+                values: ats.clone().flat_map(|at| [at as f32, 1.0]).collect(),
+                present: Vec::new(),
+            });
+            let points = PointBatch {
+                vectors: vectors.collect(),
+                ids: ats.clone().map(|at| PointId::Num(mixed(at))).collect(),
+                payloads: ats.map(|_| Payload::new()).collect(),
+            };
+            engine.write(name, Operation::Upsert(points)).expect("room");
+            engine.flush().expect("room");
+        }
+        let gone = (0..300).step_by(10).map(|at| PointId::Num(mixed(at))).collect();
+        engine.write(name, Operation::Delete(PointSelector::Ids(gone))).expect("room");
+        engine
+    }
+
+    /// The ids of a merge in the order in which they are written, by the source of each.
+    fn written(engine: &Engine, name: &CollectionName, budget: &mut dyn Budget) -> Vec<PointId> {
+        let view = engine.view(name).expect("there");
+        let (sources, settings) = (&view.state().segments, view.settings());
+        let mut ids = Vec::new();
+        let write = |(at, row, _): OrderedRow<'_>| -> Result<()> {
+            ids.push(sources[at].segment.id_of(row)?);
+            Ok(())
+        };
+        each_row((sources, view.seq()), settings.vectors.iter(), budget, write).expect("readable");
+        ids
+    }
+
+    #[test]
+    fn without_memory_rows_are_merged_as_they_lie() {
+        let name = CollectionName::new("things").expect("a name");
+        let vector = VectorSettings::new(2, Metric::L2);
+        let engine = engine(&name, CollectionSettings::new([(VectorName::unnamed(), vector)]));
+        let view = engine.view(&name).expect("there");
+        let mut lie = Vec::new();
+        for live in &view.state().segments {
+            for row in (0..live.segment.rows()).map(Ordinal) {
+                if !live.deaths.is_dead(row, view.seq()) {
+                    lie.push(live.segment.id_of(row).expect("readable"));
+                }
+            }
+        }
+        assert_eq!(lie.len(), 570);
+        assert!(!lie.is_sorted(), "similar rows lie side by side");
+        assert_eq!(written(&engine, &name, &mut Nothing), lie);
+        let mut ordered = written(&engine, &name, &mut Unbounded::default());
+        assert!(ordered != lie);
+        ordered.sort_unstable();
+        lie.sort_unstable();
+        assert_eq!(ordered, lie);
+    }
+
+    #[test]
+    fn rows_without_vectors_are_merged_in_the_order_of_ids() {
+        let name = CollectionName::new("things").expect("a name");
+        let engine = engine(&name, CollectionSettings::new([]));
+        let ids = written(&engine, &name, &mut Nothing);
+        assert_eq!(ids.len(), 570);
+        assert!(ids.is_sorted());
     }
 }

@@ -100,7 +100,9 @@ impl<'a> RowSelection<'a> {
                 }
                 let only_judged = matches!(candidates, Rows::All) && certain.count(rows) == Some(0);
                 let known = judge.admitted_at_most().filter(|_| only_judged);
-                counted = known.map(Cardinality::Estimate);
+                // A search asks a sample if nothing better than this is known.
+                let at_most = || candidates.count(rows);
+                counted = known.or_else(at_most).map(Cardinality::Estimate);
                 sample = (searches && known.is_none())
                     .then(|| Sample::of((&certain, &candidates), rows));
                 let certain = Admitted::new(certain, rows);

@@ -152,7 +152,8 @@ impl RowTable {
         })
     }
 
-    fn id_at(&self, place: u32) -> Result<PointId> {
+    /// The id of a place in the order of ids.
+    pub(crate) fn id_at(&self, place: u32) -> Result<PointId> {
         match (place as usize).checked_sub(self.num_count) {
             None => Ok(PointId::Num(u64::from_le_bytes(self.nums.word(place as usize)?))),
             Some(at) => Ok(PointId::Uuid(u128::from_le_bytes(self.uuids.word(at)?))),

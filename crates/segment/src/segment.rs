@@ -259,6 +259,22 @@ impl Segment {
         self.rows.row_at(place)
     }
 
+    /// The place of a row in the order of ids.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn place_of(&self, ordinal: Ordinal) -> Result<u32> {
+        self.rows.place(ordinal)
+    }
+
+    /// The id of a place in their order.
+    ///
+    /// # Errors
+    /// If a page cannot be read.
+    pub fn id_at(&self, place: u32) -> Result<PointId> {
+        self.rows.id_at(place)
+    }
+
     /// The id of a row.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ mod parts;
 mod pressure;
 mod properties;
 mod remains;
+mod scrolls;
 mod several;
 mod stops;
 mod storage_types;
